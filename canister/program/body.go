@@ -1,0 +1,113 @@
+package program
+
+// body rewrites the code of one function.
+func (w *rewriter) body(b body, typ FuncType) ([]byte, *Refusal) {
+	r := &reader{data: w.data, pos: b.start, end: b.end, section: sections[codeSection].name}
+	s := w.survey(r, b, typ)
+	if r.err != nil {
+		return nil, r.err.(*Refusal)
+	}
+	counted := s.calls || s.weight > uncountedLeaf
+	if !counted && len(s.edits) == 0 {
+		return append(append([]byte(nil), b.locals...), w.data[b.start:b.end]...), nil
+	}
+	out := make([]byte, 0, b.end-b.start+len(b.locals)+64+16*len(s.edits))
+	out = append(out, b.locals...)
+	if counted {
+		out = w.appendEnter(out, s.weight)
+		out = w.appendBlock(out, typ.Results)
+	}
+	pos := b.start
+	for _, e := range s.edits {
+		out = append(out, w.data[pos:e.start]...)
+		out = w.appendEdit(out, e, s.weight, counted)
+		pos = e.end
+	}
+	out = append(out, w.data[pos:b.end]...) // the body's end closes the block
+	if counted {
+		out = append(w.appendLeave(out, s.weight), opEnd)
+	}
+	return out, nil
+}
+
+// appendEnter adds the weight and stops past the limit.
+func (w *rewriter) appendEnter(out []byte, weight uint32) []byte {
+	out = appendU32(append(out, opGlobalGet), w.depth)
+	out = appendS32(append(out, opI32Const), int32(weight))
+	out = appendU32(append(out, opI32Add, opGlobalSet), w.depth)
+	out = appendU32(append(out, opGlobalGet), w.depth)
+	out = appendS32(append(out, opI32Const), int32(w.p.Config.StackUnits))
+	return append(out, opI32GtU, opIf, blockVoid, opUnreachable, opEnd)
+}
+
+func (w *rewriter) appendLeave(out []byte, weight uint32) []byte {
+	out = appendU32(append(out, opGlobalGet), w.depth)
+	out = appendS32(append(out, opI32Const), int32(weight))
+	return appendU32(append(out, opI32Sub, opGlobalSet), w.depth)
+}
+
+func (w *rewriter) appendBlock(out []byte, results []ValType) []byte {
+	out = append(out, opBlock)
+	switch len(results) {
+	case 0:
+		return append(out, blockVoid)
+	case 1:
+		return append(out, byte(results[0]))
+	}
+	return appendS64(out, int64(w.typeOf(FuncType{Results: results})))
+}
+
+// appendEdit writes what stands in place of one instruction.
+func (w *rewriter) appendEdit(out []byte, e edit, weight uint32, counted bool) []byte {
+	original := w.data[e.start:e.end]
+	switch e.op {
+	case opReturn:
+		if counted { // leave the block, not the function
+			return appendU32(append(out, opBr), uint32(e.labels))
+		}
+	case opReturnCall, opReturnCallIndirect:
+		out = w.appendLeave(out, weight)
+	case opMemoryGrow:
+		return appendU32(append(out, opCall), w.grow)
+	case prefixMisc:
+		if e.sub == miscDataDrop || e.sub == miscElemDrop {
+			return out
+		}
+		out = appendU32(append(out, opCall), w.charge) // the length is on top
+	}
+	return append(out, original...)
+}
+
+// chargeBody is a function that takes a length and gives it back, having gone
+// round a loop once per 128 bytes:
+//
+//	n = length >> 7; if n { do { n -= 1 } while n }; return length
+func (w *rewriter) chargeBody() []byte {
+	const length, n = 0, 1
+	return []byte{1, 1, byte(I32), // one more local
+		opLocalGet, length, opI32Const, 7, opI32ShrU, opLocalTee, n,
+		opIf, blockVoid,
+		opLoop, blockVoid,
+		opLocalGet, n, opI32Const, 1, opI32Sub, opLocalTee, n, opBrIf, 0,
+		opEnd,
+		opEnd,
+		opLocalGet, length, opEnd}
+}
+
+// growBody is memory.grow. If the engine refuses although the new size is
+// within the maximum, the host is short of memory: the depth global says so
+// and the canister stops.
+func (w *rewriter) growBody() []byte {
+	const delta, old = 0, 1
+	out := []byte{1, 1, byte(I32),
+		opLocalGet, delta, opMemoryGrow, 0, opLocalTee, old,
+		opI32Const, 0x7f /* -1 */, opI32Eq,
+		opIf, blockVoid,
+		opMemorySize, 0, opI64ExtendU, opLocalGet, delta, opI64ExtendU, opI64Add, opI64Const}
+	out = appendS64(out, int64(w.p.MemoryMax))
+	out = append(out, opI64LeU,
+		opIf, blockVoid,
+		opI32Const, 0x7f, opGlobalSet)
+	out = appendU32(out, w.depth)
+	return append(out, opUnreachable, opEnd, opEnd, opLocalGet, old, opEnd)
+}

@@ -1,0 +1,267 @@
+package program
+
+import "bytes"
+
+// Limits on the shape of a module. They keep preparing and compiling within
+// bounds and are part of what replicas agree on; most follow the Internet
+// Computer's, the rest the engine's own.
+const (
+	maxModuleBytes  = 100 << 20
+	maxTypes        = 100_000
+	maxParams       = 1_000
+	maxImports      = 1_000
+	maxFunctions    = 100_000
+	maxTables       = 16
+	maxTableEntries = 1_000_000 // over all tables
+	maxGlobals      = 10_000
+	maxExports      = 100_000
+	maxSegments     = 100_000
+	maxLocals       = 50_000 // per function, parameters not counted
+	maxBodyBytes    = 7_654_321
+	maxMethods      = 1_000
+	maxMethodName   = 20_000 // bytes, over all methods
+)
+
+type sectionID byte
+
+const (
+	customSection sectionID = iota
+	typeSection
+	importSection
+	functionSection
+	tableSection
+	memorySection
+	globalSection
+	exportSection
+	startSection
+	elementSection
+	codeSection
+	dataSection
+	dataCountSection
+	tagSection
+)
+
+// sections gives each section its name in messages and its place in a module.
+var sections = [...]struct {
+	name  string
+	order int
+}{
+	customSection:    {"custom", 0},
+	typeSection:      {"type", 1},
+	importSection:    {"import", 2},
+	functionSection:  {"function", 3},
+	tableSection:     {"table", 4},
+	memorySection:    {"memory", 5},
+	tagSection:       {"tag", 6},
+	globalSection:    {"global", 7},
+	exportSection:    {"export", 8},
+	startSection:     {"start", 9},
+	elementSection:   {"element", 10},
+	dataCountSection: {"data count", 11},
+	codeSection:      {"code", 12},
+	dataSection:      {"data", 13},
+}
+
+type exportKind byte
+
+const (
+	exportFunc exportKind = iota
+	exportTable
+	exportMemory
+	exportGlobal
+)
+
+type importedFunc struct {
+	module, name string
+	typ          uint32
+	offset       int
+}
+
+type table struct {
+	raw []byte
+	min uint64
+	ref ValType
+}
+
+type memory struct {
+	min    uint64 // 64 KiB pages
+	max    uint64
+	hasMax bool
+}
+
+type global struct {
+	typ     ValType
+	mutable bool
+	init    []byte // constant expression with its end
+	offset  int
+}
+
+type export struct {
+	name   string
+	kind   exportKind
+	index  uint32
+	offset int
+}
+
+type segment struct {
+	passive bool
+	offset  []byte // constant expression with its end, if active
+	bytes   []byte
+	at      int
+}
+
+// body is the code of one function: the declaration of its locals as written,
+// and where its instructions lie in the module.
+type body struct {
+	locals     []byte
+	localCount int
+	v128       bool // a local is a vector
+	start, end int
+}
+
+// module is a decoded module. Byte slices alias the original.
+type module struct {
+	data      []byte
+	types     []FuncType
+	imports   []importedFunc
+	funcTypes []uint32 // of the functions defined here
+	tables    []table
+	memory    *memory
+	globals   []global
+	exports   []export
+	start     *uint32
+	elements  []byte // contents of the section, as written
+	elemCount int
+	dataCount int // as announced, or -1
+	bodies    []body
+	segments  []segment
+}
+
+var magic = []byte("\x00asm\x01\x00\x00\x00")
+
+func decode(wasm []byte) (*module, error) {
+	if len(wasm) > maxModuleBytes {
+		return nil, refuse("", "%d bytes, the limit is %d", len(wasm), maxModuleBytes)
+	}
+	if !bytes.HasPrefix(wasm, magic) {
+		if bytes.HasPrefix(wasm, magic[:4]) {
+			return nil, refuse("", "not a core module of version 1 (a component, or a version not supported)")
+		}
+		return nil, refuse("", "not a WebAssembly module: it does not start with \\0asm and version 1")
+	}
+	m := &module{data: wasm, dataCount: -1}
+	r := &reader{data: wasm, pos: len(magic), end: len(wasm), section: "module"}
+	last := 0
+	for r.left() > 0 && r.err == nil {
+		last = m.decodeSection(r, last)
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return m, m.checkCounts()
+}
+
+// decodeSection reads the section at r and returns its place in the order.
+func (m *module) decodeSection(r *reader, last int) int {
+	at := r.pos
+	id := sectionID(r.u8())
+	size := uint64(r.u32())
+	if r.err != nil {
+		return last
+	}
+	if int(id) >= len(sections) {
+		r.failAt(at, "unknown section %d", id)
+		return last
+	}
+	if size > uint64(r.left()) {
+		r.failAt(at, "truncated: the %s section has %d bytes, %d left", sections[id].name, size, r.left())
+		return last
+	}
+	s := &reader{data: r.data, pos: r.pos, end: r.pos + int(size), section: sections[id].name}
+	r.pos = s.end
+	if id == customSection {
+		s.name()
+		r.err = s.err
+		return last
+	}
+	order := sections[id].order
+	if order <= last {
+		r.failAt(at, "the %s section is repeated or out of order", sections[id].name)
+		return last
+	}
+	m.decodeContents(id, s)
+	if s.err == nil && s.left() > 0 {
+		s.fail("%d bytes more than its contents", s.left())
+	}
+	r.err = s.err
+	return order
+}
+
+func (m *module) decodeContents(id sectionID, s *reader) {
+	switch id {
+	case typeSection:
+		for n := s.count("types", maxTypes); n > 0 && s.err == nil; n-- {
+			m.types = append(m.types, s.funcType())
+		}
+	case importSection:
+		m.decodeImports(s)
+	case functionSection:
+		for n := s.count("functions", maxFunctions); n > 0 && s.err == nil; n-- {
+			m.funcTypes = append(m.funcTypes, m.typeIndex(s))
+		}
+	case tableSection:
+		m.decodeTables(s)
+	case memorySection:
+		m.decodeMemories(s)
+	case tagSection:
+		s.fail("exceptions are not supported")
+	case globalSection:
+		m.decodeGlobals(s)
+	case exportSection:
+		m.decodeExports(s)
+	case startSection:
+		index := s.u32()
+		m.start = &index
+	case elementSection:
+		m.decodeElements(s)
+	case dataCountSection:
+		m.dataCount = int(s.u32())
+	case codeSection:
+		m.decodeBodies(s)
+	case dataSection:
+		m.decodeSegments(s)
+	}
+}
+
+func (m *module) typeIndex(s *reader) uint32 {
+	at := s.pos
+	i := s.u32()
+	if s.err == nil && int(i) >= len(m.types) {
+		s.failAt(at, "type %d of %d", i, len(m.types))
+		return 0
+	}
+	return i
+}
+
+func (m *module) checkCounts() error {
+	if len(m.funcTypes) != len(m.bodies) {
+		return refuse("code", "%d bodies for %d functions", len(m.bodies), len(m.funcTypes))
+	}
+	if m.dataCount >= 0 && m.dataCount != len(m.segments) {
+		return refuse("data", "%d segments, %d announced", len(m.segments), m.dataCount)
+	}
+	if m.start != nil && int(*m.start) >= m.funcCount() {
+		return refuse("start", "function %d of %d", *m.start, m.funcCount())
+	}
+	return nil
+}
+
+func (m *module) funcCount() int { return len(m.imports) + len(m.funcTypes) }
+
+// funcType is the type of a function by index, imported ones first.
+func (m *module) funcType(index uint32) FuncType {
+	if int(index) < len(m.imports) {
+		return m.types[m.imports[index].typ]
+	}
+	return m.types[m.funcTypes[int(index)-len(m.imports)]]
+}

@@ -1,0 +1,199 @@
+package program
+
+import "strconv"
+
+// rewriter holds what the new module has beyond the old one.
+type rewriter struct {
+	*module
+	p          *Program
+	newTypes   []FuncType
+	depth      uint32 // index of the depth global
+	charge     uint32 // index of the function that spends fuel by length
+	grow       uint32 // index of the function that replaces memory.grow
+	helperType uint32
+}
+
+// rewrite writes the prepared module and fills in p.Globals.
+func (m *module) rewrite(p *Program) ([]byte, error) {
+	w := &rewriter{module: m, p: p, depth: uint32(len(m.globals)),
+		charge: uint32(m.funcCount()), grow: uint32(m.funcCount()) + 1}
+	if p.HasMemory {
+		w.helperType = w.typeOf(FuncType{Params: []ValType{I32}, Results: []ValType{I32}})
+	}
+	code, err := w.codeSection()
+	if err != nil {
+		return nil, err
+	}
+	out := append([]byte(nil), magic...)
+	out = appendSection(out, typeSection, w.typeSection())
+	out = appendSection(out, importSection, w.importSection())
+	out = appendSection(out, functionSection, w.functionSection())
+	out = appendSection(out, tableSection, w.tableSection())
+	out = appendSection(out, memorySection, w.memorySection())
+	out = appendSection(out, globalSection, w.globalSection())
+	out = appendSection(out, exportSection, w.exportSection())
+	out = appendSection(out, elementSection, m.elements)
+	if m.dataCount >= 0 {
+		out = appendSection(out, dataCountSection, appendU32(nil, uint32(m.dataCount)))
+	}
+	out = appendSection(out, codeSection, code)
+	return appendSection(out, dataSection, w.dataSection()), nil
+}
+
+func appendSection(out []byte, id sectionID, contents []byte) []byte {
+	if len(contents) == 0 {
+		return out
+	}
+	out = appendU32(append(out, byte(id)), uint32(len(contents)))
+	return append(out, contents...)
+}
+
+// typeOf is the index of a type, added to the module if it is not there.
+func (w *rewriter) typeOf(t FuncType) uint32 {
+	for i, have := range w.newTypes {
+		if have.Equal(t) {
+			return uint32(len(w.types) + i)
+		}
+	}
+	w.newTypes = append(w.newTypes, t)
+	return uint32(len(w.types) + len(w.newTypes) - 1)
+}
+
+func (w *rewriter) typeSection() []byte {
+	out := appendU32(nil, uint32(len(w.types)+len(w.newTypes)))
+	for _, list := range [][]FuncType{w.types, w.newTypes} {
+		for _, t := range list {
+			out = appendValTypes(append(out, 0x60), t.Params)
+			out = appendValTypes(out, t.Results)
+		}
+	}
+	return out
+}
+
+func appendValTypes(out []byte, types []ValType) []byte {
+	out = appendU32(out, uint32(len(types)))
+	for _, t := range types {
+		out = append(out, byte(t))
+	}
+	return out
+}
+
+func (w *rewriter) importSection() []byte {
+	if len(w.imports) == 0 {
+		return nil
+	}
+	out := appendU32(nil, uint32(len(w.imports)))
+	for _, imp := range w.imports {
+		out = appendName(appendName(out, imp.module), imp.name)
+		out = appendU32(append(out, 0), imp.typ)
+	}
+	return out
+}
+
+func (w *rewriter) functionSection() []byte {
+	types := w.funcTypes
+	if w.p.HasMemory {
+		types = append(types[:len(types):len(types)], w.helperType, w.helperType)
+	}
+	out := appendU32(nil, uint32(len(types)))
+	for _, t := range types {
+		out = appendU32(out, t)
+	}
+	return out
+}
+
+func (w *rewriter) tableSection() []byte {
+	if len(w.tables) == 0 {
+		return nil
+	}
+	out := appendU32(nil, uint32(len(w.tables)))
+	for _, t := range w.tables {
+		out = append(out, t.raw...)
+	}
+	return out
+}
+
+func (w *rewriter) memorySection() []byte {
+	if !w.p.HasMemory {
+		return nil
+	}
+	out := []byte{1, 1} // one memory, with a maximum
+	return appendU32(appendU32(out, uint32(w.p.MemoryMin)), uint32(w.p.MemoryMax))
+}
+
+func (w *rewriter) globalSection() []byte {
+	out := appendU32(nil, uint32(len(w.globals)+1))
+	for _, g := range w.globals {
+		mutable := byte(0)
+		if g.mutable {
+			mutable = 1
+			w.p.Globals = append(w.p.Globals, g.typ)
+		}
+		out = append(append(out, byte(g.typ), mutable), g.init...)
+	}
+	return append(out, byte(I32), 1, opI32Const, 0, opEnd)
+}
+
+func (w *rewriter) exportSection() []byte {
+	var out []byte
+	count := 0
+	add := func(name string, kind exportKind, index uint32) {
+		out = appendU32(append(appendName(out, name), byte(kind)), index)
+		count++
+	}
+	for _, e := range w.exports {
+		add(e.name, e.kind, e.index)
+	}
+	add(DepthExport, exportGlobal, w.depth)
+	n := 0
+	for i, g := range w.globals {
+		if g.mutable {
+			add(GlobalExport(n), exportGlobal, uint32(i))
+			n++
+		}
+	}
+	if w.p.HasMemory {
+		add(MemoryExport, exportMemory, 0)
+	}
+	if w.start != nil {
+		add(StartExport, exportFunc, *w.start)
+	}
+	return append(appendU32(nil, uint32(count)), out...)
+}
+
+// dataSection keeps passive segments, and an empty one in place of each active.
+func (w *rewriter) dataSection() []byte {
+	if len(w.segments) == 0 {
+		return nil
+	}
+	out := appendU32(nil, uint32(len(w.segments)))
+	for _, seg := range w.segments {
+		out = append(out, 1)
+		if !seg.passive {
+			out = append(out, 0)
+			continue
+		}
+		out = append(appendU32(out, uint32(len(seg.bytes))), seg.bytes...)
+	}
+	return out
+}
+
+func (w *rewriter) codeSection() ([]byte, error) {
+	var out []byte
+	for i, b := range w.bodies {
+		code, err := w.body(b, w.types[w.funcTypes[i]])
+		if err != nil {
+			err.Reason += " (function " + strconv.Itoa(len(w.imports)+i) + ")"
+			return nil, err
+		}
+		out = append(appendU32(out, uint32(len(code))), code...)
+	}
+	count := len(w.bodies)
+	if w.p.HasMemory {
+		for _, code := range [][]byte{w.chargeBody(), w.growBody()} {
+			out = append(appendU32(out, uint32(len(code))), code...)
+			count++
+		}
+	}
+	return append(appendU32(nil, uint32(count)), out...), nil
+}

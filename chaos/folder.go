@@ -1,0 +1,317 @@
+package chaos
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// A cluster's folder:
+//
+//	cluster.json   what the cluster is: Manifest
+//	lock           locked while a run uses the folder; holds the process id of that run
+//	TEMPORARY      only in temporary folders, locked as well: who finds it unlocked may remove the folder
+//	n1/ n2/ …      the data of each replica
+//	logs/n1.log …  what each replica wrote to its standard output and error
+const (
+	manifestName  = "cluster.json"
+	lockName      = "lock"
+	temporaryName = "TEMPORARY"
+	logsName      = "logs"
+
+	manifestFormat  = 1
+	maxManifestSize = 1 << 20
+	temporaryPrefix = "lockstep-run-"
+)
+
+// Manifest is the contents of cluster.json: what must stay the same for as long as the folder is used.
+type Manifest struct {
+	// Format is the version of the folder's layout.
+	Format int `json:"format"`
+	// ClusterID keeps replicas of different clusters apart.
+	ClusterID string   `json:"cluster_id"`
+	Nodes     []Member `json:"nodes"`
+}
+
+// Member is one replica of a cluster: its name and where it listens (host:port).
+type Member struct {
+	ID   string `json:"id"`
+	Raft string `json:"raft"`
+	HTTP string `json:"http"`
+}
+
+// Validate reports everything about the manifest that makes it unusable.
+func (m Manifest) Validate() error {
+	var errs []error
+	if m.Format != manifestFormat {
+		return fmt.Errorf("layout version is %d, this program knows version %d", m.Format, manifestFormat)
+	}
+	if m.ClusterID == "" {
+		errs = append(errs, errors.New("cluster_id is empty"))
+	}
+	if len(m.Nodes) < 1 || len(m.Nodes) > MaxReplicas {
+		errs = append(errs, fmt.Errorf("it lists %d nodes, 1 to %d are possible", len(m.Nodes), MaxReplicas))
+	}
+	seen := map[string]bool{}
+	for _, n := range m.Nodes {
+		if n.ID == "" || n.ID != filepath.Base(n.ID) || n.ID == logsName || strings.HasPrefix(n.ID, ".") {
+			errs = append(errs, fmt.Errorf("node name %q cannot be the name of a folder", n.ID))
+		}
+		for _, s := range []string{n.ID, n.Raft, n.HTTP} {
+			if s == "" || seen[s] {
+				errs = append(errs, fmt.Errorf("node %q: %q is empty or used twice", n.ID, s))
+			}
+			seen[s] = true
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ErrFolder marks a folder that cannot be used for a cluster: not ours, in use, or of another shape.
+var ErrFolder = errors.New("data folder")
+
+// Folder is a cluster's folder, locked for this process from OpenFolder to Close.
+type Folder struct {
+	Path string
+	// Manifest is nil in a folder that is new; SetManifest makes it one of a cluster.
+	Manifest  *Manifest
+	temporary bool
+	locks     []*os.File
+}
+
+// OpenFolder opens a cluster's folder and locks it; "" makes a temporary one. A folder that does not exist is made, an
+// empty one is taken. Anything else must hold a readable cluster.json. Errors wrap ErrFolder.
+func OpenFolder(path string) (*Folder, error) {
+	if path == "" {
+		return newTemporaryFolder()
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w %s: %w", ErrFolder, path, err)
+	}
+	f := &Folder{Path: abs}
+	if err := f.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w %s: %w", ErrFolder, path, err), f.Close())
+	}
+	return f, nil
+}
+
+func (f *Folder) open() error {
+	if err := os.MkdirAll(f.Path, 0o755); err != nil {
+		return err
+	}
+	if err := f.checkOurs(); err != nil {
+		return err
+	}
+	if err := f.lock(lockName); err != nil {
+		return err
+	}
+	m, err := readManifest(filepath.Join(f.Path, manifestName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	f.Manifest = m
+	return err
+}
+
+// checkOurs refuses a folder that holds something else, before anything is written to it.
+func (f *Folder) checkOurs() error {
+	entries, err := os.ReadDir(f.Path)
+	if err != nil {
+		return err
+	}
+	foreign := ""
+	for _, e := range entries {
+		switch e.Name() {
+		case manifestName:
+			return nil
+		case lockName, manifestName + ".tmp":
+		default:
+			foreign = e.Name()
+		}
+	}
+	if foreign != "" {
+		return fmt.Errorf("it has no %s but other files (%s): it is not a cluster's folder; name a new or an empty one",
+			manifestName, foreign)
+	}
+	return nil
+}
+
+// lock takes an exclusive lock on a file of the folder, which the system drops when this process ends, however it ends.
+func (f *Folder) lock(name string) error {
+	path := filepath.Join(f.Path, name)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder := "another process"
+		if pid, readErr := os.ReadFile(path); readErr == nil && len(pid) > 0 && len(pid) < 16 {
+			holder = "process " + strings.TrimSpace(string(pid))
+		}
+		file.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return fmt.Errorf("it is in use by %s: stop that run first, or name another folder", holder)
+		}
+		return fmt.Errorf("lock %s: %w", name, err)
+	}
+	f.locks = append(f.locks, file)
+	if err := file.Truncate(0); err != nil {
+		return err
+	}
+	_, err = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
+}
+
+// readManifest reads and checks a cluster.json.
+func readManifest(path string) (*Manifest, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxManifestSize {
+		return nil, fmt.Errorf("%s is %d bytes long: it is damaged", manifestName, info.Size())
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	m := new(Manifest)
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if err := dec.Decode(m); err != nil {
+		return nil, fmt.Errorf("%s is damaged or not ours: %w", manifestName, err)
+	}
+	if err := m.Validate(); err != nil {
+		return nil, fmt.Errorf("%s cannot be used: %w", manifestName, err)
+	}
+	return m, nil
+}
+
+// SetManifest makes the folder that of a cluster: after it returns nil, cluster.json is on disk.
+func (f *Folder) SetManifest(m Manifest) error {
+	if err := m.Validate(); err != nil {
+		return fmt.Errorf("%w %s: %w", ErrFolder, f.Path, err)
+	}
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err == nil {
+		err = writeFileSync(filepath.Join(f.Path, manifestName), append(data, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("%w %s: %w", ErrFolder, f.Path, err)
+	}
+	f.Manifest = &m
+	return nil
+}
+
+// writeFileSync replaces a file so that a crash leaves the old or the new one.
+func writeFileSync(path string, data []byte) error {
+	tmp, err := os.Create(path + ".tmp")
+	if err != nil {
+		return err
+	}
+	defer tmp.Close()
+	if _, err := tmp.Write(data); err != nil {
+		return err
+	}
+	if err := tmp.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// Temporary reports whether Remove is what should happen to the folder in the end.
+func (f *Folder) Temporary() bool { return f.temporary }
+
+// Keep makes a temporary folder one that stays.
+func (f *Folder) Keep() error {
+	if !f.temporary {
+		return nil
+	}
+	f.temporary = false
+	return os.Remove(filepath.Join(f.Path, temporaryName))
+}
+
+// DataPath is the folder of one replica's data; LogPath is the file of what it printed.
+func (f *Folder) DataPath(id string) string { return filepath.Join(f.Path, id) }
+
+// LogPath is the file that takes a replica's standard output and error.
+func (f *Folder) LogPath(id string) string { return filepath.Join(f.Path, logsName, id+".log") }
+
+// Close unlocks the folder, after removing it if it is temporary.
+func (f *Folder) Close() error {
+	var errs []error
+	if f.temporary {
+		errs = append(errs, os.RemoveAll(f.Path))
+	}
+	for _, file := range f.locks {
+		errs = append(errs, file.Close())
+	}
+	f.locks = nil
+	return errors.Join(errs...)
+}
+
+// newTemporaryFolder makes a folder that goes away with the run. If this process is killed before it can remove it, the
+// next run that makes one finds it unlocked and does (sweepTemporary).
+func newTemporaryFolder() (*Folder, error) {
+	sweepTemporary(os.TempDir())
+	path, err := os.MkdirTemp("", temporaryPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFolder, err)
+	}
+	f := &Folder{Path: path, temporary: true}
+	// The mark is locked before it gets its name, so that nobody can find it unlocked while this run lives.
+	err = f.lock(temporaryName + ".new")
+	if err == nil {
+		err = os.Rename(filepath.Join(path, temporaryName+".new"), filepath.Join(path, temporaryName))
+	}
+	if err == nil {
+		err = f.lock(lockName)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w %s: %w", ErrFolder, path, err), f.Close())
+	}
+	return f, nil
+}
+
+// sweepTemporary removes temporary folders under dir whose run was killed. What cannot be removed stays: it is another
+// user's, or the next run will try again.
+func sweepTemporary(dir string) {
+	marks, err := filepath.Glob(filepath.Join(dir, temporaryPrefix+"*", temporaryName))
+	if err != nil {
+		return
+	}
+	for _, mark := range marks {
+		file, err := os.OpenFile(mark, os.O_RDWR, 0)
+		if err != nil {
+			continue
+		}
+		if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			os.RemoveAll(filepath.Dir(mark))
+		}
+		file.Close()
+	}
+}
+
+// newClusterID draws a name for a new cluster.
+func newClusterID() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,167 @@
+package chaos
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"lockstep/testdata"
+)
+
+// Limits of a workload file. They bound what a file can make this process hold; what a canister accepts is the cluster's matter.
+const (
+	// MaxWorkloadBytes is the size of the file.
+	MaxWorkloadBytes = 64 << 20
+	// MaxWorkloadLines is how many messages and generators it may hold.
+	MaxWorkloadLines = 100_000
+	// MaxArgBytes is the size of one message's argument, decoded.
+	MaxArgBytes = 2 << 20
+	// MaxRepeat bounds "repeat" of a message and "count" of a generator.
+	MaxRepeat = 1_000_000_000
+	// MaxKeys bounds "keys" of a generator.
+	MaxKeys = 1 << 20
+	// MaxSkewedKeys bounds the keys of all skewed generators of a file together: each takes eight bytes.
+	MaxSkewedKeys = 8 << 20
+	// MaxValueBytes bounds "value_bytes" of a generator.
+	MaxValueBytes = 1 << 20
+	// MaxNameBytes is the length of a canister's or method's name.
+	MaxNameBytes = 256
+)
+
+// A WorkloadMessage is one call for a client to make. Arg may be shared with other messages and must not be changed.
+type WorkloadMessage struct {
+	Canister, Method string
+	Arg              []byte
+	Query            bool // to be sent as a query, outside the log
+}
+
+// A Workload is a sequence of messages without end: its file's messages in order, generated ones among them, and then from the
+// start again with other random choices. Each passage through the file is a pass.
+//
+// Message i of a seed is always the same and costs no more than the first, so any number of clients can share the sequence
+// without talking to each other, and what they send altogether does not depend on how many they are.
+//
+// A Workload does not change; any goroutine may use it.
+type Workload struct {
+	name      string
+	blocks    []workloadBlock
+	length    uint64 // messages of one pass
+	canisters []string
+}
+
+// A workloadBlock is either one message line or a run of generator lines next to each other, whose messages are shuffled together.
+type workloadBlock struct {
+	start, length uint64 // in messages of the pass
+	parts         []workloadPart
+}
+
+// A workloadPart is one line's share of a block.
+type workloadPart struct {
+	start, length uint64 // in messages of the block, before the shuffle
+	line          int
+	source        messageSource
+}
+
+// A messageSource makes the messages of one line.
+type messageSource interface {
+	// message makes message n of the line's share of one pass; choices are the random numbers of that message alone.
+	message(n uint64, choices *randomChoices) WorkloadMessage
+}
+
+// DefaultWorkload returns the demonstration: a key-value store with some large memory traffic between.
+func DefaultWorkload() *Workload {
+	text, err := testdata.Workload("demo")
+	if err != nil {
+		panic(err)
+	}
+	w, err := ParseWorkload(bytes.NewReader(text), "demo")
+	if err != nil {
+		panic(err) // embedded; a test parses it
+	}
+	return w
+}
+
+// Name is what ParseWorkload was given.
+func (w *Workload) Name() string { return w.name }
+
+// Len is how many messages one pass has; at least 1.
+func (w *Workload) Len() uint64 { return w.length }
+
+// Canisters lists the canisters that the messages call, sorted.
+func (w *Workload) Canisters() []string { return slices.Clone(w.canisters) }
+
+// Message returns message index of the endless sequence that belongs to the seed.
+func (w *Workload) Message(seed, index uint64) WorkloadMessage {
+	pass, at := index/w.length, index%w.length
+	b, found := slices.BinarySearchFunc(w.blocks, at, func(b workloadBlock, at uint64) int {
+		return compareRange(b.start, b.length, at)
+	})
+	if !found {
+		panic(fmt.Sprintf("workload %s: message %d of %d is in no line", w.name, at, w.length))
+	}
+	return w.blocks[b].message(mixSeeds(seed, pass, uint64(b)), at-w.blocks[b].start)
+}
+
+// compareRange orders a range before, at or after a position, as a binary search wants it.
+func compareRange(start, length, at uint64) int {
+	switch {
+	case at < start:
+		return 1
+	case at-start >= length:
+		return -1
+	default:
+		return 0
+	}
+}
+
+func (b *workloadBlock) message(key, at uint64) WorkloadMessage {
+	if len(b.parts) > 1 {
+		at = shuffled(key, at, b.length)
+	}
+	i, _ := slices.BinarySearchFunc(b.parts, at, func(p workloadPart, at uint64) int {
+		return compareRange(p.start, p.length, at)
+	})
+	p := &b.parts[i]
+	n := at - p.start
+	return p.source.message(n, newRandomChoices(mixSeeds(key, uint64(p.line), n)))
+}
+
+// add puts a line's share at the end: into a block of its own, or with the block before.
+func (w *Workload) add(p workloadPart, withLast bool) {
+	if !withLast {
+		w.blocks = append(w.blocks, workloadBlock{start: w.length})
+	}
+	last := &w.blocks[len(w.blocks)-1]
+	p.start = last.length
+	last.parts = append(last.parts, p)
+	last.length += p.length
+	w.length += p.length
+}
+
+// A Stream is one client's share of a workload's sequence. It is for one goroutine.
+type Stream struct {
+	workload         *Workload
+	seed, next, step uint64
+}
+
+// Stream returns the share of client number client of so many: every clients-th message, without end. All clients of a run must
+// be given the same seed.
+//
+// Preconditions: 0 <= client < clients.
+func (w *Workload) Stream(seed uint64, client, clients int) *Stream {
+	if client < 0 || client >= clients {
+		panic(fmt.Sprintf("workload %s: client %d of %d", w.name, client, clients))
+	}
+	return &Stream{workload: w, seed: seed, next: uint64(client), step: uint64(clients)}
+}
+
+// Index is the place in the workload's sequence of the message that Next will return. It passes Workload.Len when the client
+// has done its share of the first pass.
+func (s *Stream) Index() uint64 { return s.next }
+
+// Next returns the client's next message.
+func (s *Stream) Next() WorkloadMessage {
+	m := s.workload.Message(s.seed, s.next)
+	s.next += s.step
+	return m
+}

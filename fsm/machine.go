@@ -1,0 +1,222 @@
+package fsm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"lockstep/canister"
+	"lockstep/memstore"
+	"lockstep/pagetrie"
+)
+
+// Config is what a machine is made of. Nothing in it may influence the replicated state.
+type Config struct {
+	// Engine compiles and runs modules; one per replica.
+	Engine *canister.Engine
+	// Tracker finds the pages that messages change; "" is memstore's default.
+	Tracker memstore.Tracker
+	// Workers bounds the canisters of a round that run beside each other; 0 means GOMAXPROCS.
+	Workers int
+	// RootsKept is the number of recent rounds whose roots are kept for Roots and for attestations; 0 means 65536.
+	RootsKept int
+	// CanisterLog receives what canisters print; nil drops it. It is called from several goroutines.
+	CanisterLog func(canister uint64, text string)
+	// OnStop is called once, on raft's FSM goroutine, when the machine stops for good: with a *DivergedError, or with
+	// the failure of the world. It must not wait for raft. nil ignores it.
+	OnStop func(error)
+}
+
+// Machine is the replicated state machine of one replica. It implements raft.FSM and raft.ConfigurationStore (raft.go).
+type Machine struct {
+	cfg Config
+
+	// These belong to raft's FSM goroutine.
+	state State
+	order *sessionOrder
+	names map[string]CanisterID
+
+	// mu guards what other goroutines see.
+	mu       sync.RWMutex
+	pages    *memstore.Store
+	live     map[CanisterID]*canister.Canister
+	current  *published
+	index    uint64
+	roots    rootRing
+	stopped  error
+	advanced chan struct{} // closed and replaced when index or stopped changes
+}
+
+// New gives a machine with the empty state of a new cluster.
+func New(cfg Config) (*Machine, error) {
+	if cfg.Workers == 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	if cfg.RootsKept == 0 {
+		cfg.RootsKept = 65536
+	}
+	pages, err := memstore.OpenStore(memstore.StoreConfig{})
+	if err != nil {
+		return nil, fmt.Errorf("open page store: %w", err)
+	}
+	m := &Machine{cfg: cfg, roots: newRootRing(cfg.RootsKept), advanced: make(chan struct{})}
+	w := world{state: newState(DefaultLimits()), pages: pages, live: map[CanisterID]*canister.Canister{}, names: map[string]CanisterID{}}
+	root, err := w.root()
+	if err != nil {
+		return nil, errors.Join(err, pages.Close())
+	}
+	m.enter(w, 0, root)
+	return m, nil
+}
+
+// world is a whole state with what makes it live: what New and Restore build aside before the machine enters it.
+type world struct {
+	state State
+	pages *memstore.Store
+	live  map[CanisterID]*canister.Canister
+	names map[string]CanisterID
+}
+
+func (w *world) root() (pagetrie.Hash, error) {
+	limits, err := hashLimits(w.state.Limits)
+	if err != nil {
+		return pagetrie.Hash{}, err
+	}
+	return w.state.root(w.pages, limits), nil
+}
+
+// close frees everything; the pages last, since the canisters' memories map them.
+func (w *world) close() error {
+	var errs []error
+	for _, live := range w.live {
+		errs = append(errs, live.Close())
+	}
+	return errors.Join(append(errs, w.pages.Close())...)
+}
+
+// enter makes w the machine's state at a log index. What was before is freed when its last user lets go.
+func (m *Machine) enter(w world, index uint64, root pagetrie.Hash) {
+	m.state, m.names, m.order = w.state, w.names, newSessionOrder(&w.state.sessions)
+	m.mu.Lock()
+	m.pages, m.live = w.pages, w.live
+	m.roots.reset()
+	m.mu.Unlock()
+	m.publish(&published{state: w.state, root: root, world: &sharedWorld{world: w}}, index)
+}
+
+func (m *Machine) canisterConfig(limits Limits) canister.Config {
+	return canister.Config{Engine: m.cfg.Engine, Store: m.pages, Tracker: m.cfg.Tracker, Limits: limits.Canister}
+}
+
+func (m *Machine) addLive(id CanisterID, name string, live *canister.Canister) {
+	m.names[name] = id
+	m.mu.Lock()
+	m.live[id] = live
+	m.mu.Unlock()
+}
+
+// ApplyRound applies one round. It runs on raft's FSM goroutine, or alone when a log is replayed. An error means that the
+// machine has stopped for good, now or earlier.
+func (m *Machine) ApplyRound(index uint64, round *Round) (*RoundResult, error) {
+	if err := m.Stopped(); err != nil {
+		return nil, err
+	}
+	if err := m.compare(round.Attested); err != nil {
+		return nil, m.stop(err)
+	}
+	work := m.newRoundWork(round)
+	if err := work.run(); err != nil {
+		return nil, m.stop(err)
+	}
+	limits, err := hashLimits(work.next.Limits)
+	if err != nil {
+		return nil, m.stop(err)
+	}
+	root := work.next.root(m.pages, limits)
+	m.state = work.next
+	m.publish(&published{state: m.state, root: root, world: m.current.world}, index)
+	return &RoundResult{Round: m.state.Round, Index: index, Time: m.state.Time, Root: root, Results: work.results}, nil
+}
+
+// compare holds an attestation against the machine's own root of that round, if it still has it.
+func (m *Machine) compare(a Attestation) error {
+	if a.Round == 0 {
+		return nil
+	}
+	m.mu.RLock()
+	own, known := m.roots.get(a.Round)
+	m.mu.RUnlock()
+	if !known || own == a.Root {
+		return nil
+	}
+	return &DivergedError{Round: a.Round, Own: own, Attested: a.Root, FoundAt: m.state.Round + 1}
+}
+
+// stop makes err the machine's end and tells OnStop, the first time.
+func (m *Machine) stop(err error) error {
+	m.mu.Lock()
+	first := m.stopped == nil
+	if first {
+		m.stopped = err
+		m.wakeLocked()
+	}
+	m.mu.Unlock()
+	if first && m.cfg.OnStop != nil {
+		m.cfg.OnStop(err)
+	}
+	return err
+}
+
+// Stopped gives the reason why the machine has stopped, nil while it runs.
+func (m *Machine) Stopped() error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.stopped
+}
+
+// ErrClosed is the reason of a machine that was closed.
+var ErrClosed = errors.New("state machine is closed")
+
+// Close stops the machine and frees its memory once the last query and checkpoint have ended. Raft must be shut down.
+func (m *Machine) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stopped == nil {
+		m.stopped = ErrClosed
+	}
+	m.wakeLocked()
+	if m.current == nil {
+		return nil
+	}
+	current := m.current
+	m.current = nil
+	return m.releaseLocked(current)
+}
+
+// WaitIndex waits until the machine has itself applied the log up to index, as far as that holds commands and
+// configurations: the other entries never reach it.
+func (m *Machine) WaitIndex(ctx context.Context, index uint64) error {
+	for {
+		m.mu.RLock()
+		reached, stopped, advanced := m.index >= index, m.stopped, m.advanced
+		m.mu.RUnlock()
+		switch {
+		case stopped != nil:
+			return stopped
+		case reached:
+			return nil
+		}
+		select {
+		case <-advanced:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for log index %d: %w", index, ctx.Err())
+		}
+	}
+}
+
+func (m *Machine) wakeLocked() {
+	close(m.advanced)
+	m.advanced = make(chan struct{})
+}

@@ -1,0 +1,58 @@
+// Package memstore keeps the linear memories of one replica: which bytes each of them has, which pages a message
+// changed, and every version of them that somebody still needs.
+//
+// It knows nothing of Wasm engines and nothing of Raft. An engine reserves an address range; memstore decides what the
+// range contains, learns what is written into it, and turns a finished message into a new immutable Version, or puts
+// the bytes back.
+//
+//	 checkpoint files          Store: immutable 4 KiB pages, named by handle          Memory: one live linear memory
+//	+----------------+        +---------------------------------------------+        +---------------------------+
+//	| page area      |--map-->| arena [slot][slot][slot] ...  hash, gen     |--lay-->| base                      |
+//	+----------------+        +---------------------------------------------+        |  guest reads and writes   |
+//	                                 ^ copy each changed page once                   |  tracker: what was written|
+//	                                 |                                               +---------------------------+
+//	                          Version{Size, Pages: page index -> handle} <---Commit---- compare by bytes
+//
+// # A message
+//
+// Begin arms tracking. The guest runs. Commit collects the candidates that the tracker found, compares each of them by
+// bytes with the page of the old version, copies those that differ into the Store and returns the new Version; Rollback
+// puts the old bytes back. Begin and Commit may also enclose a whole round of messages: then a message that traps is
+// undone by Rollback to the start of the round and by running the round's earlier messages again, which execution being
+// deterministic makes exact.
+//
+// # Invariants
+//
+//  1. Nothing that depends on how pages were found leaves this package except through Stats: a Version is a function of
+//     the old version and of the bytes in the memory.
+//  2. An absent page and an all-zero page are one thing; no handle ever names an all-zero page of the Store's own making.
+//  3. A page behind a handle never changes while the handle lives. A handle is never reused: its upper half is the
+//     generation of its slot, and every access checks it, so that a stale handle panics instead of reading other bytes.
+//  4. A handle that a newer version no longer names is freed only when every Pin that is older than its replacement is
+//     released.
+//  5. A tracker may report too many pages, never too few. The conformance suite holds each of them against a flat model,
+//     and is itself held against trackers with planted bugs.
+//  6. A mapping call that fails is an error with errno, range and remedy; after it no version leaves the memory again.
+//
+// # Trackers
+//
+// See Tracker. They differ in cost only. The signal handler that four of them need is C (handler.c): it is installed
+// after the engine's, serves only addresses of registered memories, takes no lock, and passes everything else on.
+//
+// # Goroutines
+//
+// The package starts none that outlive a call. Commit, Rollback and Store.HashAll use short-lived workers for large sets
+// and wait for them. A Memory is used by one goroutine at a time; the adaptive tracker ties that goroutine to its thread
+// from Begin to Commit or Rollback, and the guest must run on it.
+//
+// # Race detector
+//
+// go test -race runs the whole package. It does not see accesses to the arena or to linear memories, since these are not
+// Go memory; what it checks is the bookkeeping.
+//
+// # Sources
+//
+// mprotect(2), sigaction(2), userfaultfd(2), ioctl_userfaultfd(2), PAGEMAP_SCAN (Documentation/admin-guide/mm/pagemap.rst),
+// perf_event_open(2), getrusage(2). The algorithms of naive, prefetch and wholepage follow the Internet Computer's
+// replica as published; see docs/adr/0003-page-tracking.md.
+package memstore

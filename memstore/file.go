@@ -1,0 +1,140 @@
+package memstore
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"lockstep/pagetrie"
+)
+
+// AddFile maps the page area of a checkpoint file read-only into the Store. Page i gets the handle first+i; nothing is
+// copied, and memories that are attached to these pages map the file privately. hash gives the hash of page i as the
+// checkpoint knows it, once verified; it must stay callable, from any goroutine, as long as a page is live. nil means
+// that hashes are computed when asked for.
+//
+// The Store keeps its own descriptor; f may be closed afterwards. The file must not change or shrink while mapped. It is
+// unmapped when none of its handles is live any more and no memory maps it.
+// Preconditions: off is a multiple of 4096 and the file has pages*4096 bytes from there; no page is all zero.
+func (s *Store) AddFile(f *os.File, off int64, pages PageCount, hash func(i PageCount) pagetrie.Hash) (first pagetrie.Value, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("add file %s: %w", f.Name(), err)
+		}
+	}()
+	if err := checkPageArea(f, off, pages); err != nil {
+		return 0, err
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	own := os.NewFile(uintptr(fd), f.Name())
+	b := &backing{file: own, off: off, pages: pages, hash: hash, live: pages}
+	b.slabCount = uint32((pages + chunkPages - 1) / chunkPages)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first, err = s.mapFileLocked(b); err != nil {
+		_ = own.Close()
+	}
+	return first, err
+}
+
+func checkPageArea(f *os.File, off int64, pages PageCount) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if off < 0 || off%PageSize != 0 || pages == 0 || pages > 1<<32-1 {
+		return fmt.Errorf("page area at %d of %d pages is no page area", off, pages)
+	}
+	if end := off + int64(pages.Bytes()); info.Size() < end {
+		return fmt.Errorf("page area ends at %d, the file at %d", end, info.Size())
+	}
+	return nil
+}
+
+func (s *Store) mapFileLocked(b *backing) (pagetrie.Value, error) {
+	if s.closed {
+		return 0, ErrClosed
+	}
+	slab0, err := s.takeSlabsLocked(b.slabCount)
+	if err != nil {
+		return 0, err
+	}
+	b.firstSlab = slab0
+	addr := s.arena.slotAddr(b.firstSlot())
+	if err := mmapFixed(addr, uintptr(b.pages.Bytes()), unix.PROT_READ, unix.MAP_SHARED, int(b.file.Fd()), b.off); err != nil {
+		s.ranges = append(s.ranges, slabRange{slab0, b.slabCount})
+		return 0, err
+	}
+	gen := s.alignGenerations(b)
+	for i := range b.slabCount {
+		s.slabs[slab0+i] = slab{file: b}
+	}
+	s.live += uint64(b.pages)
+	s.filed += uint64(b.pages)
+	return makeValue(gen, b.firstSlot()), nil
+}
+
+// alignGenerations gives all pages of a file the same generation, so that handles are first+i. Generations only rise.
+func (s *Store) alignGenerations(b *backing) uint32 {
+	first, n := b.firstSlot(), uint32(b.pages)
+	var top uint32
+	for i := range n {
+		top = max(top, s.arena.gen(first+i))
+	}
+	if top == 1 {
+		return 1
+	}
+	for i := range n {
+		s.arena.setGen(first+i, top)
+	}
+	return top
+}
+
+func (s *Store) unmapIfUnusedLocked(b *backing) {
+	if b.live > 0 || b.held > 0 {
+		return
+	}
+	addr, length := s.arena.slotAddr(b.firstSlot()), uintptr(b.slabCount)*slabBytes
+	if err := mmapFixed(addr, length, unix.PROT_NONE, unix.MAP_PRIVATE, -1, 0); err == nil {
+		s.arena.adviseHuge(addr, length)
+		for i := range b.slabCount {
+			s.slabs[b.firstSlab+i] = slab{}
+		}
+		s.ranges = append(s.ranges, slabRange{b.firstSlab, b.slabCount})
+	} // else the address range stays taken, which costs nothing but the range
+	_ = b.file.Close()
+}
+
+// hold keeps a file's descriptor for a memory that may map it again; drop ends that.
+func (s *Store) hold(b *backing) {
+	s.mu.Lock()
+	b.held++
+	s.mu.Unlock()
+}
+
+func (s *Store) unhold(b *backing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b.held--
+	s.unmapIfUnusedLocked(b)
+}
+
+// fileOf is the checkpoint file behind a handle, or nil.
+func (s *Store) fileOf(h pagetrie.Value) *backing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.slabs[slotOf(h)>>chunkShift].file
+}
+
+// hashSlot is the hash of a live page, from its checkpoint where it has one.
+func (s *Store) hashSlot(slot uint32) pagetrie.Hash {
+	if b := s.fileOf(pagetrie.Value(slot)); b != nil && b.hash != nil {
+		return b.hash(PageCount(slot - b.firstSlot()))
+	}
+	return HashPage(s.arena.slotBytes(slot))
+}

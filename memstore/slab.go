@@ -1,0 +1,183 @@
+package memstore
+
+import (
+	"math/bits"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"lockstep/pagetrie"
+)
+
+// slab is 2 MiB of the arena: 512 slots for pages, or a part of a mapped checkpoint file, or nothing yet.
+type slab struct {
+	free    [chunkPages / 64]uint64 // slots that can be taken
+	nfree   uint16
+	listed  bool // in Store.partial
+	drained bool // fully free, and its memory given back
+	file    *backing
+}
+
+// slabRange is a run of slabs that were part of an unmapped checkpoint file.
+type slabRange struct{ first, count uint32 }
+
+// keepEmpty is how many fully free slabs keep their memory for the next message.
+const keepEmpty = 64
+
+// allocate fills dst with free slots, ascending where it can.
+func (s *Store) allocate(dst []uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range dst {
+		slot, err := s.takeLocked()
+		if err != nil {
+			s.freeLocked(dst[:i])
+			return err
+		}
+		dst[i] = slot
+	}
+	s.live += uint64(len(dst))
+	return nil
+}
+
+func (s *Store) takeLocked() (uint32, error) {
+	if s.closed {
+		return 0, ErrClosed
+	}
+	for s.current < 0 || s.slabs[s.current].nfree == 0 {
+		if err := s.nextSlabLocked(); err != nil {
+			return 0, err
+		}
+	}
+	b := &s.slabs[s.current]
+	if b.nfree == chunkPages && !b.drained {
+		s.empty--
+	}
+	b.drained = false
+	for w, x := range b.free {
+		if x != 0 {
+			bit := bits.TrailingZeros64(x)
+			b.free[w] &^= 1 << bit
+			b.nfree--
+			return uint32(s.current)*chunkPages + uint32(w*64+bit), nil
+		}
+	}
+	panic("memstore: slab counts free slots that it does not have")
+}
+
+// nextSlabLocked makes a slab with free slots the current one: a partly used one, or a new one.
+func (s *Store) nextSlabLocked() error {
+	if n := len(s.partial); n > 0 {
+		s.current = int(s.partial[n-1])
+		s.partial = s.partial[:n-1]
+		s.slabs[s.current].listed = false
+		return nil
+	}
+	first, err := s.takeSlabsLocked(1)
+	if err != nil {
+		return err
+	}
+	if err := mprotectRaw(s.arena.slotAddr(first*chunkPages), slabBytes, unix.PROT_READ|unix.PROT_WRITE); err != nil {
+		s.ranges = append(s.ranges, slabRange{first, 1})
+		return err
+	}
+	b := &s.slabs[first]
+	*b = slab{nfree: chunkPages, drained: true}
+	for w := range b.free {
+		b.free[w] = ^uint64(0)
+	}
+	s.current = int(first)
+	return nil
+}
+
+// takeSlabsLocked finds count slabs in a row that hold nothing.
+func (s *Store) takeSlabsLocked(count uint32) (uint32, error) {
+	for i := range s.ranges {
+		if r := &s.ranges[i]; r.count >= count {
+			first := r.first
+			r.first += count
+			if r.count -= count; r.count == 0 {
+				s.ranges = append(s.ranges[:i], s.ranges[i+1:]...)
+			}
+			return first, nil
+		}
+	}
+	first := uint32(len(s.slabs))
+	if uint64(first+count)*chunkPages > uint64(s.arena.slots) {
+		return 0, ErrStoreFull
+	}
+	s.slabs = append(s.slabs, make([]slab, count)...)
+	return first, nil
+}
+
+// release returns slots that were allocated and never named.
+func (s *Store) release(slots []uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live -= uint64(len(slots))
+	s.freeLocked(slots)
+}
+
+// freeLocked makes slots free for use. Whoever still has a handle of their old generation finds it dead.
+func (s *Store) freeLocked(slots []uint32) {
+	for _, slot := range slots {
+		i := slot >> chunkShift
+		b := &s.slabs[i]
+		in := slot & (chunkPages - 1)
+		if b.free[in>>6]>>(in&63)&1 != 0 {
+			panic("memstore: page slot freed twice")
+		}
+		b.free[in>>6] |= 1 << (in & 63)
+		b.nfree++
+		if !b.listed && int(i) != s.current {
+			b.listed = true
+			s.partial = append(s.partial, i)
+		}
+		if b.nfree == chunkPages {
+			s.emptiedLocked(i)
+		}
+	}
+}
+
+// emptiedLocked keeps a bounded number of fully free slabs warm and gives the memory of the others back.
+func (s *Store) emptiedLocked(i uint32) {
+	if s.empty < keepEmpty {
+		s.empty++
+		return
+	}
+	// A refusal leaves the memory in use and nothing wrong, so it is not an error.
+	_ = madviseRaw(s.arena.slotAddr(i*chunkPages), slabBytes, unix.MADV_DONTNEED)
+	s.slabs[i].drained = true
+}
+
+// freeHandlesLocked ends the life of named pages, whether they are in slots or in a file.
+func (s *Store) freeHandlesLocked(handles []pagetrie.Value) {
+	var one [1]uint32
+	for _, h := range handles {
+		slot := s.check(h)
+		s.arena.bump(slot)
+		s.live--
+		if f := s.slabs[slot>>chunkShift].file; f != nil {
+			s.filed--
+			f.live--
+			s.unmapIfUnusedLocked(f)
+			continue
+		}
+		one[0] = slot
+		s.freeLocked(one[:])
+	}
+}
+
+// backing is a checkpoint file's page area in the arena.
+type backing struct {
+	file      *os.File
+	off       int64
+	firstSlab uint32
+	slabCount uint32
+	pages     PageCount
+	hash      func(PageCount) pagetrie.Hash
+	live      PageCount // handles that are not freed
+	held      int       // layouts that may map the file again
+}
+
+func (b *backing) firstSlot() uint32 { return b.firstSlab * chunkPages }

@@ -1,0 +1,209 @@
+package memstore
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"lockstep/pagetrie"
+)
+
+// StoreConfig sets up a Store. The zero value is usable.
+type StoreConfig struct {
+	// ReserveBytes is the address space set aside for pages, checkpoint mappings included. 0 means 256 GiB; at most
+	// 16 TiB. It is a reservation only: memory is used as pages are added.
+	ReserveBytes uint64
+}
+
+const (
+	defaultReserve = 256 << 30
+	maxReserve     = 16 << 40
+)
+
+// Validate reports a reservation that cannot be.
+func (c StoreConfig) Validate() error {
+	if c.ReserveBytes > maxReserve {
+		return fmt.Errorf("ReserveBytes %d: at most %d", c.ReserveBytes, uint64(maxReserve))
+	}
+	return nil
+}
+
+// Store holds the immutable pages of one replica, each named by a pagetrie.Value. All methods are safe for concurrent
+// use. It implements pagetrie.Hasher.
+type Store struct {
+	arena arena
+
+	mu      sync.Mutex
+	closed  bool
+	slabs   []slab   // those below the high-water mark
+	current int      // slab that slots are taken from, -1 for none
+	partial []uint32 // slabs with free slots, beside current
+	ranges  []slabRange
+	empty   int // fully free page slabs that still hold memory
+	live    uint64
+	filed   uint64 // live pages that are in checkpoint files
+	epoch   uint64
+	pins    pinList
+	retired []retirement
+	waiting uint64 // pages in retired
+}
+
+// OpenStore reserves a Store's address range.
+func OpenStore(c StoreConfig) (*Store, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("open page store: %w", err)
+	}
+	if c.ReserveBytes == 0 {
+		c.ReserveBytes = defaultReserve
+	}
+	s := &Store{current: -1, epoch: 1}
+	slots := max((c.ReserveBytes+slabBytes-1)/slabBytes*chunkPages, chunkPages)
+	if err := s.arena.open(uint32(min(slots, 1<<32-chunkPages))); err != nil {
+		_ = s.arena.close()
+		return nil, fmt.Errorf("open page store: %w", err)
+	}
+	return s, nil
+}
+
+// Close unmaps everything. No page, Version or Memory of the Store may be used afterwards.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	for i := range s.slabs {
+		if b := s.slabs[i].file; b != nil && b.firstSlab == uint32(i) {
+			_ = b.file.Close()
+		}
+	}
+	return s.arena.close()
+}
+
+func makeValue(gen, slot uint32) pagetrie.Value { return pagetrie.Value(uint64(gen)<<32 | uint64(slot)) }
+func slotOf(h pagetrie.Value) uint32            { return uint32(h) }
+
+// check panics when the handle does not name a live page.
+func (s *Store) check(h pagetrie.Value) uint32 {
+	slot := slotOf(h)
+	if slot >= s.arena.slots || s.arena.gen(slot) != uint32(h>>32) {
+		panic(fmt.Sprintf("memstore: page handle %#x is not live: use after free, or a handle of another store", uint64(h)))
+	}
+	return slot
+}
+
+// Page is the 4096 bytes behind a handle. The slice is read-only and valid while the handle is live: as long as the
+// newest version of its memory names it, or a Pin from that time is held. A freed handle panics.
+func (s *Store) Page(h pagetrie.Value) []byte { return s.arena.slotBytes(s.check(h)) }
+
+// HashValue is HashPage of the page behind h, computed at most once per page and kept beside it.
+func (s *Store) HashValue(h pagetrie.Value) pagetrie.Hash {
+	slot, gen := s.check(h), uint32(h>>32)
+	state := &s.arena.hashed[slot]
+	old := atomic.LoadUint32(state)
+	if old == gen {
+		return s.arena.hashes[slot]
+	}
+	sum := s.hashSlot(slot)
+	if old != hashBusy && atomic.CompareAndSwapUint32(state, old, hashBusy) {
+		s.arena.hashes[slot] = sum
+		atomic.StoreUint32(state, gen)
+	}
+	return sum
+}
+
+// HashAll computes the hashes of many pages on all processors, so that a following Root finds them ready. Zero handles
+// are skipped.
+func (s *Store) HashAll(handles []pagetrie.Value) {
+	parallel(len(handles), 64, func(lo, hi int) {
+		for _, h := range handles[lo:hi] {
+			if h != 0 {
+				s.HashValue(h)
+			}
+		}
+	})
+}
+
+// parallel calls f on parts of [0, n) of about the given grain, on as many goroutines as there are processors, and waits.
+// The parts do not overlap; with one part f runs on the caller.
+func parallel(n, grain int, f func(lo, hi int)) {
+	workers := min(runtime.GOMAXPROCS(0), n/grain)
+	if workers <= 1 {
+		f(0, n)
+		return
+	}
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range workers {
+		wait.Go(func() {
+			for {
+				lo := int(next.Add(int64(grain))) - grain
+				if lo >= n {
+					return
+				}
+				f(lo, min(lo+grain, n))
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// Add copies a page into the Store.
+// Preconditions: len(page) == PageSize; it is not all zero (absent is how zero is said), else Add panics.
+func (s *Store) Add(page []byte) (pagetrie.Value, error) {
+	if len(page) != PageSize || isZero(page) {
+		panic("memstore: Add wants a page of 4096 bytes that is not all zero")
+	}
+	var slot [1]uint32
+	if err := s.allocate(slot[:]); err != nil {
+		return 0, fmt.Errorf("add page: %w", err)
+	}
+	return s.fill(slot[0], page), nil
+}
+
+// fill copies page into an allocated slot and names it.
+func (s *Store) fill(slot uint32, page []byte) pagetrie.Value {
+	copy(s.arena.slotBytes(slot), page)
+	return makeValue(s.arena.gen(slot), slot)
+}
+
+// Drop retires every page of a version that will not be continued: an uninstalled canister's last one, or the one that a
+// restored checkpoint replaces. Pages stay readable for Pins that are held. No Memory may be attached to it.
+func (s *Store) Drop(v Version) {
+	var handles []pagetrie.Value
+	for _, h := range v.Pages.All() {
+		handles = append(handles, h)
+	}
+	s.retire(handles)
+}
+
+// Supersede retires the handles of old that next does not have in the same place. It is for a version made outside a
+// Memory that takes the place of old, such as the same contents named by a new checkpoint's handles; bring Memories to
+// next by Advance first. Costs as much as the two differ.
+func (s *Store) Supersede(old, next Version) {
+	var handles []pagetrie.Value
+	for c := range pagetrie.Diff(old.Pages, next.Pages) {
+		if c.HasOld {
+			handles = append(handles, c.Old)
+		}
+	}
+	s.retire(handles)
+}
+
+// StoreStats says what a Store holds, in pages.
+type StoreStats struct {
+	Live    uint64 // readable pages, waiting ones included
+	Files   uint64 // those of them that are in checkpoint files
+	Waiting uint64 // replaced pages that a Pin keeps
+	Slots   uint64 // size of the arena in use
+	Pins    int
+}
+
+// Stats is a snapshot of the Store's books.
+func (s *Store) Stats() StoreStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return StoreStats{Live: s.live, Files: s.filed, Waiting: s.waiting, Slots: uint64(len(s.slabs)) * chunkPages, Pins: s.pins.len}
+}

@@ -1,0 +1,153 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// The layout of a data folder:
+//
+//	node.json     who the folder belongs to (identity), written once
+//	lock          flock(2) held while a process uses the folder
+//	raft.db       log, term and vote (raft-boltdb)
+//	checkpoints/  snapshot.Store
+//	modules/      compiled modules (canister.Engine), may be deleted
+//	evidence/     round-N/report.json for each divergence that was found
+const (
+	identityFile   = "node.json"
+	lockFile       = "lock"
+	raftFile       = "raft.db"
+	checkpointsDir = "checkpoints"
+	modulesDir     = "modules"
+	evidenceDir    = "evidence"
+
+	dataFormat = 1
+)
+
+// identity is node.json.
+type identity struct {
+	Format  int    `json:"format"`
+	Cluster string `json:"cluster"`
+	Node    string `json:"node"`
+}
+
+// DataDirError reports a data folder that this node must not use.
+type DataDirError struct {
+	Dir    string
+	Reason string
+}
+
+func (e *DataDirError) Error() string { return fmt.Sprintf("data folder %s %s", e.Dir, e.Reason) }
+
+// dataDir is a data folder that this process has locked.
+type dataDir struct {
+	path string
+	lock *os.File
+	// fresh is true when nothing was in the folder before.
+	fresh bool
+}
+
+// openDataDir locks the folder and checks that it belongs to this node, or makes it this node's.
+func openDataDir(path string, want identity) (*dataDir, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("data folder %s: %w", path, err)
+	}
+	if err := os.MkdirAll(abs, 0o755); err != nil {
+		return nil, fmt.Errorf("create data folder: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(abs, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock data folder: %w", err)
+	}
+	d := &dataDir{path: abs, lock: lock}
+	if err := d.claim(want); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return d, nil
+}
+
+func (d *dataDir) claim(want identity) error {
+	err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return &DataDirError{d.path, "is in use by another process: stop that node, or name another folder"}
+	}
+	if err != nil {
+		return fmt.Errorf("lock data folder %s: %w", d.path, err)
+	}
+	text, err := os.ReadFile(d.file(identityFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.found(want)
+	}
+	if err != nil {
+		return fmt.Errorf("read identity: %w", err)
+	}
+	return d.compare(text, want)
+}
+
+// found makes an empty folder this node's.
+func (d *dataDir) found(want identity) error {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return fmt.Errorf("read data folder: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() != lockFile && e.Name() != identityFile+".new" {
+			return &DataDirError{d.path, fmt.Sprintf("holds %s and no %s: it is no node's folder; name an empty one", e.Name(), identityFile)}
+		}
+	}
+	text, err := json.Marshal(want)
+	if err != nil {
+		return err
+	}
+	d.fresh = true
+	return writeFileSynced(d.file(identityFile), append(text, '\n'))
+}
+
+func (d *dataDir) compare(text []byte, want identity) error {
+	var have identity
+	if err := json.Unmarshal(text, &have); err != nil {
+		return &DataDirError{d.path, fmt.Sprintf("has a damaged %s (%v): restore that file or start with an empty folder", identityFile, err)}
+	}
+	switch {
+	case have.Format != want.Format:
+		return &DataDirError{d.path, fmt.Sprintf("has format %d, this program reads format %d", have.Format, want.Format)}
+	case have.Cluster != want.Cluster:
+		return &DataDirError{d.path, fmt.Sprintf("belongs to cluster %q, this node is of cluster %q: name another folder", have.Cluster, want.Cluster)}
+	case have.Node != want.Node:
+		return &DataDirError{d.path, fmt.Sprintf("belongs to node %q, this is node %q: name another folder", have.Node, want.Node)}
+	}
+	return nil
+}
+
+func (d *dataDir) file(elem ...string) string {
+	return filepath.Join(append([]string{d.path}, elem...)...)
+}
+
+// close unlocks the folder.
+func (d *dataDir) close() error { return d.lock.Close() }
+
+// writeFileSynced makes a file appear under its name only when it is whole and on disk.
+func writeFileSynced(path string, content []byte) error {
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,232 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"path/filepath"
+
+	"lockstep/pagetrie"
+)
+
+// Checkpoint is an opened checkpoint folder. Its manifest, table and page indexes are verified; whether its pages are
+// depends on who opened it. It stays usable when the folder is removed, until Close.
+type Checkpoint struct {
+	Manifest
+	ID       string // name of the folder
+	Dir      string
+	Table    []byte
+	Memories []*MemoryFile // in the order of Manifest.Memories
+}
+
+// MemoryFile is one memory of an opened checkpoint.
+type MemoryFile struct {
+	Name   string
+	Size   uint64 // pages
+	Root   pagetrie.Hash
+	Layers []*PageFile // oldest first
+
+	extents []extent // where each page that is not zero comes from, ascending
+}
+
+// PageRef says where a page lies: at a position of a layer.
+type PageRef struct {
+	Layer    int
+	Position uint64
+}
+
+// Len is the number of pages that are not zero.
+func (m *MemoryFile) Len() uint64 {
+	n, _ := flatSize(m.extents)
+	return n
+}
+
+// Pages yields every page that is not zero, ascending, with its place.
+func (m *MemoryFile) Pages() iter.Seq2[uint64, PageRef] {
+	return func(yield func(uint64, PageRef) bool) {
+		for _, e := range m.extents {
+			for i := range e.count {
+				if !yield(e.first+i, PageRef{e.layer, e.position + i}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Hash returns the hash of the page at a place.
+func (m *MemoryFile) Hash(r PageRef) pagetrie.Hash { return m.Layers[r.Layer].Hash(r.Position) }
+
+// ReadPage reads the page at a place. The bytes are not verified.
+func (m *MemoryFile) ReadPage(r PageRef, buf []byte) error {
+	return m.Layers[r.Layer].ReadPage(r.Position, buf)
+}
+
+// Map returns the memory as a map from page to handle, when the page at position i of layer l has handle first[l]+i: the
+// handles that memstore gives for mapped page files.
+func (m *MemoryFile) Map(first []pagetrie.Value) pagetrie.Map {
+	b := pagetrie.Map{}.Edit()
+	for page, ref := range m.Pages() {
+		b.Insert(page, first[ref.Layer]+pagetrie.Value(ref.Position))
+	}
+	return b.Map()
+}
+
+// pagesRoot computes the root of the memory's pages from the hashes in its indexes.
+func (m *MemoryFile) pagesRoot() pagetrie.Hash {
+	h := layerHasher{layers: m.Layers, first: make([]pagetrie.Value, len(m.Layers))}
+	next := pagetrie.Value(1)
+	for i, l := range m.Layers {
+		h.first[i] = next
+		next += pagetrie.Value(l.Len())
+	}
+	return m.Map(h.first).Root(h)
+}
+
+// layerHasher hashes handles that Map gave out.
+type layerHasher struct {
+	layers []*PageFile
+	first  []pagetrie.Value
+}
+
+func (h layerHasher) HashValue(v pagetrie.Value) pagetrie.Hash {
+	i := len(h.first) - 1
+	for h.first[i] > v {
+		i--
+	}
+	return h.layers[i].Hash(uint64(v - h.first[i]))
+}
+
+// Close releases the files. Mappings made from them stay.
+func (c *Checkpoint) Close() error {
+	var errs []error
+	for _, m := range c.Memories {
+		for _, l := range m.Layers {
+			errs = append(errs, l.file.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Memory returns the memory of that name, or nil.
+func (c *Checkpoint) Memory(name string) *MemoryFile {
+	for _, m := range c.Memories {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// OpenDir opens a checkpoint folder outside any store: manifest, table and page indexes are verified, pages are not.
+// An error that matches IsDamage says that the folder is damaged, and where.
+func OpenDir(dir string) (*Checkpoint, error) { return openFolder(OS{}, dir) }
+
+func openFolder(fsys FS, dir string) (*Checkpoint, error) {
+	m, err := readManifest(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoint{Manifest: *m, ID: filepath.Base(dir), Dir: dir}
+	if c.Table, err = readTable(fsys, dir, m); err != nil {
+		return nil, err
+	}
+	for i := range m.Memories {
+		mem, err := openMemory(fsys, dir, &m.Memories[i])
+		if err != nil {
+			c.Close()
+			return nil, err
+		}
+		c.Memories = append(c.Memories, mem)
+	}
+	return c, nil
+}
+
+func readManifest(fsys FS, dir string) (*Manifest, error) {
+	path := join(dir, manifestName)
+	f, err := fsys.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Damage{File: path, Fault: "the file is missing"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open checkpoint: %w", err)
+	}
+	defer f.Close()
+	size, err := fileSize(f)
+	if err != nil {
+		return nil, err
+	}
+	if size > MaxManifestBytes {
+		return nil, &Damage{File: path, Offset: MaxManifestBytes, Fault: fmt.Sprintf("the manifest has %d bytes, at most %d are allowed", size, MaxManifestBytes)}
+	}
+	b := make([]byte, size)
+	if err := readFull(f, path, b, 0); err != nil {
+		return nil, err
+	}
+	m, fault := decodeManifest(b)
+	if fault != nil {
+		return nil, &Damage{File: path, Offset: fault.offset, Fault: fault.fault}
+	}
+	return m, nil
+}
+
+func readTable(fsys FS, dir string, m *Manifest) ([]byte, error) {
+	path := join(dir, tableName)
+	f, err := openSized(fsys, path, int64(m.TableBytes))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := make([]byte, m.TableBytes)
+	if err := readFull(f, path, b, 0); err != nil {
+		return nil, err
+	}
+	if tableDigest(b) != m.TableDigest {
+		return nil, &Damage{File: path, Fault: "SHA-256 of the table is not the manifest's"}
+	}
+	return b, nil
+}
+
+const tableContext = "lockstep state table\x00"
+
+func tableDigest(table []byte) Digest { return sumWithContext(tableContext, table) }
+
+func openMemory(fsys FS, dir string, e *MemoryEntry) (*MemoryFile, error) {
+	m := &MemoryFile{Name: e.Name, Size: e.Size, Root: e.Root}
+	for _, f := range e.Layers {
+		p, err := openPageFile(fsys, dir, f)
+		if err != nil {
+			m.close()
+			return nil, err
+		}
+		m.Layers = append(m.Layers, p)
+	}
+	if fault := m.arrange(); fault != nil {
+		m.close()
+		return nil, &Damage{File: join(dir, manifestName), Fault: fmt.Sprintf("memory %q: %v", e.Name, fault)}
+	}
+	return m, nil
+}
+
+// arrange lays the layers over each other and checks that they make a memory.
+func (m *MemoryFile) arrange() error {
+	indexes := make([]*pageIndex, len(m.Layers))
+	for i, l := range m.Layers {
+		indexes[i] = l.index
+	}
+	if len(indexes) > 0 && indexes[0].zeros > 0 {
+		return errors.New("its base file declares pages zero")
+	}
+	m.extents = stored(overlay(indexes, 0))
+	if n := len(m.extents); n > 0 && m.extents[n-1].end() > m.Size {
+		return fmt.Errorf("page %d lies beyond its size of %d pages", m.extents[n-1].end()-1, m.Size)
+	}
+	return nil
+}
+
+func (m *MemoryFile) close() {
+	for _, l := range m.Layers {
+		l.file.Close()
+	}
+}
