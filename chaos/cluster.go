@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -44,12 +43,6 @@ type Cluster struct {
 
 // ErrPortInUse marks a replica that could not listen.
 var ErrPortInUse = errors.New("port in use")
-
-// How long StartCluster watches for a replica that cannot start, and how often it tries again when a port is taken.
-const (
-	startTries = 5
-	startPause = 300 * time.Millisecond
-)
 
 // StartCluster starts the replicas. It returns as soon as the processes run: WaitReady waits until they answer. On an
 // error nothing stays behind but a folder named in Dir. The caller must call Close.
@@ -172,7 +165,7 @@ func (p *process) failure() error {
 	if !s.Final() || s.State == ProcessStopped {
 		return nil
 	}
-	if strings.Contains(s.Exit, syscall.EADDRINUSE.Error()) {
+	if portTaken(s.State, s.Exit) {
 		return fmt.Errorf("%w: %s", ErrPortInUse, s.Exit)
 	}
 	return fmt.Errorf("%s: %s", s.State, s.Exit)

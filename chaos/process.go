@@ -65,7 +65,15 @@ const (
 	backoffMost  = 5 * time.Second
 	// backoffReset is how long a process must have lived for the back-off to begin anew.
 	backoffReset = 10 * time.Second
+	// busyTries is how often a process is started again because its port was taken: the one that listened there may be
+	// about to end, as after a run that was killed.
+	busyTries = 4
 )
+
+// portTaken reports whether a process ended because somebody else listens on its port.
+func portTaken(state ProcessState, exit string) bool {
+	return state == ProcessUnusable && strings.Contains(exit, syscall.EADDRINUSE.Error())
+}
 
 // processConfig says how to run one replica.
 type processConfig struct {
@@ -112,7 +120,7 @@ func (p *process) run(first chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(p.done)
-	backoff := backoffFirst
+	backoff, busy := backoffFirst, 0
 	for {
 		child, err := p.spawn()
 		if first != nil {
@@ -130,6 +138,10 @@ func (p *process) run(first chan<- error) {
 		}
 		began := time.Now()
 		state, exit := child.wait()
+		if portTaken(state, exit) && busy < busyTries {
+			busy++
+			state = ProcessRestarting
+		}
 		if state != ProcessRestarting || p.isStopping() {
 			if p.isStopping() && state != ProcessDiverged && state != ProcessFailed {
 				state = ProcessStopped

@@ -42,6 +42,9 @@ type canisterTable struct {
 	Globals   []canister.Global
 }
 
+// Hashing is how checkpoints hash what they hold of a state: what snapshot.Config wants to know.
+func Hashing() snapshot.Hashing { return snapshot.Hashing{Page: memstore.HashPage} }
+
 func memoryName(id CanisterID) string { return fmt.Sprintf("canister-%d", id) }
 func codeName(id CanisterID) string   { return fmt.Sprintf("module-%d", id) }
 
@@ -73,7 +76,7 @@ func describeMemory(name string, v memstore.Version, pages *memstore.Store) snap
 			}
 		}
 	}
-	return snapshot.Memory{Name: name, Size: uint64(v.Size), Root: v.Root(pages), Pages: list}
+	return snapshot.Memory{Name: name, Size: uint64(v.Size), Root: v.Pages.Root(pages), Pages: list}
 }
 
 // RestoreCheckpoint makes a checkpoint the machine's state, verified by its root.
@@ -143,12 +146,12 @@ func (m *Machine) fill(w *world, table *stateTable, c *snapshot.Checkpoint) erro
 		}
 	}
 	memories := make(map[string]memstore.Version, len(c.Memories))
-	for i := range c.Memories {
-		v, err := mapMemory(w.pages, &c.Memories[i])
+	for _, memory := range c.Memories {
+		v, err := mapMemory(w.pages, memory)
 		if err != nil {
 			return err
 		}
-		memories[c.Memories[i].Name] = v
+		memories[memory.Name] = v
 	}
 	for i := range table.Canisters {
 		if err := m.restoreCanister(w, &table.Canisters[i], memories); err != nil {
@@ -158,23 +161,17 @@ func (m *Machine) fill(w *world, table *stateTable, c *snapshot.Checkpoint) erro
 	return nil
 }
 
-// mapMemory makes a checkpoint's memory a version of the store; its pages stay in the file.
-func mapMemory(pages *memstore.Store, file *snapshot.MemoryFile) (memstore.Version, error) {
-	first, err := pages.AddFile(file.File, file.DataOffset, memstore.PageCount(len(file.PageIndexes)),
-		func(i memstore.PageCount) pagetrie.Hash { return file.Hash(int(i)) })
-	if err != nil {
-		return memstore.Version{}, fmt.Errorf("map memory %s: %w", file.Name, err)
+// mapMemory makes a checkpoint's memory a version of the store; its pages stay in their files.
+func mapMemory(pages *memstore.Store, memory *snapshot.MemoryFile) (memstore.Version, error) {
+	first := make([]pagetrie.Value, len(memory.Layers))
+	for i, layer := range memory.Layers {
+		hash := func(i memstore.PageCount) pagetrie.Hash { return layer.Hash(uint64(i)) }
+		var err error
+		if first[i], err = pages.AddFile(layer.File, layer.DataOffset, memstore.PageCount(layer.Len()), hash); err != nil {
+			return memstore.Version{}, fmt.Errorf("map memory %s: %w", memory.Name, err)
+		}
 	}
-	var empty pagetrie.Map
-	builder := empty.Edit()
-	for i, index := range file.PageIndexes {
-		builder.Insert(index, first+pagetrie.Value(i))
-	}
-	v := memstore.Version{Size: memstore.PageCount(file.Size), Pages: builder.Map()}
-	if root := v.Root(pages); root != file.Root {
-		return memstore.Version{}, fmt.Errorf("memory %s has root %s, the checkpoint says %s: it is damaged", file.Name, root, file.Root)
-	}
-	return v, nil
+	return memstore.Version{Size: memstore.PageCount(memory.Size), Pages: memory.Map(first)}, nil
 }
 
 func (m *Machine) restoreCanister(w *world, t *canisterTable, memories map[string]memstore.Version) error {

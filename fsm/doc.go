@@ -33,7 +33,7 @@
 //	state    = H("lockstep/state/1" ‖ round u64 ‖ time i64 ‖ H(limits) ‖ next session u64 ‖ next canister u64 ‖
 //	             sessions root ‖ number of canisters u64 ‖ canister hash, ascending by ID)
 //	limits   = H("lockstep/limits/1" ‖ limits as deterministic CBOR)
-//	canister = H("lockstep/canister/1" ‖ ID u64 ‖ length of name u64 ‖ name ‖ module hash ‖ canister.State root)
+//	canister = H("lockstep/canister-entry/1" ‖ ID u64 ‖ length of name u64 ‖ name ‖ module hash ‖ canister.State root)
 //	sessions = Merkle tree of fan-out 64 over the low 12 bits of the session number (session.go):
 //	           H("lockstep/sessions/1" ‖ 64 group hashes), group  = H("lockstep/session-group/1" ‖ 64 bucket hashes)
 //	           bucket = H("lockstep/session-bucket/1" ‖ session hash, ascending by number)

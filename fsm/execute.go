@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lockstep/canister"
+	"lockstep/canister/program"
 	"lockstep/memstore"
 	"lockstep/pagetrie"
 )
@@ -41,10 +42,10 @@ func (w *roundWork) env(id CanisterID, i int) canister.Env {
 	return canister.Env{
 		Canister: uint64(id),
 		Round:    uint64(w.next.Round),
-		Message:  uint32(i),
+		Message:  uint64(i),
 		Time:     w.next.Time,
 		Caller:   w.round.Messages[i].Caller,
-		Log:      w.machine.cfg.CanisterLog,
+		Log:      w.machine.logOf(id),
 	}
 }
 
@@ -69,14 +70,14 @@ func (w *roundWork) install(i int) error {
 		w.refuse(i, reason)
 		return nil
 	}
-	program, err := canister.Prepare(msg.Module, w.next.Limits.Canister)
+	prepared, err := canister.Prepare(msg.Module, w.next.Limits.Canister)
 	if err != nil {
-		w.refuse(i, fmt.Sprintf("module refused: %v", err))
+		w.refuse(i, err.Error())
 		return nil
 	}
-	module, err := m.cfg.Engine.Compile(program)
-	if errors.Is(err, canister.ErrRefused) {
-		w.refuse(i, "module refused: the engine does not accept it")
+	module, err := m.cfg.Engine.Compile(prepared)
+	if refusal := new(program.Refusal); errors.As(err, &refusal) {
+		w.refuse(i, refusal.Error())
 		return nil
 	}
 	if err != nil {
@@ -96,7 +97,7 @@ func (w *roundWork) install(i int) error {
 		return errors.Join(fmt.Errorf("round %d: keep module of canister %s: %w", w.next.Round, msg.Canister, err), live.Close())
 	}
 	w.next.NextCanister++
-	w.next.putCanisters([]*canisterRecord{{ID: id, Name: msg.Canister, Module: program.Hash,
+	w.next.putCanisters([]*canisterRecord{{ID: id, Name: msg.Canister, Module: prepared.Hash,
 		Code: code, CodeBytes: uint64(len(msg.Module)), State: live.State()}})
 	m.addLive(id, msg.Canister, live)
 	return nil

@@ -23,7 +23,7 @@ type Config struct {
 	// RootsKept is the number of recent rounds whose roots are kept for Roots and for attestations; 0 means 65536.
 	RootsKept int
 	// CanisterLog receives what canisters print; nil drops it. It is called from several goroutines.
-	CanisterLog func(canister uint64, text string)
+	CanisterLog func(id CanisterID, text string)
 	// OnStop is called once, on raft's FSM goroutine, when the machine stops for good: with a *DivergedError, or with
 	// the failure of the world. It must not wait for raft. nil ignores it.
 	OnStop func(error)
@@ -108,6 +108,14 @@ func (m *Machine) enter(w world, index uint64, root pagetrie.Hash) {
 
 func (m *Machine) canisterConfig(limits Limits) canister.Config {
 	return canister.Config{Engine: m.cfg.Engine, Store: m.pages, Tracker: m.cfg.Tracker, Limits: limits.Canister}
+}
+
+// logOf is where a canister prints to; nil if nobody listens.
+func (m *Machine) logOf(id CanisterID) func(string) {
+	if m.cfg.CanisterLog == nil {
+		return nil
+	}
+	return func(text string) { m.cfg.CanisterLog(id, text) }
 }
 
 func (m *Machine) addLive(id CanisterID, name string, live *canister.Canister) {

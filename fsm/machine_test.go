@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/raft"
 
 	"lockstep/canister"
-	"lockstep/memstore"
 	"lockstep/pagetrie"
 	"lockstep/snapshot"
 	"lockstep/testdata"
@@ -31,7 +30,7 @@ func newEngine(t testing.TB, level canister.OptLevel, cache string) *canister.En
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = engine.Close() })
+	t.Cleanup(engine.Close)
 	return engine
 }
 
@@ -41,7 +40,7 @@ func newReplica(t testing.TB, cfg Config) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkpoints, err := snapshot.OpenStore(snapshot.Config{Dir: t.TempDir(), Keep: 2, HashPage: memstore.HashPage})
+	checkpoints, err := snapshot.OpenStore(snapshot.Config{Dir: t.TempDir(), Keep: 2, Hashing: Hashing()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +138,7 @@ func wantStatus(t testing.TB, got Result, want Status) {
 }
 
 func TestInstallCallAndQuery(t *testing.T) {
-	r := newReplica(t, Config{Engine: newEngine(t, 0, sharedCache)})
+	r := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache)})
 	empty := r.Latest()
 	wantStatus(t, r.one(update("kv", "put", "a=1")), StatusRefused)
 	wantStatus(t, r.one(install(t, "kv")), StatusReplied)
@@ -161,7 +160,7 @@ func TestInstallCallAndQuery(t *testing.T) {
 
 // What a message that fails leaves behind must be nothing: the same rounds without it give the same canister.
 func TestFailedMessagesLeaveNothing(t *testing.T) {
-	r := newReplica(t, Config{Engine: newEngine(t, 0, sharedCache)})
+	r := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache)})
 	wantStatus(t, r.one(install(t, "faulty")), StatusReplied)
 	wantStatus(t, r.one(update("faulty", "touch", "")), StatusReplied)
 	before := r.current.state.canisters[0].State
@@ -190,7 +189,7 @@ func openSession(r *replica) SessionID {
 }
 
 func TestSessionsSuppressDuplicates(t *testing.T) {
-	r := newReplica(t, Config{Engine: newEngine(t, 0, sharedCache)})
+	r := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache)})
 	wantStatus(t, r.one(install(t, "kv")), StatusReplied)
 	id := openSession(r)
 	add := func(sequence uint64) Message { return inSession(id, sequence, update("kv", "add", "n=1")) }
@@ -219,7 +218,7 @@ func TestSessionsSuppressDuplicates(t *testing.T) {
 }
 
 func TestTheLongestUnusedSessionIsEvicted(t *testing.T) {
-	r := newReplica(t, Config{Engine: newEngine(t, 0, sharedCache)})
+	r := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache)})
 	r.state.Limits.Sessions = 3
 	wantStatus(t, r.one(install(t, "kv")), StatusReplied)
 	a, b, c := openSession(r), openSession(r), openSession(r)
@@ -235,7 +234,7 @@ func TestTheLongestUnusedSessionIsEvicted(t *testing.T) {
 }
 
 func TestLongRepliesAreNotKeptForRetries(t *testing.T) {
-	r := newReplica(t, Config{Engine: newEngine(t, 0, sharedCache)})
+	r := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache)})
 	r.state.Limits.SessionReplyBytes = 4
 	wantStatus(t, r.one(install(t, "kv")), StatusReplied)
 	id := openSession(r)
@@ -251,7 +250,7 @@ func TestLongRepliesAreNotKeptForRetries(t *testing.T) {
 
 func TestAttestationIsCompared(t *testing.T) {
 	var stopped []error
-	r := newReplica(t, Config{Engine: newEngine(t, 0, sharedCache), OnStop: func(err error) { stopped = append(stopped, err) }})
+	r := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache), OnStop: func(err error) { stopped = append(stopped, err) }})
 	wantStatus(t, r.one(install(t, "kv")), StatusReplied)
 	good := r.Latest()
 	r.apply(&Round{Attested: good})
@@ -282,7 +281,7 @@ func TestAttestationIsCompared(t *testing.T) {
 }
 
 func TestADamagedLogEntryStopsTheMachine(t *testing.T) {
-	r := newReplica(t, Config{Engine: newEngine(t, 0, sharedCache)})
+	r := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache)})
 	if _, ok := r.Apply(&raft.Log{Index: 1, Data: []byte("garbage")}).(error); !ok || r.Stopped() == nil {
 		t.Error("the machine has not stopped")
 	}
@@ -293,7 +292,7 @@ func TestADamagedLogEntryStopsTheMachine(t *testing.T) {
 
 // A checkpoint that is not what it says must leave the machine as it was.
 func TestRestoreIsAllOrNothing(t *testing.T) {
-	r := newReplica(t, Config{Engine: newEngine(t, 0, sharedCache)})
+	r := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache)})
 	wantStatus(t, r.one(install(t, "kv")), StatusReplied)
 	wantStatus(t, r.one(update("kv", "put", "a=1")), StatusReplied)
 	id := r.checkpoint()

@@ -54,7 +54,7 @@ func (m *Machine) query(p *published, q Query) (QueryResult, error) {
 	m.mu.RLock()
 	live := p.world.live[record.ID]
 	m.mu.RUnlock()
-	env := canister.Env{Canister: uint64(record.ID), Round: uint64(p.state.Round), Time: p.state.Time, Caller: q.Caller, Log: m.cfg.CanisterLog}
+	env := canister.Env{Canister: uint64(record.ID), Round: uint64(p.state.Round), Time: p.state.Time, Caller: q.Caller, Log: m.logOf(record.ID)}
 	outcome, err := live.Query(env, record.State, canister.Message{Method: q.Method, Arg: q.Arg})
 	if err != nil {
 		return QueryResult{}, fmt.Errorf("query %s of canister %s at round %d: %w", q.Method, q.Canister, p.state.Round, err)

@@ -85,7 +85,7 @@ func (c *capture) Release() {
 }
 
 // Restore replaces the whole state by a checkpoint's. The new state is built aside and verified by its root; only then does
-// the machine enter it. On an error the machine has stopped: raft believes that the checkpoint is in place.
+// the machine enter it; on an error it stays as it was.
 func (m *Machine) Restore(reader io.ReadCloser) error {
 	if err := m.Stopped(); err != nil {
 		return errors.Join(err, reader.Close())
@@ -95,5 +95,5 @@ func (m *Machine) Restore(reader io.ReadCloser) error {
 		return errors.Join(fmt.Errorf("restore: %w", err), reader.Close())
 	}
 	err = m.RestoreCheckpoint(checkpoint)
-	return errors.Join(err, reader.Close())
+	return errors.Join(err, checkpoint.Close(), reader.Close())
 }

@@ -41,7 +41,7 @@ func hashCanister(c *canisterRecord, stateRoot pagetrie.Hash) pagetrie.Hash {
 	text = append(text, c.Name...)
 	text = append(text, c.Module[:]...)
 	text = append(text, stateRoot[:]...)
-	return hashParts("lockstep/canister/1", text)
+	return hashParts("lockstep/canister-entry/1", text)
 }
 
 // root computes the state root from the parts' hashes. It must be called before the state is published: it fills in the

@@ -82,8 +82,10 @@ func (s *Store) Close() error {
 	return s.arena.close()
 }
 
-func makeValue(gen, slot uint32) pagetrie.Value { return pagetrie.Value(uint64(gen)<<32 | uint64(slot)) }
-func slotOf(h pagetrie.Value) uint32            { return uint32(h) }
+func makeValue(gen, slot uint32) pagetrie.Value {
+	return pagetrie.Value(uint64(gen)<<32 | uint64(slot))
+}
+func slotOf(h pagetrie.Value) uint32 { return uint32(h) }
 
 // check panics when the handle does not name a live page.
 func (s *Store) check(h pagetrie.Value) uint32 {

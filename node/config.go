@@ -41,7 +41,7 @@ type Config struct {
 	RaftAddr string
 	HTTPAddr string
 	// RaftListener and HTTPListener are used instead of listening on the addresses, when set. The node closes them.
-	RaftListener net.Listener
+	RaftListener *net.TCPListener
 	HTTPListener net.Listener
 	// Peers are all voting replicas of the cluster, this one among them, the same on every node. 1 to 9. Required.
 	Peers []Peer
@@ -55,7 +55,7 @@ type Config struct {
 
 	// CheckpointEvery is the number of applied rounds after which a checkpoint is taken; 0 means 1024.
 	CheckpointEvery uint64
-	// CheckpointsKept is the number of checkpoints kept; 0 means 3. 1 to 64. The log is kept back to the second newest, so
+	// CheckpointsKept is the number of checkpoints kept; 0 means 3. 2 to 64. The log is kept back to the second newest, so
 	// that a damaged newest one loses nothing.
 	CheckpointsKept int
 	// TrailingLogs is the number of log entries kept before the end of the log when it is cut after a checkpoint; 0 means
@@ -160,7 +160,7 @@ func (c *Config) Validate() error {
 		errs.add("DataDir is empty: name the folder for this node's data")
 	}
 	errs.number("Workers", int64(c.Workers), 0, 1024)
-	errs.number("CheckpointsKept", int64(c.CheckpointsKept), 1, 64)
+	errs.number("CheckpointsKept", int64(c.CheckpointsKept), 2, 64)
 	errs.number("RoundMessages", int64(c.RoundMessages), 1, fsm.MaxRoundMessages)
 	errs.number("RoundBytes", int64(c.RoundBytes), 1, fsm.MaxRoundBytes)
 	errs.number("RoundsInFlight", int64(c.RoundsInFlight), 1, 64)

@@ -75,12 +75,8 @@ func (x *pageIndex) hash(position uint64) (h pagetrie.Hash) {
 
 // page returns the number of the stored page at a position.
 func (x *pageIndex) page(position uint64) uint64 {
-	// The last range that starts at or below the position and stores pages holds it: a zero range has the position of
-	// the stored range behind it.
+	// A zero range has the position of the stored range behind it, so the last range at or below the position stores it.
 	i := sort.Search(len(x.ranges), func(i int) bool { return x.ranges[i].position > position }) - 1
-	for x.ranges[i].zero {
-		i--
-	}
 	return x.ranges[i].first + position - x.ranges[i].position
 }
 
@@ -189,4 +185,4 @@ func (x *pageIndex) decodeRanges(b []byte) *decodeError {
 }
 
 // MaxMemoryPages keeps a range's count within its four bytes.
-var _ [math.MaxUint32 - MaxMemoryPages]struct{}
+const _ = uint(math.MaxUint32 - MaxMemoryPages)

@@ -7,15 +7,16 @@ type rewriter struct {
 	*module
 	p          *Program
 	newTypes   []FuncType
-	depth      uint32 // index of the depth global
-	charge     uint32 // index of the function that spends fuel by length
-	grow       uint32 // index of the function that replaces memory.grow
+	added      map[string]uint32 // of newTypes, by FuncType.String
+	depth      uint32            // index of the depth global
+	charge     uint32            // index of the function that spends fuel by length
+	grow       uint32            // index of the function that replaces memory.grow
 	helperType uint32
 }
 
 // rewrite writes the prepared module and fills in p.Globals.
 func (m *module) rewrite(p *Program) ([]byte, error) {
-	w := &rewriter{module: m, p: p, depth: uint32(len(m.globals)),
+	w := &rewriter{module: m, p: p, added: make(map[string]uint32), depth: uint32(len(m.globals)),
 		charge: uint32(m.funcCount()), grow: uint32(m.funcCount()) + 1}
 	if p.HasMemory {
 		w.helperType = w.typeOf(FuncType{Params: []ValType{I32}, Results: []ValType{I32}})
@@ -50,13 +51,13 @@ func appendSection(out []byte, id sectionID, contents []byte) []byte {
 
 // typeOf is the index of a type, added to the module if it is not there.
 func (w *rewriter) typeOf(t FuncType) uint32 {
-	for i, have := range w.newTypes {
-		if have.Equal(t) {
-			return uint32(len(w.types) + i)
-		}
+	key := t.String()
+	if i, ok := w.added[key]; ok {
+		return i
 	}
-	w.newTypes = append(w.newTypes, t)
-	return uint32(len(w.types) + len(w.newTypes) - 1)
+	i := uint32(len(w.types) + len(w.newTypes))
+	w.newTypes, w.added[key] = append(w.newTypes, t), i
+	return i
 }
 
 func (w *rewriter) typeSection() []byte {

@@ -1,0 +1,153 @@
+package canister
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/bytecodealliance/wasmtime-go/v39"
+
+	"lockstep/canister/program"
+)
+
+// engineVersion names the engine that compiled modules belong to.
+const engineVersion = "wasmtime-39.0.1"
+
+// OptLevel is how hard the compiler tries. Results do not depend on it.
+type OptLevel string
+
+// The levels of optimisation; the empty one is OptSpeed.
+const (
+	OptNone         OptLevel = "none"
+	OptSpeed        OptLevel = "speed"
+	OptSpeedAndSize OptLevel = "speed-and-size"
+)
+
+// EngineConfig configures an Engine. None of it may change what canisters do.
+type EngineConfig struct {
+	// CacheDir holds compiled modules; it is made if missing. Empty: compiled
+	// modules are kept in this process only. What is in it is trusted as far
+	// as its checksums go: it must be writable by the replica alone.
+	CacheDir string
+	// OptLevel is empty for OptSpeed.
+	OptLevel OptLevel
+}
+
+// Validate reports every fault.
+func (c EngineConfig) Validate() error {
+	switch c.OptLevel {
+	case "", OptNone, OptSpeed, OptSpeedAndSize:
+		return nil
+	}
+	return fmt.Errorf("OptLevel %q: want %s, %s or %s", c.OptLevel, OptNone, OptSpeed, OptSpeedAndSize)
+}
+
+// Engine compiles and runs modules. One serves a whole replica; its methods
+// may be called at the same time.
+type Engine struct {
+	config EngineConfig
+	engine *wasmtime.Engine
+	linker *wasmtime.Linker
+
+	mu      sync.Mutex
+	modules map[cacheKey]*compilation
+}
+
+// NewEngine starts an engine. It installs the engine's signal handlers in the
+// process, ahead of those of memstore.
+func NewEngine(c EngineConfig) (*Engine, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("engine configuration: %w", err)
+	}
+	if err := checkNativeStack(); err != nil {
+		return nil, err
+	}
+	engine := wasmtime.NewEngineWithConfig(c.wasmtime())
+	linker, err := newLinker(engine)
+	if err != nil {
+		engine.Close()
+		return nil, err
+	}
+	return &Engine{config: c, engine: engine, linker: linker, modules: make(map[cacheKey]*compilation)}, nil
+}
+
+// wasmtime is the engine's configuration: what decides results is fixed here,
+// whatever the engine's defaults become.
+func (c EngineConfig) wasmtime() *wasmtime.Config {
+	cfg := wasmtime.NewConfig()
+	cfg.SetStrategy(wasmtime.StrategyCranelift)
+	cfg.SetConsumeFuel(true)
+	cfg.SetCraneliftNanCanonicalization(true)
+	cfg.SetWasmThreads(false)
+	cfg.SetWasmRelaxedSIMD(false)
+	cfg.SetWasmRelaxedSIMDDeterministic(true)
+	cfg.SetWasmSIMD(true)
+	cfg.SetWasmBulkMemory(true)
+	cfg.SetWasmMultiValue(true)
+	cfg.SetWasmReferenceTypes(true)
+	cfg.SetWasmTailCall(true)
+	cfg.SetWasmMultiMemory(false)
+	cfg.SetWasmMemory64(false)
+	cfg.SetWasmFunctionReferences(false)
+	cfg.SetWasmGC(false)
+	cfg.SetWasmWideArithmetic(false)
+	cfg.SetEpochInterruption(false)
+	cfg.SetMaxWasmStack(program.NativeStackBytes)
+	cfg.SetMemoryInitCOWSet(false) // memstore maps the memory
+	switch c.OptLevel {
+	case OptNone:
+		cfg.SetCraneliftOptLevel(wasmtime.OptLevelNone)
+	case OptSpeedAndSize:
+		cfg.SetCraneliftOptLevel(wasmtime.OptLevelSpeedAndSize)
+	default:
+		cfg.SetCraneliftOptLevel(wasmtime.OptLevelSpeed)
+	}
+	return cfg
+}
+
+// Close frees the engine and the modules it compiled. Canisters that run on
+// it must have been closed.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.modules {
+		if c.module != nil {
+			c.module.compiled.Close()
+		}
+	}
+	e.modules = nil
+	e.linker.Close()
+	e.engine.Close()
+}
+
+// ParseWAT turns the text format into the binary one.
+func ParseWAT(text []byte) ([]byte, error) {
+	wasm, err := wasmtime.Wat2Wasm(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("parse WebAssembly text: %w", err)
+	}
+	return wasm, nil
+}
+
+// Prepare checks and rewrites a module; see package program. Every error is a
+// *program.Refusal, but for limits that are out of bounds.
+func Prepare(wasm []byte, l Limits) (*Program, error) {
+	if err := l.Validate(); err != nil {
+		return nil, fmt.Errorf("limits: %w", err)
+	}
+	cfg := l.shape()
+	cfg.Imports = importType
+	return program.Prepare(wasm, cfg)
+}
+
+// Program is a prepared module.
+type Program = program.Program
+
+// ModuleHash is the SHA-256 of a module's original bytes.
+type ModuleHash = program.ModuleHash
+
+// Module is a compiled program. It belongs to its engine and may be used by
+// many canisters at once.
+type Module struct {
+	Program  *Program
+	compiled *wasmtime.Module
+}

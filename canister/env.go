@@ -1,0 +1,46 @@
+package canister
+
+import (
+	"encoding/binary"
+	"math"
+	"unicode/utf16"
+)
+
+// envFuncs is what AssemblyScript imports beside the System API.
+var envFuncs = []hostFunc{
+	{"env", "abort", signature("iiii"), always, envAbort},
+	{"env", "seed", signature(":F"), always, envSeed},
+}
+
+// envAbort stops the canister; message and file are strings of the language:
+// UTF-16, their length in bytes ahead of them.
+func envAbort(h *host, a []uint64) (uint64, error) {
+	message, file := h.utf16Text(a[0]), h.utf16Text(a[1])
+	return 0, trapf("abort: %s in %s:%d:%d", message, file, a[2], a[3])
+}
+
+func (h *host) utf16Text(ptr uint64) string {
+	if ptr < 4 {
+		return ""
+	}
+	head, err := h.slice(ptr-4, 4)
+	if err != nil {
+		return ""
+	}
+	size := min(uint64(binary.LittleEndian.Uint32(head)), maxTrapText) &^ 1
+	raw, err := h.slice(ptr, size)
+	if err != nil {
+		return ""
+	}
+	units := make([]uint16, len(raw)/2)
+	for i := range units {
+		units[i] = binary.LittleEndian.Uint16(raw[2*i:])
+	}
+	return cleanText(string(utf16.Decode(units)), maxTrapText/4)
+}
+
+// envSeed gives the start of the language's own generator, in [0, 1).
+func envSeed(h *host, _ []uint64) (uint64, error) {
+	const bits = 53
+	return math.Float64bits(float64(h.rand().Uint64()>>(64-bits)) / (1 << bits)), nil
+}

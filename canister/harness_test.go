@@ -1,0 +1,183 @@
+package canister
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"testing"
+
+	"lockstep/canister/program"
+	"lockstep/memstore"
+	"lockstep/pagetrie"
+)
+
+// shared engines, one a level of optimisation: starting one is dear.
+var engines = struct {
+	sync.Mutex
+	m map[OptLevel]*Engine
+}{m: make(map[OptLevel]*Engine)}
+
+func testEngine(t testing.TB, level OptLevel) *Engine {
+	t.Helper()
+	engines.Lock()
+	defer engines.Unlock()
+	if e := engines.m[level]; e != nil {
+		return e
+	}
+	e, err := NewEngine(EngineConfig{OptLevel: level})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engines.m[level] = e
+	return e
+}
+
+// setup is one way to run a canister.
+type setup struct {
+	level   OptLevel
+	tracker memstore.Tracker
+	limits  Limits
+}
+
+func plainSetup() setup {
+	l := DefaultLimits()
+	l.MemoryBytes = 64 << 20
+	l.Fuel = 20_000_000
+	l.InstallFuel = 2_000_000_000
+	return setup{OptSpeed, memstore.TrackerCompare, l}
+}
+
+func (s setup) config(t testing.TB) Config {
+	t.Helper()
+	store, err := memstore.OpenStore(memstore.StoreConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return Config{Engine: testEngine(t, s.level), Store: store, Tracker: s.tracker, Limits: s.limits}
+}
+
+func wat(t testing.TB, text string) []byte {
+	t.Helper()
+	wasm, err := ParseWAT([]byte(text))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return wasm
+}
+
+func compile(t testing.TB, c Config, wasm []byte) *Module {
+	t.Helper()
+	p, err := Prepare(wasm, c.Limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.Engine.Compile(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// rig is an installed canister and what it takes to call it.
+type rig struct {
+	t      testing.TB
+	config Config
+	*Canister
+	messages uint64
+	log      []string
+}
+
+func install(t testing.TB, s setup, wasm []byte) *rig {
+	t.Helper()
+	r := &rig{t: t, config: s.config(t)}
+	can, out, err := Install(r.config, compile(t, r.config, wasm), r.env(), []byte("init"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Status != Replied {
+		t.Fatalf("install: %v", out)
+	}
+	r.adopt(can)
+	return r
+}
+
+func (r *rig) adopt(c *Canister) {
+	r.Canister = c
+	r.t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			r.t.Error(err)
+		}
+	})
+}
+
+func (r *rig) env() Env {
+	r.messages++
+	return Env{Canister: 7, Round: r.messages, Message: 3, Time: int64(1_700_000_000_000_000_000 + 1000*r.messages),
+		Caller: []byte("caller"), Log: func(s string) { r.log = append(r.log, s) }}
+}
+
+func (r *rig) update(method, arg string) Outcome {
+	r.t.Helper()
+	out, err := r.Update(r.env(), Message{method, []byte(arg)})
+	if err != nil {
+		r.t.Fatalf("update %s: %v", method, err)
+	}
+	return out
+}
+
+func (r *rig) query(method, arg string) Outcome {
+	r.t.Helper()
+	out, err := r.Query(r.env(), r.State(), Message{method, []byte(arg)})
+	if err != nil {
+		r.t.Fatalf("query %s: %v", method, err)
+	}
+	return out
+}
+
+func (r *rig) root() pagetrie.Hash { return r.State().Root(r.config.Store) }
+
+// want fails unless the outcome is as given; text is compared if it failed.
+func want(t testing.TB, out Outcome, s Status, text string) {
+	t.Helper()
+	got := out.Text
+	if s == Replied {
+		got = string(out.Reply)
+	}
+	if out.Status != s || got != text {
+		t.Errorf("got %v %q, want %v %q", out.Status, got, s, text)
+	}
+}
+
+func refusal(err error) string {
+	if r, ok := errors.AsType[*program.Refusal](err); ok {
+		return r.Error()
+	}
+	return ""
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, e := range engines.m {
+		e.Close()
+	}
+	os.Exit(code)
+}
+
+// allSetups crosses trackers with levels of optimisation, sparingly.
+func allSetups() []setup {
+	var all []setup
+	levels := []OptLevel{OptSpeed, OptNone, OptSpeedAndSize}
+	for i, tracker := range []memstore.Tracker{"compare", "naive", "prefetch"} {
+		s := plainSetup()
+		s.level, s.tracker = levels[i], tracker
+		all = append(all, s)
+	}
+	return all
+}
+
+func (s setup) name() string { return string(s.tracker) + "/" + string(s.level) }

@@ -1,0 +1,187 @@
+package canister
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/bytecodealliance/wasmtime-go/v39"
+
+	"lockstep/canister/program"
+	"lockstep/memstore"
+)
+
+// instance is one instantiated module over a tracked memory. One goroutine
+// uses it at a time.
+type instance struct {
+	config  Config
+	module  *Module
+	store   *wasmtime.Store
+	inst    *wasmtime.Instance
+	mem     *wasmtime.Memory // nil if the module has none that could hold a byte
+	globals *globalSet
+	depth   *wasmtime.Global
+	tracked *memstore.Memory // nil as mem
+	host    *host
+	funcs   map[string]*wasmtime.Func
+}
+
+// errTrapAtInstantiation is given by newInstance when the module's element
+// segments do not fit its tables.
+const errTrapAtInstantiation = canisterTrap("out of bounds table access")
+
+// instanceConfig says what an instance is laid over.
+type instanceConfig struct {
+	Config
+	module *Module
+	state  *State           // nil: as the module begins, with nothing written yet
+	query  bool             // effects are always discarded
+	like   *memstore.Memory // of the same canister, or nil
+}
+
+// newInstance instantiates the module and lays the state over it. The start
+// function does not run. Errors but for errTrapAtInstantiation are the world's.
+func newInstance(c instanceConfig) (*instance, error) {
+	e := c.Engine
+	in := &instance{config: c.Config, module: c.module, funcs: make(map[string]*wasmtime.Func)}
+	in.host = &host{machine: in, limits: c.Limits}
+	in.store = wasmtime.NewStoreWithData(e.engine, in.host)
+	var err error
+	if in.inst, err = e.linker.Instantiate(in.store, c.module.compiled); err != nil {
+		in.store.Close()
+		if t, ok := errors.AsType[*wasmtime.Trap](err); ok && t.Code() != nil && *t.Code() == wasmtime.TableOutOfBounds {
+			return nil, errTrapAtInstantiation
+		}
+		return nil, fmt.Errorf("instantiate module %s: %w", c.module.Program.Hash, err)
+	}
+	in.bind()
+	if err := in.lay(c); err != nil {
+		return nil, errors.Join(err, in.close())
+	}
+	return in, nil
+}
+
+// bind looks up what preparation has exported.
+func (in *instance) bind() {
+	p := in.module.Program
+	globals := make([]*wasmtime.Global, len(p.Globals))
+	for i := range globals {
+		globals[i] = in.inst.GetExport(in.store, program.GlobalExport(i)).Global()
+	}
+	in.globals = newGlobalSet(in.store, globals, p.Globals)
+	in.depth = in.inst.GetExport(in.store, program.DepthExport).Global()
+	if p.MemoryMax > 0 {
+		in.mem = in.inst.GetExport(in.store, program.MemoryExport).Memory()
+	}
+}
+
+// lay brings memory and globals to the state, or starts tracking a memory
+// that is still as the module defines it.
+func (in *instance) lay(c instanceConfig) error {
+	var version memstore.Version
+	if c.state != nil {
+		version = c.state.Memory
+		if err := in.globals.write(c.state.Globals); err != nil {
+			return err
+		}
+	}
+	if in.mem == nil {
+		return nil
+	}
+	if err := in.growTo(version.Size); err != nil {
+		return err
+	}
+	var err error
+	in.tracked, err = memstore.Attach(memstore.MemoryConfig{
+		Store:    c.Store,
+		Tracker:  c.Tracker,
+		Base:     in.base(),
+		Reserved: c.module.Program.MemoryMax * memstore.WasmPageSize,
+		Size:     in.size().Bytes(),
+		Version:  version,
+		Query:    c.query,
+		Like:     c.like,
+	})
+	return err
+}
+
+func (in *instance) size() memstore.PageCount {
+	if in.mem == nil {
+		return 0
+	}
+	return memstore.PageCount(in.mem.DataSize(in.store) / memstore.PageSize)
+}
+
+// growTo makes the engine's memory as large as a version's.
+func (in *instance) growTo(size memstore.PageCount) error {
+	const perWasmPage = memstore.WasmPageSize / memstore.PageSize
+	now := in.size()
+	if size <= now {
+		return nil
+	}
+	if _, err := in.mem.Grow(in.store, uint64((size-now)/perWasmPage)); err != nil {
+		return fmt.Errorf("grow memory from %d to %d bytes: %w", now.Bytes(), size.Bytes(), err)
+	}
+	return nil
+}
+
+func (in *instance) begin() error {
+	if in.tracked == nil {
+		return nil
+	}
+	return in.tracked.Begin()
+}
+
+// commit keeps what the message did and gives the new state.
+func (in *instance) commit() (State, error) {
+	s := State{Globals: in.globals.read()}
+	if in.tracked == nil {
+		return s, nil
+	}
+	c, err := in.tracked.Commit(in.size())
+	s.Memory = c.Version
+	return s, err
+}
+
+// rollback undoes the message that ran on the state. memstore.ErrGrown says
+// that the instance must be replaced.
+func (in *instance) rollback(s State) error {
+	if in.tracked != nil {
+		if err := in.tracked.Rollback(in.size()); err != nil {
+			return err
+		}
+	}
+	return errors.Join(in.globals.write(s.Globals), in.depth.Set(in.store, wasmtime.ValI32(0)))
+}
+
+// advance brings an idle instance to another state of its canister.
+// memstore.ErrSize says that the instance must be replaced.
+func (in *instance) advance(s State) error {
+	if in.tracked != nil {
+		if in.size() < s.Memory.Size {
+			if err := in.growTo(s.Memory.Size); err != nil {
+				return err
+			}
+			if err := in.tracked.Resize(in.size()); err != nil {
+				return err
+			}
+		}
+		if err := in.tracked.Advance(s.Memory); err != nil {
+			return err
+		}
+	}
+	return in.globals.write(s.Globals)
+}
+
+// close frees the instance. It must be called before the engine is closed.
+func (in *instance) close() error {
+	var err error
+	if in.tracked != nil {
+		err = in.tracked.Detach()
+	}
+	in.store.Close()
+	return err
+}
+
+func (in *instance) fuel() (uint64, error) { return in.store.GetFuel() }
+
+func (in *instance) setFuel(fuel uint64) error { return in.store.SetFuel(fuel) }

@@ -1,0 +1,153 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"lockstep/fsm"
+)
+
+// scriptedReplica is a replica that knows the roots of rounds first to last.
+type scriptedReplica struct {
+	mu          sync.Mutex
+	pid         int
+	first, last fsm.RoundNumber
+	wrong       fsm.RoundNumber // the round with another root
+	installs    uint64
+	checkpoints uint64
+	down        bool
+	stopped     string
+}
+
+func (r *scriptedReplica) set(change func(r *scriptedReplica)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(r)
+}
+
+func (r *scriptedReplica) root(round fsm.RoundNumber) fsm.Attestation {
+	if round == r.wrong {
+		return att(round, 1)
+	}
+	return att(round, 0)
+}
+
+func (r *scriptedReplica) Report(context.Context) (ReplicaReport, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.down {
+		return ReplicaReport{}, errors.New("down")
+	}
+	return ReplicaReport{PID: r.pid, Round: r.last, Root: r.root(r.last).Root, Installs: r.installs,
+		Checkpoints: r.checkpoints, Stopped: r.stopped}, nil
+}
+
+func (r *scriptedReplica) Roots(_ context.Context, from fsm.RoundNumber, limit int) ([]fsm.Attestation, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []fsm.Attestation
+	for round := max(from, r.first); round <= r.last && len(out) < limit; round++ {
+		out = append(out, r.root(round))
+	}
+	return out, nil
+}
+
+func observe(t *testing.T, from fsm.RoundNumber, replicas ...*scriptedReplica) *Observer {
+	c := ObserverConfig{From: from, Every: time.Millisecond, Log: slog.New(slog.DiscardHandler)}
+	for i, r := range replicas {
+		c.Names = append(c.Names, []string{"n1", "n2", "n3"}[i])
+		c.Replicas = append(c.Replicas, r)
+	}
+	o := StartObserver(c)
+	t.Cleanup(o.Stop)
+	return o
+}
+
+// eventuallySettled waits until all replicas are known to be at the same round after what the test did so far.
+func eventuallySettled(t *testing.T, o *Observer) {
+	t.Helper()
+	now := time.Now()
+	eventually(t, "settled", func() bool { return o.Settled(now) })
+}
+
+func TestObserverComparesEveryRound(t *testing.T) {
+	n1, n2 := &scriptedReplica{pid: 1, first: 1}, &scriptedReplica{pid: 2, first: 1}
+	o := observe(t, 0, n1, n2)
+	eventuallySettled(t, o)
+	n1.set(func(r *scriptedReplica) { r.last = 3 * rootsAtOnce })
+	eventually(t, "n1 is ahead", func() bool { return o.Views()[0].Reported == 3*rootsAtOnce })
+	if o.Settled(time.Time{}) {
+		t.Error("settled while n2 is behind")
+	}
+	n2.set(func(r *scriptedReplica) { r.last = 3 * rootsAtOnce })
+	eventuallySettled(t, o)
+	if c := o.Counts(); c.Compared() != 3*rootsAtOnce || c.Unproven() != 0 {
+		t.Errorf("got %+v", c)
+	}
+	n2.set(func(r *scriptedReplica) { r.down = true })
+	eventually(t, "not settled while n2 is down", func() bool { return !o.Settled(time.Time{}) })
+}
+
+func TestObserverFindsDisagreement(t *testing.T) {
+	n1, n2 := &scriptedReplica{pid: 1, first: 1, last: 9000}, &scriptedReplica{pid: 2, first: 1, last: 9000, wrong: 8111}
+	o := observe(t, 0, n1, n2)
+	<-o.Disagreed()
+	if d := o.Disagreement(); d == nil || d.Round != 8111 {
+		t.Errorf("got %v, want round 8111", d)
+	}
+}
+
+func TestObserverComparesReplayedRounds(t *testing.T) {
+	n1, n2 := &scriptedReplica{pid: 1, first: 1, last: 100}, &scriptedReplica{pid: 2, first: 1, last: 100}
+	o := observe(t, 0, n1, n2)
+	eventuallySettled(t, o)
+	// A new process that has already replayed everything when it is asked for the first time.
+	n2.set(func(r *scriptedReplica) { r.pid, r.first, r.last = 3, 51, 120 })
+	n1.set(func(r *scriptedReplica) { r.last = 120 })
+	eventuallySettled(t, o)
+	c := o.Counts()
+	if c.Compared() != 120 || c.Replicas[1].Repeated != 50 || c.Replicas[1].Skipped != 0 {
+		t.Errorf("got %+v, want 50 repeated, none skipped", c)
+	}
+	n2.set(func(r *scriptedReplica) { r.pid, r.wrong = 4, 77 })
+	<-o.Disagreed()
+	if d := o.Disagreement(); d.Round != 77 {
+		t.Errorf("got %v, want round 77", d)
+	}
+}
+
+func TestObserverTellsSkippedFromUnknown(t *testing.T) {
+	n1, n2 := &scriptedReplica{pid: 1, first: 1, last: 10}, &scriptedReplica{pid: 2, first: 1, last: 10}
+	o := observe(t, 0, n1, n2)
+	eventuallySettled(t, o)
+	// n2 is sent a checkpoint of round 20; n1 has forgotten the roots of rounds 11 to 30.
+	n2.set(func(r *scriptedReplica) { r.installs, r.first, r.last = 1, 21, 40 })
+	n1.set(func(r *scriptedReplica) { r.first, r.last = 31, 40 })
+	eventuallySettled(t, o)
+	c := o.Counts()
+	if c.Replicas[1].Skipped != 10 || c.Missing(1) != 0 || c.Replicas[0].Skipped != 0 || c.Missing(0) != 20 {
+		t.Errorf("got %+v, want 10 skipped by n2 and 20 unknown of n1", c)
+	}
+	if c.Compared() != 20 || c.Unproven() != 20 {
+		t.Errorf("compared %d, unproven %d", c.Compared(), c.Unproven())
+	}
+	if v := o.Views()[1]; v.Installs != 1 {
+		t.Errorf("got %+v, want one install", v)
+	}
+}
+
+func TestObserverCountsOverProcesses(t *testing.T) {
+	n1 := &scriptedReplica{pid: 1, checkpoints: 4}
+	o := observe(t, 0, n1)
+	eventually(t, "4 checkpoints", func() bool { return o.Views()[0].Checkpoints == 4 })
+	n1.set(func(r *scriptedReplica) { r.checkpoints = 5 })
+	eventually(t, "5 checkpoints", func() bool { return o.Views()[0].Checkpoints == 5 })
+	n1.set(func(r *scriptedReplica) { r.pid, r.checkpoints = 2, 2 })
+	eventually(t, "7 checkpoints", func() bool { return o.Views()[0].Checkpoints == 7 })
+	n1.set(func(r *scriptedReplica) { r.stopped = "disk" })
+	eventually(t, "not settled", func() bool { return !o.Settled(time.Time{}) })
+}

@@ -1,0 +1,107 @@
+package chaos
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"lockstep/fsm"
+	"lockstep/pagetrie"
+)
+
+// Progress is a run at one moment.
+type Progress struct {
+	// Elapsed is how long the clients have been running.
+	Elapsed time.Duration `json:"elapsed_ns"`
+	// RoundsPerSecond and MessagesPerSecond are since the last Progress.
+	RoundsPerSecond   float64 `json:"rounds_per_second"`
+	MessagesPerSecond float64 `json:"messages_per_second"`
+	// Latency is that of the updates acknowledged since the last Progress.
+	Latency Latency `json:"latency"`
+	// Compared is the number of rounds on which at least two replicas have agreed so far.
+	Compared uint64            `json:"compared"`
+	Replicas []ReplicaProgress `json:"replicas"`
+	// Checkpoint is the round of the newest checkpoint of any replica.
+	Checkpoint fsm.RoundNumber `json:"checkpoint"`
+}
+
+// ReplicaProgress is one replica at one moment.
+type ReplicaProgress struct {
+	Name  string          `json:"name"`
+	State string          `json:"state"`
+	PID   int             `json:"pid"`
+	Round fsm.RoundNumber `json:"round"`
+	Root  pagetrie.Hash   `json:"root"`
+}
+
+// progressOf puts together what is known about the replicas.
+func progressOf(views []ReplicaView, processes []ProcessStatus) Progress {
+	var p Progress
+	for i, v := range views {
+		r := ReplicaProgress{Name: v.Name, State: v.Report.Role, PID: processes[i].PID, Round: v.Reported, Root: v.Root}
+		switch {
+		case processes[i].State != ProcessRunning:
+			r.State = string(processes[i].State)
+		case v.Report.Diverged:
+			r.State = string(ProcessDiverged)
+		case !v.Reachable:
+			r.State = stateUnreachable
+		}
+		p.Replicas = append(p.Replicas, r)
+		p.Checkpoint = max(p.Checkpoint, v.Report.Checkpoint)
+	}
+	return p
+}
+
+// Lines describes the progress in two lines: the cluster, the replicas.
+func (p Progress) Lines() [2]string {
+	rates := fmt.Sprintf("%6.1fs  %s rounds/s  %s messages/s  p50 %s  p99 %s  %s rounds compared  checkpoint %d",
+		p.Elapsed.Seconds(), number(uint64(p.RoundsPerSecond+0.5)), number(uint64(p.MessagesPerSecond+0.5)),
+		duration(p.Latency.P50), duration(p.Latency.P99), number(p.Compared), p.Checkpoint)
+	var replicas []string
+	for _, r := range p.Replicas {
+		replicas = append(replicas, fmt.Sprintf("%s %s %d %s", r.Name, r.State, r.Round, shortRoot(r.Root, 8)))
+	}
+	return [2]string{rates, "         " + strings.Join(replicas, "  ")}
+}
+
+// shortRoot is the beginning of a root; "-" for none.
+func shortRoot(root pagetrie.Hash, digits int) string {
+	if root == (pagetrie.Hash{}) {
+		return "-"
+	}
+	return root.String()[:digits]
+}
+
+// duration rounds to about three digits.
+func duration(d time.Duration) string {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d >= 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond).String()
+	case d >= time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	}
+	return d.Round(time.Microsecond).String()
+}
+
+// number writes thousands apart.
+func number(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// count is a number with its noun.
+func count(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return number(n) + " " + many
+}

@@ -1,0 +1,232 @@
+package memstore
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"lockstep/pagetrie"
+)
+
+var zeroPage [PageSize]byte
+
+func isZero(page []byte) bool           { return bytes.Equal(page, zeroPage[:]) }
+func pageEqual(a, b []byte) bool        { return bytes.Equal(a, b) }
+func (m *Memory) differs(i uint32) bool { return !pageEqual(m.page(i), m.old(i)) }
+
+// Commit is the outcome of a message that is kept.
+type Commit struct {
+	// Version is the memory's new value.
+	Version Version
+	// Changed are the pages whose bytes differ from the version before, ascending; pages that became zero are among them.
+	Changed []PageIndex
+	// Handles are the new contents of Changed, in the same order; 0 for a page that became zero. Store.HashAll takes them.
+	Handles []pagetrie.Value
+}
+
+// parallelGrain is how many pages one worker takes at a time.
+const parallelGrain = 1024
+
+// Commit ends the running message and keeps its effects. size is the memory's size now. It compares the tracker's
+// candidates with the old version, copies every page that differs into the Store once and merges them into the trie. The
+// replaced pages are retired: Pins taken before keep them.
+func (m *Memory) Commit(size PageCount) (Commit, error) {
+	if err := m.want(running, "Commit"); err != nil {
+		return Commit{}, err
+	}
+	if m.query {
+		panic("memstore: Commit of a query's memory")
+	}
+	if err := m.checkSize(size); err != nil {
+		return Commit{}, m.fail("commit", err)
+	}
+	c, err := m.commit(size)
+	if err != nil {
+		return Commit{}, m.fail("commit", err)
+	}
+	m.state = idle
+	return c, nil
+}
+
+func (m *Memory) commit(size PageCount) (Commit, error) {
+	t0 := time.Now()
+	runs, err := m.tracker.collect(m.runs[:0])
+	if err != nil {
+		return Commit{}, err
+	}
+	runs = clip(runs, uint32(m.tracked))
+	if size > m.tracked {
+		if runs, err = populated(m, runs, run{uint32(m.tracked), uint32(size)}); err != nil {
+			return Commit{}, err
+		}
+	}
+	m.runs = runs
+	t1 := time.Now()
+	changed := m.compare(runs)
+	t2 := time.Now()
+	handles, err := m.save(changed)
+	if err != nil {
+		return Commit{}, err
+	}
+	replaced := m.merge(changed, handles)
+	m.version.Size = size
+	m.store.retire(replaced)
+	t3 := time.Now()
+	old := m.tracked
+	m.size, m.tracked = size, size
+	if err := m.tracker.committed(changed, old); err != nil {
+		return Commit{}, err
+	}
+	m.stats.Changed += uint64(len(changed))
+	m.stats.Find += t1.Sub(t0) + time.Since(t3)
+	m.stats.Compare += t2.Sub(t1)
+	m.stats.Save += t3.Sub(t2)
+	return Commit{Version: m.version, Changed: changed, Handles: handles}, nil
+}
+
+// clip cuts ascending runs at end.
+func clip(runs []run, end uint32) []run {
+	for len(runs) > 0 && runs[len(runs)-1].start >= end {
+		runs = runs[:len(runs)-1]
+	}
+	if n := len(runs); n > 0 && runs[n-1].end > end {
+		runs[n-1].end = end
+	}
+	return runs
+}
+
+// compare gives the pages of runs that differ from the version, ascending.
+func (m *Memory) compare(runs []run) []PageIndex {
+	n := countPages(runs)
+	m.stats.Candidate += uint64(n)
+	m.stats.Compared += uint64(n)
+	if n < 2*parallelGrain {
+		return m.compareRuns(runs, nil)
+	}
+	for _, r := range runs { // workers only read the flat table
+		for c := r.start >> chunkShift; c <= (r.end-1)>>chunkShift; c++ {
+			if !m.filled[c] {
+				m.fill(c)
+			}
+		}
+	}
+	parts := splitRuns(runs, parallelGrain)
+	found := make([][]PageIndex, len(parts))
+	parallel(len(parts), 1, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			found[i] = m.compareRuns(parts[i], nil)
+		}
+	})
+	return slices.Concat(found...)
+}
+
+func (m *Memory) compareRuns(runs []run, changed []PageIndex) []PageIndex {
+	for _, r := range runs {
+		for i := r.start; i < r.end; i++ {
+			if m.differs(i) {
+				changed = append(changed, PageIndex(i))
+			}
+		}
+	}
+	return changed
+}
+
+// splitRuns cuts runs into parts of about the given number of pages, in order.
+func splitRuns(runs []run, pages int) [][]run {
+	var parts [][]run
+	var part []run
+	room := pages
+	for _, r := range runs {
+		for r.start < r.end {
+			cut := run{r.start, min(r.end, r.start+uint32(room))}
+			part = append(part, cut)
+			r.start = cut.end
+			if room -= cut.pages(); room == 0 {
+				parts, part, room = append(parts, part), nil, pages
+			}
+		}
+	}
+	if len(part) > 0 {
+		parts = append(parts, part)
+	}
+	return parts
+}
+
+// save copies the changed pages into the Store and names them; a zero page gets no handle.
+func (m *Memory) save(changed []PageIndex) ([]pagetrie.Value, error) {
+	if len(changed) == 0 {
+		return nil, nil
+	}
+	slots := make([]uint32, len(changed))
+	if err := m.store.allocate(slots); err != nil {
+		return nil, err
+	}
+	handles := make([]pagetrie.Value, len(changed))
+	parallel(len(changed), parallelGrain, func(lo, hi int) {
+		for k := lo; k < hi; k++ {
+			if page := m.page(uint32(changed[k])); !isZero(page) {
+				handles[k] = m.store.fill(slots[k], page)
+			}
+		}
+	})
+	var unused []uint32
+	for k, h := range handles {
+		if h == 0 {
+			unused = append(unused, slots[k])
+		}
+	}
+	if unused != nil {
+		m.store.release(unused)
+	}
+	return handles, nil
+}
+
+// merge makes the next version's map and gives the handles that it replaced.
+func (m *Memory) merge(changed []PageIndex, handles []pagetrie.Value) []pagetrie.Value {
+	if len(changed) == 0 {
+		return nil
+	}
+	var replaced []pagetrie.Value
+	b := m.version.Pages.Edit()
+	for k, i := range changed {
+		if old := m.handle(uint32(i)); old != 0 {
+			replaced = append(replaced, old)
+		}
+		m.handles[i] = handles[k]
+		if handles[k] != 0 {
+			b.Insert(uint64(i), handles[k])
+		} else {
+			b.Remove(uint64(i))
+		}
+	}
+	m.version.Pages = b.Map()
+	return replaced
+}
+
+// comparing is the tracker that does not track.
+type comparing struct{ m *Memory }
+
+func (t *comparing) attach() error {
+	if t.m.tracked == 0 {
+		return nil
+	}
+	return t.m.lay()
+}
+func (t *comparing) begin() error { return nil }
+func (t *comparing) collect(runs []run) ([]run, error) {
+	return appendRun(runs, 0, uint32(t.m.tracked)), nil
+}
+func (t *comparing) committed([]PageIndex, PageCount) error { return nil }
+func (t *comparing) rollback() error {
+	for i := range uint32(t.m.tracked) {
+		t.m.put(i)
+	}
+	return nil
+}
+func (t *comparing) advance(pages []PageIndex) error {
+	for _, i := range pages {
+		t.m.put(uint32(i))
+	}
+	return nil
+}
+func (t *comparing) detach() error { return nil }

@@ -1,0 +1,183 @@
+package memstore
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+)
+
+// conform runs one generated program under a tracker and gives the roots of its committed versions.
+func conform(dir string, name Tracker, c choices, sabotage func(*Memory) tracker) ([]string, error) {
+	s, err := OpenStore(StoreConfig{ReserveBytes: 1 << 30})
+	if err != nil {
+		return nil, err
+	}
+	b := &testbed{choices: c, store: s, tracker: name, sabotage: sabotage, maxWasm: 24, dir: dir}
+	err = b.run()
+	if e := s.Close(); err == nil {
+		err = e
+	}
+	return b.hashes, err
+}
+
+// programs is how many seeds a test runs; LOCKSTEP_PROGRAMS raises it for long runs.
+func programs(t testing.TB, normal int) int {
+	n, err := strconv.Atoi(os.Getenv("LOCKSTEP_PROGRAMS"))
+	if err != nil {
+		n = normal
+	}
+	if testing.Short() {
+		n = min(n, 20)
+	}
+	return n
+}
+
+func repeatHint(seed uint64) string {
+	return fmt.Sprintf("repeat: LOCKSTEP_SEED=%d go test -run TestConformance ./memstore", seed)
+}
+
+func firstSeed(t testing.TB) (uint64, bool) {
+	seed, err := strconv.ParseUint(os.Getenv("LOCKSTEP_SEED"), 10, 64)
+	return seed, err == nil
+}
+
+// TestConformance holds every tracker against a flat model and against compare.
+func TestConformance(t *testing.T) {
+	first, single := firstSeed(t)
+	n := programs(t, 120)
+	if single {
+		n = 1
+	}
+	dir := t.TempDir()
+	oracle := make([][]string, n)
+	for i := range n {
+		var err error
+		if oracle[i], err = conform(dir, TrackerCompare, newSeeded(first+uint64(i), 30), nil); err != nil {
+			t.Fatalf("compare: %v; %s", err, repeatHint(first+uint64(i)))
+		}
+	}
+	for _, name := range Trackers() {
+		if name == TrackerCompare {
+			continue
+		}
+		t.Run(string(name), func(t *testing.T) {
+			skipUnavailable(t, name)
+			for i := range n {
+				seed := first + uint64(i)
+				roots, err := conform(dir, name, newSeeded(seed, 30), nil)
+				if err != nil {
+					t.Fatalf("%v; %s/%s", err, repeatHint(seed), name)
+				}
+				if !slices.Equal(roots, oracle[i]) {
+					t.Fatalf("roots differ from compare's; %s/%s", repeatHint(seed), name)
+				}
+			}
+		})
+	}
+}
+
+// skipUnavailable skips where the kernel lacks a tracker's mechanism.
+func skipUnavailable(t testing.TB, name Tracker) {}
+
+func FuzzProgram(f *testing.F) {
+	f.Add([]byte("\x00\x01\x02"))
+	f.Add([]byte("a longer program that stores, fills, copies, grows and traps a few times over"))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 4096 {
+			return
+		}
+		want, err := conform(dir, TrackerCompare, &fuzzed{data}, nil)
+		if err != nil {
+			t.Fatalf("compare: %v", err)
+		}
+		for _, name := range Trackers() {
+			got, err := conform(dir, name, &fuzzed{data}, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("%s: roots differ from compare's", name)
+			}
+		}
+	})
+}
+
+// saboteur is a tracker with a planted bug.
+type saboteur struct {
+	tracker
+	m        *Memory
+	bug      string
+	previous []run
+	calls    int
+}
+
+func (s *saboteur) collect(runs []run) ([]run, error) {
+	runs, err := s.tracker.collect(runs)
+	s.calls++
+	switch s.bug {
+	case "misses a page":
+		if len(runs) > 1 {
+			runs = slices.Delete(runs, 0, 1)
+		}
+	case "misses the page behind a border":
+		for i := range runs {
+			if runs[i].pages() > 1 {
+				runs[i].end--
+			}
+		}
+	case "marks late":
+		runs, s.previous = s.previous, slices.Clone(runs)
+	}
+	return runs, err
+}
+
+func (s *saboteur) begin() error {
+	if s.bug == "protects late" { // the first message's writes are before the arming
+		s.calls++
+		return nil
+	}
+	return s.tracker.begin()
+}
+
+func (s *saboteur) rollback() error {
+	if s.bug == "keeps a page after rollback" {
+		for i := range uint32(s.m.size) {
+			if s.m.differs(i) {
+				kept := slices.Clone(s.m.page(i))
+				err := s.tracker.rollback()
+				copy(s.m.page(i), kept)
+				return err
+			}
+		}
+	}
+	return s.tracker.rollback()
+}
+
+// TestConformanceCatches shows that the suite fails for trackers that are wrong.
+func TestConformanceCatches(t *testing.T) {
+	dir := t.TempDir()
+	for _, bug := range []string{
+		"misses a page", "misses the page behind a border", "marks late", "keeps a page after rollback",
+	} {
+		for _, name := range []Tracker{TrackerCompare, TrackerPrefetch} {
+			t.Run(bug+"/"+string(name), func(t *testing.T) {
+				if bug == "misses a page" && name == TrackerCompare {
+					t.Skip("compare reports one run")
+				}
+				for seed := range uint64(200) {
+					_, err := conform(dir, name, newSeeded(seed, 30), func(m *Memory) tracker {
+						return &saboteur{tracker: m.tracker, m: m, bug: bug}
+					})
+					if err != nil {
+						t.Logf("seed %d: %v", seed, err)
+						return
+					}
+				}
+				t.Fatal("200 programs ran under a broken tracker and none noticed")
+			})
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package memstore
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Tracker names a mechanism that finds the pages a message wrote. All give the same versions; they differ in cost and
+// in what they ask of the kernel.
+type Tracker string
+
+const (
+	// TrackerNaive protects everything at the start of every message and takes a signal for the first read (copy in) and
+	// the first write of each page. It is the baseline. It needs a mapping per scattered page and fails, cleanly, at
+	// vm.max_map_count.
+	TrackerNaive Tracker = "naive"
+	// TrackerPrefetch is naive with three optimisations: checkpoint files mapped instead of copied, the fault's own
+	// read/write bit used and queries not tracked, and amortised prefetching by the run of pages beside the fault.
+	TrackerPrefetch Tracker = "prefetch"
+	// TrackerCompare does not track: it compares the whole memory with the last version. The oracle.
+	TrackerCompare Tracker = "compare"
+)
+
+// variants are naive with one of prefetch's optimisations, so that each one's gain can be measured.
+const (
+	trackerPrefetchMap   Tracker = "prefetch-map"
+	trackerPrefetchQuery Tracker = "prefetch-query"
+	trackerPrefetchAhead Tracker = "prefetch-ahead"
+)
+
+// tracker is one mechanism at work on one Memory. Its methods are called by the Memory, on the goroutine that uses it.
+// Every error is a failure of the world and breaks the Memory.
+type tracker interface {
+	// attach lays the memory's version over its range and starts tracking.
+	attach() error
+	// begin arms tracking for a message.
+	begin() error
+	// collect appends, in ascending order, runs of pages below m.size that cover every page written since begin.
+	collect(runs []run) ([]run, error)
+	// committed follows collect when the message's changes are in m.version. Pages from grown on are new to the
+	// tracker. changed are the pages that differ from the version before.
+	committed(changed []PageIndex, grown PageCount) error
+	// rollback puts back the bytes of every page written since begin. collect was not called.
+	rollback() error
+	// advance brings pages to m.version, which is already the new one. All of them are below m.size.
+	advance(pages []PageIndex) error
+	// detach stops tracking; the range's contents no longer matter.
+	detach() error
+}
+
+// trackers in the order in which they are shown.
+var trackers = []struct {
+	name Tracker
+	make func(*Memory) tracker
+}{
+	{TrackerNaive, func(m *Memory) tracker { return newFaulting(m, faultingOptions{}) }},
+	{TrackerPrefetch, func(m *Memory) tracker {
+		return newFaulting(m, faultingOptions{mapFiles: true, readWriteBit: true, ahead: true})
+	}},
+	{TrackerCompare, func(m *Memory) tracker { return &comparing{m: m} }},
+	{trackerPrefetchMap, func(m *Memory) tracker { return newFaulting(m, faultingOptions{mapFiles: true}) }},
+	{trackerPrefetchQuery, func(m *Memory) tracker { return newFaulting(m, faultingOptions{readWriteBit: true}) }},
+	{trackerPrefetchAhead, func(m *Memory) tracker { return newFaulting(m, faultingOptions{ahead: true}) }},
+}
+
+// Trackers lists every name that ParseTracker takes.
+func Trackers() []Tracker {
+	var names []Tracker
+	for _, t := range trackers {
+		names = append(names, t.name)
+	}
+	return names
+}
+
+// ParseTracker checks a tracker's name. It does not say whether the kernel allows it; Attach does.
+func ParseTracker(name string) (Tracker, error) {
+	if t := Tracker(name); slices.Contains(Trackers(), t) {
+		return t, nil
+	}
+	var known []string
+	for _, t := range Trackers() {
+		known = append(known, string(t))
+	}
+	return "", fmt.Errorf("tracker %q: want one of %s", name, strings.Join(known, ", "))
+}
+
+func newTracker(name Tracker, m *Memory) (tracker, error) {
+	for _, t := range trackers {
+		if t.name == name {
+			return t.make(m), nil
+		}
+	}
+	_, err := ParseTracker(string(name))
+	return nil, err
+}

@@ -1,0 +1,123 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// CheckpointStatus describes the checkpoints of a node.
+type CheckpointStatus struct {
+	// Count is the number of complete checkpoints on disk.
+	Count int `json:"count"`
+	// Index and Round are of the newest one: its last log entry and the state's round. Round is 0 when this process has
+	// neither taken nor restored it.
+	Index uint64 `json:"index"`
+	Round uint64 `json:"round"`
+	// Bytes is what sending it to a follower that has nothing would take.
+	Bytes int64 `json:"bytes"`
+	// Taken is when this process finished the newest one that it took; zero if it took none.
+	Taken time.Time `json:"taken,omitzero"`
+	// Every is the number of rounds between two.
+	Every uint64 `json:"every"`
+	// Failure is why the last try failed; empty when it did not.
+	Failure string `json:"failure,omitempty"`
+}
+
+// checkpointer takes a checkpoint whenever enough rounds were applied since the last. Raft's own schedule is by time, and
+// is off.
+type checkpointer struct {
+	every   uint64
+	machine *fencedMachine
+	raft    *raft.Raft
+	store   raft.SnapshotStore
+	logger  *slog.Logger
+	metrics *metrics
+
+	quit chan struct{}
+	loop sync.WaitGroup
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	saved   uint64 // round of the newest checkpoint taken
+	taken   time.Time
+	failure string
+}
+
+func newCheckpointer(every uint64, r *replica) *checkpointer {
+	return &checkpointer{every: every, machine: r.machine, raft: r.raft, store: r.checkpoints, logger: r.logger,
+		metrics: r.metrics, quit: make(chan struct{})}
+}
+
+func (c *checkpointer) start() { c.loop.Go(c.run) }
+
+// close waits for a checkpoint under way.
+func (c *checkpointer) close(ctx context.Context) error {
+	close(c.quit)
+	return waitGroup(ctx, &c.loop, "the checkpoint under way")
+}
+
+func (c *checkpointer) run() {
+	last := c.machine.restored.Load()
+	for {
+		select {
+		case <-c.machine.applied:
+		case <-c.quit:
+			return
+		}
+		round := uint64(c.machine.Latest().Round)
+		last = max(last, c.machine.restored.Load()) // a checkpoint from the leader counts too
+		if round < last+c.every {
+			continue
+		}
+		last = round // a failure is tried again after as many rounds
+		if saved, ok := c.take(); ok {
+			last = saved
+		}
+	}
+}
+
+// take writes one checkpoint and gives its round.
+func (c *checkpointer) take() (round uint64, ok bool) {
+	start := time.Now()
+	err := c.raft.Snapshot().Error()
+	round = c.machine.captured.Load()
+	if errors.Is(err, raft.ErrRaftShutdown) || errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return round, false
+	}
+	took := time.Since(start)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.failure = err.Error()
+		c.metrics.checkpointsFailed.Inc()
+		c.logger.Error("checkpoint failed; the log grows until one succeeds", "round", round, "err", err)
+		return round, false
+	}
+	c.failure, c.saved, c.taken = "", round, time.Now()
+	c.metrics.checkpointSeconds.Observe(took.Seconds())
+	if metas, err := c.store.List(); err == nil && len(metas) > 0 {
+		c.metrics.checkpointBytes.Set(float64(metas[0].Size))
+	}
+	c.logger.Info("checkpoint taken", "round", round, "took", took.Round(time.Millisecond))
+	return round, true
+}
+
+func (c *checkpointer) status() CheckpointStatus {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := CheckpointStatus{Round: max(c.saved, c.machine.restored.Load()), Taken: c.taken, Failure: c.failure, Every: c.every}
+	metas, err := c.store.List()
+	if err != nil {
+		s.Failure = err.Error()
+	}
+	s.Count = len(metas)
+	if s.Count > 0 {
+		s.Index, s.Bytes = metas[0].Index, metas[0].Size
+	}
+	return s
+}

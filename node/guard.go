@@ -1,0 +1,198 @@
+package node
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+
+	"github.com/hashicorp/raft"
+)
+
+// transport is raft's network transport with a guard before its ear: hashicorp/raft installs any checkpoint of the current
+// term that it is sent, also one older than its own state, and cannot go on after one that its log contradicts.
+type transport struct {
+	*raft.NetworkTransport
+	guard  *installGuard
+	heard  chan raft.RPC
+	closed chan struct{}
+	once   sync.Once
+	pump   sync.WaitGroup
+}
+
+var (
+	_ raft.Transport   = (*transport)(nil)
+	_ raft.WithPreVote = (*transport)(nil)
+	_ raft.WithClose   = (*transport)(nil)
+)
+
+func newTransport(network *raft.NetworkTransport, guard *installGuard) *transport {
+	t := &transport{NetworkTransport: network, guard: guard, heard: make(chan raft.RPC), closed: make(chan struct{})}
+	t.pump.Go(t.listen)
+	return t
+}
+
+// Consumer implements raft.Transport.
+func (t *transport) Consumer() <-chan raft.RPC { return t.heard }
+
+// Close implements raft.WithClose.
+func (t *transport) Close() error {
+	t.once.Do(func() { close(t.closed) })
+	err := t.NetworkTransport.Close()
+	t.pump.Wait()
+	return err
+}
+
+// silence cuts every connection without waiting for anybody. It may be called from any goroutine of raft.
+func (t *transport) silence() {
+	t.once.Do(func() { close(t.closed) })
+	_ = t.NetworkTransport.Close() // the transport never gives an error
+}
+
+func (t *transport) listen() {
+	for {
+		select {
+		case rpc := <-t.NetworkTransport.Consumer():
+			if req, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok {
+				t.install(rpc, req)
+			} else if !t.hand(rpc) {
+				return
+			}
+		case <-t.closed:
+			return
+		}
+	}
+}
+
+// hand gives a request to raft; false means that the transport is closed.
+func (t *transport) hand(rpc raft.RPC) bool {
+	select {
+	case t.heard <- rpc:
+		return true
+	case <-t.closed:
+		return false
+	}
+}
+
+// install hands a checkpoint to raft if the guard lets it, and waits for the end: raft hears nothing else meanwhile anyway.
+func (t *transport) install(rpc raft.RPC, req *raft.InstallSnapshotRequest) {
+	if answer, decided := t.guard.answer(rpc, req); decided {
+		rpc.RespChan <- answer
+		return
+	}
+	done := make(chan raft.RPCResponse, 1)
+	if !t.hand(raft.RPC{Command: req, Reader: t.guard.watch(rpc.Reader, req), RespChan: done}) {
+		return
+	}
+	select {
+	case answer := <-done:
+		rpc.RespChan <- t.guard.installed(answer, req)
+	case <-t.closed:
+	}
+}
+
+// replicaLog is what the guard asks of the running replica.
+type replicaLog interface {
+	CurrentTerm() uint64
+	// AppliedIndex is raft's: it is ahead of the state machine by what is queued for it.
+	AppliedIndex() uint64
+	LastIndex() uint64
+}
+
+// installGuard judges the checkpoints that a leader sends.
+type installGuard struct {
+	logger *slog.Logger
+	log    raft.LogStore // through raft's cache
+	// onConflict is told that our log must be cut before the checkpoint can be installed; the replica restarts for that.
+	onConflict func(*conflict)
+	// onInstalled is told the index of an installed checkpoint before the leader is.
+	onInstalled func(index uint64) error
+
+	// mu guards raft, which exists only after the transport.
+	mu   sync.Mutex
+	raft replicaLog
+}
+
+func (g *installGuard) attach(r replicaLog) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.raft = r
+}
+
+func (g *installGuard) attached() replicaLog {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.raft
+}
+
+var (
+	errStaleInstall = errors.New("checkpoint is older than the state of this replica")
+	errConflict     = errors.New("log conflicts with the checkpoint: this replica cuts its log and restarts")
+	errNotAttached  = errors.New("replica is starting")
+)
+
+// answer decides about the checkpoints that raft must not see. One at or below what raft has handed to the state machine is
+// committed and durable here: the honest answer is "done", and nothing is touched.
+func (g *installGuard) answer(rpc raft.RPC, req *raft.InstallSnapshotRequest) (answer raft.RPCResponse, decided bool) {
+	r := g.attached()
+	if r == nil {
+		return raft.RPCResponse{Response: &raft.InstallSnapshotResponse{}, Error: errNotAttached}, true
+	}
+	if req.Term < r.CurrentTerm() || req.LastLogIndex > r.AppliedIndex() {
+		return raft.RPCResponse{}, false
+	}
+	g.logger.Info("ignored a checkpoint older than the own state", "index", req.LastLogIndex, "term", req.LastLogTerm)
+	_, err := io.Copy(io.Discard, rpc.Reader)
+	return raft.RPCResponse{Response: &raft.InstallSnapshotResponse{
+		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}, Term: r.CurrentTerm(), Success: true}, Error: err}, true
+}
+
+// watch gives the checkpoint a last look when raft begins to read it: only then, on raft's main goroutine, nothing else
+// moves.
+func (g *installGuard) watch(under io.Reader, req *raft.InstallSnapshotRequest) io.Reader {
+	return &lastLook{Reader: under, look: func() error {
+		if req.LastLogIndex <= g.attached().AppliedIndex() {
+			return errStaleInstall
+		}
+		var entry raft.Log
+		err := g.log.GetLog(req.LastLogIndex, &entry)
+		if errors.Is(err, raft.ErrLogNotFound) || err == nil && entry.Term == req.LastLogTerm {
+			return nil
+		}
+		if err == nil {
+			g.onConflict(&conflict{index: req.LastLogIndex, term: req.LastLogTerm})
+			err = errConflict
+		}
+		return err
+	}}
+}
+
+// installed sees raft's answer before the leader does.
+func (g *installGuard) installed(answer raft.RPCResponse, req *raft.InstallSnapshotRequest) raft.RPCResponse {
+	response, ok := answer.Response.(*raft.InstallSnapshotResponse)
+	if !ok || !response.Success || answer.Error != nil {
+		return answer
+	}
+	if err := g.onInstalled(req.LastLogIndex); err != nil {
+		response.Success, answer.Error = false, err
+	}
+	return answer
+}
+
+// lastLook calls look before the first byte is read. When look objects, one Read fails with its error; later ones drain the
+// stream as raft wants it.
+type lastLook struct {
+	io.Reader
+	look   func() error
+	looked bool
+}
+
+func (l *lastLook) Read(p []byte) (int, error) {
+	if !l.looked {
+		l.looked = true
+		if err := l.look(); err != nil {
+			return 0, err
+		}
+	}
+	return l.Reader.Read(p)
+}

@@ -1,0 +1,335 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"lockstep/fsm"
+)
+
+// State is what a node is doing.
+type State uint8
+
+// The states of a node. Only a running one takes calls and queries; all of them answer /v1/status.
+const (
+	// StateStarting: the data folder is being opened.
+	StateStarting State = 1
+	// StateRunning: the replica runs.
+	StateRunning State = 2
+	// StateRepairing: the replica restarts to cut a log that contradicts a checkpoint from the leader.
+	StateRepairing State = 3
+	// StateDiverged: the replica's state was not the one that a leader attested; the evidence is kept.
+	StateDiverged State = 4
+	// StateFailed: the disk or another part of the world failed.
+	StateFailed State = 5
+	// StateStopped: Stop was called.
+	StateStopped State = 6
+)
+
+var states = [...]State{StateStarting, StateRunning, StateRepairing, StateDiverged, StateFailed, StateStopped}
+
+// String is the word in the client protocol.
+func (s State) String() string {
+	names := [...]string{StateStarting: "starting", StateRunning: "running", StateRepairing: "repairing",
+		StateDiverged: "diverged", StateFailed: "failed", StateStopped: "stopped"}
+	if int(s) < len(names) && names[s] != "" {
+		return names[s]
+	}
+	return fmt.Sprintf("state(%d)", uint8(s))
+}
+
+// MarshalText makes the state a word in JSON.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the word that MarshalText writes.
+func (s *State) UnmarshalText(text []byte) error {
+	for _, known := range states {
+		if known.String() == string(text) {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown state %q", text)
+}
+
+// Node is one running replica of a cluster with its client port.
+type Node struct {
+	cfg     Config
+	logger  *slog.Logger
+	metrics *metrics
+	dir     *dataDir
+	socket  *os.File // the Raft port, listening as long as the node lives
+	server  *server
+	started time.Time
+
+	quit       chan struct{}
+	quitOnce   sync.Once
+	supervisor sync.WaitGroup
+	done       chan struct{}
+	stopErr    error // of closing; read after done
+
+	// mu guards the fields below.
+	mu       sync.Mutex
+	state    State
+	reason   error
+	replica  *replica
+	last     fsm.MachineStatus // of a replica that has ended
+	restarts int
+}
+
+// Start opens the data folder, joins the cluster and serves the client port. It returns when the node runs; a leader may not
+// be known yet. Errors name the field, folder or port at fault.
+func Start(cfg Config) (*Node, error) {
+	cfg = cfg.WithDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configuration of node %q: %w", cfg.ID, errors.Join(err, closeListeners(&cfg)))
+	}
+	n := &Node{cfg: cfg, logger: cfg.Logger.With("node", cfg.ID), metrics: newMetrics(cfg.ID), started: time.Now(),
+		quit: make(chan struct{}), done: make(chan struct{}), state: StateStarting}
+	n.cfg.Logger = n.logger
+	for _, step := range []func() error{n.openDir, n.listen, n.openFirst} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("start node %s: %w", cfg.ID, errors.Join(err, n.release()))
+		}
+	}
+	n.supervisor.Go(n.supervise)
+	return n, nil
+}
+
+func closeListeners(cfg *Config) error {
+	var errs []error
+	if cfg.RaftListener != nil {
+		errs = append(errs, cfg.RaftListener.Close())
+	}
+	if cfg.HTTPListener != nil {
+		errs = append(errs, cfg.HTTPListener.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (n *Node) openDir() (err error) {
+	n.dir, err = openDataDir(n.cfg.DataDir, identity{Format: dataFormat, Cluster: n.cfg.ClusterID, Node: n.cfg.ID})
+	return err
+}
+
+// listen takes both ports, so that one in use is known before anything else happens.
+func (n *Node) listen() error {
+	listener := n.cfg.RaftListener
+	if listener == nil {
+		l, err := net.Listen("tcp", n.cfg.RaftAddr)
+		if err != nil {
+			return fmt.Errorf("listen on the Raft port: %w", err)
+		}
+		listener = l.(*net.TCPListener)
+	}
+	n.cfg.RaftListener = nil
+	// Each replica of this node gets a descriptor of its own for the port, so that it stays ours in between.
+	socket, err := listener.File()
+	n.socket = socket
+	if err := errors.Join(err, listener.Close()); err != nil {
+		return fmt.Errorf("listen on the Raft port: %w", err)
+	}
+	n.server, err = newServer(n, n.cfg.HTTPListener, n.cfg.HTTPAddr)
+	n.cfg.HTTPListener = nil
+	if err != nil {
+		return fmt.Errorf("listen on the client port: %w", err)
+	}
+	n.server.start()
+	return nil
+}
+
+// openFirst opens the replica, unless an earlier divergence has not been dealt with.
+func (n *Node) openFirst() error {
+	if found, err := findEvidence(n.dir); err != nil || found != nil {
+		if err == nil {
+			n.logger.Error("this folder's replica has diverged before and is not started", "round", found.Round, "err", found)
+			n.become(StateDiverged, found)
+		}
+		return err
+	}
+	r, err := openReplica(&n.cfg, n.dir, n.socket, n.metrics)
+	if err != nil {
+		return err
+	}
+	n.run(r)
+	return nil
+}
+
+// run makes a replica the node's.
+func (n *Node) run(r *replica) {
+	n.mu.Lock()
+	n.replica = r
+	n.mu.Unlock()
+	n.become(StateRunning, nil)
+}
+
+func (n *Node) become(s State, reason error) {
+	n.mu.Lock()
+	n.state, n.reason = s, reason
+	n.mu.Unlock()
+	n.metrics.setState(s)
+}
+
+// supervise waits for the replica's end or the node's.
+func (n *Node) supervise() {
+	defer close(n.done)
+	for {
+		r := n.current()
+		if r == nil {
+			return
+		}
+		var reason error
+		select {
+		case reason = <-r.ended:
+		case <-n.quit:
+			n.become(StateStopped, errStopping)
+			n.stopErr = n.leave(r, errStopping)
+			return
+		}
+		var c *conflict
+		if !errors.As(reason, &c) {
+			n.end(r, reason)
+			return
+		}
+		if err := n.repair(r, c); err != nil {
+			n.logger.Error("node failed", "err", err)
+			n.become(StateFailed, err)
+			return
+		}
+	}
+}
+
+// leave closes the replica and keeps what its machine last said.
+func (n *Node) leave(r *replica, reason error) error {
+	n.mu.Lock()
+	n.replica = nil
+	n.last = r.machine.Status()
+	n.mu.Unlock()
+	return r.close(reason)
+}
+
+// end closes a replica that must not serve any more, and leaves the node up to say so.
+func (n *Node) end(r *replica, reason error) {
+	state := StateFailed
+	var diverged *fsm.DivergedError
+	if errors.As(reason, &diverged) {
+		state = StateDiverged
+	}
+	n.become(state, reason)
+	term, checkpoints := r.raft.CurrentTerm(), r.checkpointer.status()
+	if err := n.leave(r, reason); err != nil {
+		n.logger.Error("replica did not close cleanly", "err", err)
+	}
+	if diverged == nil {
+		n.logger.Error("node failed", "term", term, "err", reason)
+		return
+	}
+	dir, err := keepEvidence(n.dir, n.evidence(diverged, term, checkpoints))
+	if err != nil {
+		n.logger.Error("evidence could not be written", "round", diverged.Round, "err", err)
+	}
+	n.logger.Error("replica diverged and stopped serving", "round", diverged.Round, "own", diverged.Own.String(),
+		"attested", diverged.Attested.String(), "term", term, "evidence", dir)
+}
+
+// repair cuts the log and opens the replica again.
+func (n *Node) repair(r *replica, c *conflict) error {
+	n.logger.Warn("cutting the end of the log, which was never committed, to take the leader's checkpoint", "index", c.index, "term", c.term)
+	n.become(StateRepairing, c)
+	n.metrics.restarts.Inc()
+	if err := n.leave(r, c); err != nil {
+		return err
+	}
+	if err := cutLog(n.dir, c); err != nil {
+		return fmt.Errorf("cut log: %w", err)
+	}
+	opened, err := openReplica(&n.cfg, n.dir, n.socket, n.metrics)
+	if err != nil {
+		return fmt.Errorf("restart replica: %w", err)
+	}
+	n.mu.Lock()
+	n.restarts++
+	n.mu.Unlock()
+	n.run(opened)
+	return nil
+}
+
+// current gives the replica, nil when none runs.
+func (n *Node) current() *replica {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.replica
+}
+
+// serving gives the replica to serve with, or why there is none.
+func (n *Node) serving() (*replica, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state == StateRunning {
+		return n.replica, nil
+	}
+	if n.reason == nil {
+		return nil, fmt.Errorf("node %s is %s", n.cfg.ID, n.state)
+	}
+	return nil, fmt.Errorf("node %s is %s: %w", n.cfg.ID, n.state, n.reason)
+}
+
+// Stop ends the node: calls that wait are told, files and ports are closed, and no goroutine is left. It takes no checkpoint.
+// Later calls return what the first returned.
+func (n *Node) Stop() error {
+	n.quitOnce.Do(func() { close(n.quit) })
+	n.supervisor.Wait()
+	n.mu.Lock()
+	released := n.dir == nil
+	n.mu.Unlock()
+	if !released {
+		n.stopErr = errors.Join(n.stopErr, n.release())
+	}
+	return n.stopErr
+}
+
+// release gives back what Start took.
+func (n *Node) release() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var errs []error
+	if n.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		errs = append(errs, n.server.close(ctx))
+	} else if n.cfg.HTTPListener != nil || n.cfg.RaftListener != nil {
+		errs = append(errs, closeListeners(&n.cfg))
+	}
+	if n.socket != nil {
+		errs = append(errs, n.socket.Close())
+	}
+	if n.dir != nil {
+		errs = append(errs, n.dir.close())
+		n.dir = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Done is closed when the replica has ended for good: stopped, diverged or failed. After the last two the client port still
+// answers /v1/status until Stop.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err says why the replica has ended: a *fsm.DivergedError, a *StorageError or another failure; nil while it runs or after a
+// mere Stop.
+func (n *Node) Err() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state == StateDiverged || n.state == StateFailed {
+		return n.reason
+	}
+	return nil
+}
+
+// HTTPAddr is the address on which the client port listens.
+func (n *Node) HTTPAddr() string { return n.server.addr() }

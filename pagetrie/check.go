@@ -1,0 +1,159 @@
+package pagetrie
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+// Check walks the whole map and returns the first broken invariant, naming the node: the shape is the one of the
+// contents, counts are exact, keys are where lookups go.
+//
+// Cost: linear.
+func (m Map) Check() error {
+	if m.root == nil {
+		return nil
+	}
+	return checkNode(m.root)
+}
+
+// CheckHashes is Check, and computes again every digest that a node remembers.
+func (m Map) CheckHashes(h Hasher) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
+	entries := make([]Entry, 0, m.Len())
+	entries = appendEntries(entries, m.root)
+	if got, want := m.Root(h), FromSorted(entries).Root(h); got != want {
+		return fmt.Errorf("root %v, of the same entries anew %v", got, want)
+	}
+	return nil
+}
+
+func checkNode(n node) error {
+	switch x := n.(type) {
+	case *bucket:
+		return x.check()
+	case *leaf:
+		return x.check()
+	case *inner:
+		return x.check()
+	}
+	return fmt.Errorf("nil node below a branch")
+}
+
+func (b *bucket) check() error {
+	if len(b.ents) < 1 || len(b.ents) > bucketMax {
+		return fmt.Errorf("bucket at key %#x: %d entries", b.anchor(), len(b.ents))
+	}
+	for i := 1; i < len(b.ents); i++ {
+		if b.ents[i-1].Key >= b.ents[i].Key {
+			return fmt.Errorf("bucket: key %#x after %#x", b.ents[i].Key, b.ents[i-1].Key)
+		}
+	}
+	return nil
+}
+
+func (l *leaf) check() error {
+	if n := l.entries(); n <= bucketMax {
+		return fmt.Errorf("leaf at key %#x: %d entries belong in a bucket", l.base, n)
+	}
+	if l.base%fanOut != 0 {
+		return fmt.Errorf("leaf at key %#x: not the start of a block", l.base)
+	}
+	for s, v := range l.vals {
+		if v != 0 && !l.present.has(uint(s)) {
+			return fmt.Errorf("leaf at key %#x: value %d in slot %d, which is absent", l.base, v, s)
+		}
+	}
+	return checkDigests(atomic.LoadUint32(&l.stale), l.digests.Load() != nil, l.base)
+}
+
+func checkDigests(stale uint32, known bool, at uint64) error {
+	if stale&^allStale != 0 {
+		return fmt.Errorf("node at key %#x: stale groups %b", at, stale)
+	}
+	if stale != allStale && !known {
+		return fmt.Errorf("node at key %#x: stale groups %b, but no digests", at, stale)
+	}
+	return nil
+}
+
+func (x *inner) check() error {
+	switch {
+	case x.shift < fanBits || x.shift > 63 || x.shift%fanBits != 0:
+		return fmt.Errorf("branch at key %#x: shift %d", x.base, x.shift)
+	case prefixAbove(x.base, x.shift) != x.base:
+		return fmt.Errorf("branch at key %#x: bits below the prefix, shift %d", x.base, x.shift)
+	case len(x.kids) < 2 || x.starts.count() != len(x.kids):
+		return fmt.Errorf("branch at key %#x: %d kids, starts %b", x.base, len(x.kids), x.starts)
+	case x.size <= bucketMax:
+		return fmt.Errorf("branch at key %#x: %d entries belong in a bucket", x.base, x.size)
+	}
+	size, rest := 0, x.starts
+	for _, kid := range x.kids {
+		if err := checkNode(kid); err != nil {
+			return err
+		}
+		if err := x.checkKid(kid, rest.lowest()); err != nil {
+			return err
+		}
+		rest &= rest - 1
+		size += kid.entries()
+	}
+	if size != x.size {
+		return fmt.Errorf("branch at key %#x: counts %d entries, has %d", x.base, x.size, size)
+	}
+	if err := x.checkRun(run{0, fanOut, x.shift}, x.size); err != nil {
+		return err
+	}
+	return checkDigests(atomic.LoadUint32(&x.stale), x.digests.Load() != nil, x.base)
+}
+
+// checkKid checks that kid lies where it starts.
+func (x *inner) checkKid(kid node, start uint) error {
+	if !x.matches(kid.anchor()) || x.slot(kid.anchor()) != start {
+		return fmt.Errorf("branch at key %#x, shift %d: kid with key %#x at slot %d", x.base, x.shift, kid.anchor(), start)
+	}
+	switch k := kid.(type) {
+	case *inner:
+		if k.shift >= x.shift {
+			return fmt.Errorf("branch at key %#x, shift %d: below it a branch of shift %d", x.base, x.shift, k.shift)
+		}
+	case *bucket:
+		last := k.ents[len(k.ents)-1].Key
+		if !x.matches(last) {
+			return fmt.Errorf("branch at key %#x, shift %d: key %#x in its buckets", x.base, x.shift, last)
+		}
+		if reach := buddies(start, x.slot(last)); (x.starts & reach).count() != 1 {
+			return fmt.Errorf("branch at key %#x, shift %d: bucket of slot %d overlaps", x.base, x.shift, start)
+		}
+	}
+	return nil
+}
+
+// checkRun checks that the entries of r, more than fit in a bucket, are cut into the largest runs that fit.
+func (x *inner) checkRun(r run, size int) error {
+	if r.width == 1 {
+		return nil
+	}
+	half := r.width / 2
+	for _, h := range [2]run{{r.from, half, r.shift}, {r.from + half, half, r.shift}} {
+		mask := x.starts & buddies(h.from, h.from+half-1)
+		first := (x.starts & below(h.from)).count()
+		n, light := 0, true
+		for _, kid := range x.kids[first : first+mask.count()] {
+			n += kid.entries()
+			light = light && !heavy(kid)
+		}
+		if n <= bucketMax && mask.count() > 1 {
+			return fmt.Errorf("branch at key %#x, shift %d: slots %d to %d have %d entries in %d kids, want one bucket",
+				x.base, x.shift, h.from, h.from+half-1, n, mask.count())
+		}
+		if n > bucketMax {
+			if err := x.checkRun(h, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package pagetrie
+
+// effect is what an edit did to a subtree.
+type effect uint8
+
+const (
+	unchanged effect = iota // the value was there already: nothing was copied
+	replaced                // another value of the same key
+	added                   // a new key
+)
+
+// insert puts e into n. Nodes made by the holder of token are changed in place, others copied (token 0 owns nothing).
+func insert(n node, e Entry, token uint64) (node, effect) {
+	switch x := n.(type) {
+	case *inner:
+		if x.matches(e.Key) {
+			return x.insert(e, token)
+		}
+		return join(x, newBucket([]Entry{e}, token), token), added
+	case *leaf:
+		if (e.Key ^ x.base) < fanOut {
+			return x.insert(e, token)
+		}
+		return join(x, newBucket([]Entry{e}, token), token), added
+	case *bucket:
+		at, found := x.search(e.Key)
+		if found {
+			return x.set(at, e.Value, token)
+		}
+		if len(x.ents) < bucketMax {
+			return x.add(at, e, token), added
+		}
+		var room [bucketMax + 1]Entry
+		return shape(x.burst(at, e, &room), token), added
+	}
+	return newBucket([]Entry{e}, token), added
+}
+
+func (l *leaf) insert(e Entry, token uint64) (*leaf, effect) {
+	s := uint(e.Key) & slotMask
+	had := l.present.has(s)
+	if had && l.vals[s] == e.Value {
+		return l, unchanged
+	}
+	c := l.own(token)
+	c.vals[s] = e.Value
+	c.stale |= 1 << (s >> groupBits)
+	if had {
+		return c, replaced
+	}
+	c.present |= bit(s)
+	return c, added
+}
+
+// insert puts e, whose key matches x, into x.
+func (x *inner) insert(e Entry, token uint64) (*inner, effect) {
+	s := x.slot(e.Key)
+	i := x.rank(s) - 1
+	if x.starts.has(s) {
+		if kid := x.kids[i]; heavy(kid) {
+			fresh, eff := insert(kid, e, token)
+			if eff == unchanged {
+				return x, unchanged
+			}
+			y := x.setKid(i, s, fresh, token)
+			if eff == added {
+				y.size++
+			}
+			return y, eff
+		}
+		return x.insertBucket(i, e, token)
+	}
+	if i, ok := x.bucketFor(s, i); ok {
+		return x.insertBucket(i, e, token)
+	}
+	y := x.splice(0, bit(s), []node{newBucket([]Entry{e}, token)}, token)
+	y.size++
+	return y, added
+}
+
+// bucketFor finds the bucket whose run of slots s belongs to, when no kid starts at s. Kid i is the last to start
+// below s (-1 for none). A bucket reaches to the largest aligned run of slots that no other kid shares.
+func (x *inner) bucketFor(s uint, i int) (int, bool) {
+	for _, j := range [2]int{i, i + 1} {
+		if j < 0 || j >= len(x.kids) {
+			continue
+		}
+		b, ok := x.kids[j].(*bucket)
+		if !ok {
+			continue
+		}
+		first, last := x.slot(b.ents[0].Key), x.slot(b.ents[len(b.ents)-1].Key)
+		if reach := buddies(min(s, first), max(s, last)); (x.starts & reach).count() == 1 {
+			return j, true
+		}
+	}
+	return 0, false
+}
+
+// insertBucket puts e into kid i, a bucket to whose run of slots e belongs.
+func (x *inner) insertBucket(i int, e Entry, token uint64) (*inner, effect) {
+	b := x.kids[i].(*bucket)
+	start := x.slot(b.ents[0].Key)
+	at, found := b.search(e.Key)
+	if found {
+		fresh, eff := b.set(at, e.Value, token)
+		if eff == unchanged {
+			return x, unchanged
+		}
+		return x.setKid(i, start, fresh, token), eff
+	}
+	var y *inner
+	if len(b.ents) < bucketMax {
+		fresh := b.add(at, e, token)
+		if s := x.slot(e.Key); s < start {
+			y = x.splice(bit(start), bit(s), []node{fresh}, token)
+		} else {
+			y = x.setKid(i, start, fresh, token)
+		}
+	} else {
+		var room [bucketMax + 1]Entry
+		var parts slots
+		parts.split(b.burst(at, e, &room), x.shift, token)
+		y = x.splice(bit(start), parts.starts, parts.kids[:parts.n], token)
+	}
+	y.size++
+	return y, added
+}
+
+// set changes the value of entry i.
+func (b *bucket) set(i int, v Value, token uint64) (*bucket, effect) {
+	if b.ents[i].Value == v {
+		return b, unchanged
+	}
+	if token == 0 || b.token != token {
+		b = newBucket(b.ents, token)
+	}
+	b.ents[i].Value = v
+	b.forget()
+	return b, replaced
+}
+
+// add puts e before entry i; there is room.
+func (b *bucket) add(i int, e Entry, token uint64) *bucket {
+	c := b
+	if n := len(b.ents); token != 0 && b.token == token && n < cap(b.ents) {
+		c.ents = b.ents[:n+1]
+		copy(c.ents[i+1:], c.ents[i:n])
+	} else {
+		c = allocBucket(n + 1)
+		c.token = token
+		copy(c.ents, b.ents[:i])
+		copy(c.ents[i+1:], b.ents[i:])
+	}
+	c.ents[i] = e
+	c.forget()
+	return c
+}
+
+// burst returns, in room, the entries of the full bucket b with e before entry i.
+func (b *bucket) burst(i int, e Entry, room *[bucketMax + 1]Entry) []Entry {
+	copy(room[:], b.ents[:i])
+	room[i] = e
+	copy(room[i+1:], b.ents[i:])
+	return room[:]
+}
+
+// forget drops the digest of a bucket that is about to be something else.
+func (b *bucket) forget() {
+	if b.digest.Load() != nil {
+		b.digest.Store(nil)
+	}
+}

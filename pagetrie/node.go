@@ -1,0 +1,218 @@
+package pagetrie
+
+import (
+	"math/bits"
+	"sync/atomic"
+)
+
+// The numbers that fix the shape, and so the root, of every map. Changing one changes the format: see FORMAT.md.
+const (
+	fanBits    = 5            // key bits that one branch decides
+	fanOut     = 1 << fanBits // slots of a branch, and keys of a block
+	slotMask   = fanOut - 1
+	bucketMax  = 23                  // entries; a subtree with at most this many is one bucket
+	groupBits  = 3                   // a digest group is 8 adjacent slots
+	groupCount = fanOut >> groupBits // digest groups of a branch or leaf
+	allStale   = 1<<groupCount - 1
+)
+
+// bitmap has one bit a slot.
+type bitmap uint32
+
+func (b bitmap) count() int      { return bits.OnesCount64(uint64(b)) }
+func (b bitmap) has(s uint) bool { return b>>(s&slotMask)&1 != 0 }
+func (b bitmap) lowest() uint    { return uint(bits.TrailingZeros64(uint64(b))) }
+func (b bitmap) highest() uint   { return uint(bits.Len64(uint64(b)) - 1) }
+
+func bit(s uint) bitmap   { return 1 << (s & slotMask) }
+func below(s uint) bitmap { return bit(s) - 1 }                            // slots 0 .. s-1
+func upTo(s uint) bitmap  { return ^bitmap(0) >> (slotMask - s&slotMask) } // slots 0 .. s
+
+// buddies is the smallest aligned power-of-two run of slots with both a and b in it.
+func buddies(a, b uint) bitmap {
+	width := uint(1) << bits.Len64(uint64(a^b))
+	return upTo(width-1) << (a &^ (width - 1) & slotMask)
+}
+
+// groupsOf is the set of digest groups with a slot of b in them.
+func groupsOf(b bitmap) uint32 {
+	var g uint32
+	for i := range groupCount {
+		if b>>(i<<groupBits)&(1<<(1<<groupBits)-1) != 0 {
+			g |= 1 << i
+		}
+	}
+	return g
+}
+
+// node is a *bucket, a *leaf or a *inner; nil is the empty subtree. A leaf or inner node is "heavy": it has more than
+// bucketMax entries and lies within one slot of every branch above it.
+type node interface {
+	entries() int   // entries below, exact
+	anchor() uint64 // bucket: lowest key; leaf, inner: the prefix, zeros below it
+}
+
+// bucket is a subtree of 1 .. bucketMax entries, ascending by key.
+type bucket struct {
+	digest atomic.Pointer[Hash] // of the contents, once somebody asked for it
+	ents   []Entry              // usually lies behind the header, in the same allocation
+	token  uint64
+}
+
+// leaf is a block of fanOut adjacent keys, more than bucketMax of them present.
+type leaf struct {
+	digests atomic.Pointer[digests]
+	base    uint64 // a multiple of fanOut
+	token   uint64
+	stale   uint32 // digest groups in which digests is out of date; see digests
+	present bitmap
+	vals    [fanOut]Value // zero where not present
+}
+
+// inner is a branch on fanBits bits of the key, after a compressed path. It has at least 2 kids and more than bucketMax
+// entries. Kid i starts at the slot of the i-th bit of starts and owns the keys up to the next start.
+type inner struct {
+	digests atomic.Pointer[digests]
+	kids    []node // usually lies behind the header, in the same allocation
+	base    uint64 // the prefix: key bits above the branching digit, zeros below
+	token   uint64
+	size    int // entries below
+	stale   uint32
+	starts  bitmap
+	shift   uint8 // position of the branching digit: a multiple of fanBits, at least fanBits
+}
+
+func (b *bucket) entries() int { return len(b.ents) }
+func (l *leaf) entries() int   { return l.present.count() }
+func (x *inner) entries() int  { return x.size }
+
+func (b *bucket) anchor() uint64 { return b.ents[0].Key }
+func (l *leaf) anchor() uint64   { return l.base }
+func (x *inner) anchor() uint64  { return x.base }
+
+// heavy tells inner nodes and leaves from buckets without touching the node's memory.
+func heavy(n node) bool {
+	_, light := n.(*bucket)
+	return !light
+}
+
+// search returns the position of key in b, or where it would go.
+func (b *bucket) search(key uint64) (at int, found bool) {
+	at = searchEntries(b.ents, key)
+	return at, at < len(b.ents) && b.ents[at].Key == key
+}
+
+// searchEntries returns how many entries of the ascending ents are below key.
+func searchEntries(ents []Entry, key uint64) int {
+	lo, n := 0, len(ents)
+	for n > 0 {
+		half := n >> 1
+		if ents[lo+half].Key < key {
+			lo += half + 1
+			n -= half + 1
+		} else {
+			n = half
+		}
+	}
+	return lo
+}
+
+func (l *leaf) has(key uint64) bool { return (key^l.base) < fanOut && l.present.has(uint(key)) }
+
+func (x *inner) slot(key uint64) uint { return uint(key>>(x.shift&63)) & slotMask }
+
+// matches is Okasaki & Gill's matchPrefix: key belongs below x.
+func (x *inner) matches(key uint64) bool { return (key^x.base)>>(x.shift&63) < fanOut }
+
+// rank is the number of kids that start at or below slot s; kid rank-1 is the only one that can hold its keys.
+func (x *inner) rank(s uint) int { return (x.starts & upTo(s)).count() }
+
+// digitShift is the position of the digit that holds key bit number b.
+func digitShift(b int) uint8 { return uint8(b / fanBits * fanBits) }
+
+// prefixAbove clears the digit at shift and all below it.
+func prefixAbove(key uint64, shift uint8) uint64 { return key &^ (1<<(shift+fanBits) - 1) }
+
+// newBucket copies ents, which are ascending and 1 .. bucketMax.
+func newBucket(ents []Entry, token uint64) *bucket {
+	b := allocBucket(len(ents))
+	b.token = token
+	copy(b.ents, ents)
+	return b
+}
+
+// newLeaf makes a leaf of ents, which are ascending and in one block.
+func newLeaf(ents []Entry, token uint64) *leaf {
+	l := &leaf{base: ents[0].Key &^ slotMask, token: token, stale: allStale}
+	for _, e := range ents {
+		l.present |= bit(uint(e.Key))
+		l.vals[e.Key&slotMask] = e.Value
+	}
+	return l
+}
+
+// own returns l if the holder of token made it, otherwise a copy of it.
+func (l *leaf) own(token uint64) *leaf {
+	if token != 0 && l.token == token {
+		return l
+	}
+	// stale before digests: when another goroutine publishes digests between the two loads, a stale group is merely
+	// computed once more.
+	stale := atomic.LoadUint32(&l.stale)
+	c := &leaf{base: l.base, token: token, stale: stale, present: l.present, vals: l.vals}
+	if d := l.digests.Load(); d != nil {
+		c.digests.Store(d)
+	}
+	return c
+}
+
+// own returns x if the holder of token made it, otherwise a copy of it.
+func (x *inner) own(token uint64) *inner {
+	if token != 0 && x.token == token {
+		return x
+	}
+	c := x.header(len(x.kids), token)
+	copy(c.kids, x.kids)
+	return c
+}
+
+// header returns a copy of x with room for n kids and none of them set.
+func (x *inner) header(n int, token uint64) *inner {
+	stale := atomic.LoadUint32(&x.stale)
+	c := allocInner(n)
+	c.base, c.token, c.size, c.stale, c.starts, c.shift = x.base, token, x.size, stale, x.starts, x.shift
+	if d := x.digests.Load(); d != nil {
+		c.digests.Store(d)
+	}
+	return c
+}
+
+// setKid puts n in place of kid i, which starts at slot s as n does.
+func (x *inner) setKid(i int, s uint, n node, token uint64) *inner {
+	y := x.own(token)
+	y.kids[i] = n
+	y.stale |= 1 << (s >> groupBits)
+	return y
+}
+
+// splice replaces the kids that start at gone by kids that start at starts. Both lie in one gap between other kids.
+func (x *inner) splice(gone, starts bitmap, kids []node, token uint64) *inner {
+	i := (x.starts & below((gone | starts).lowest())).count()
+	tail := i + gone.count()
+	n := len(x.kids) - gone.count() + len(kids)
+	y := x
+	if token != 0 && x.token == token && n <= cap(x.kids) {
+		was := x.kids
+		y.kids = was[:n]
+		copy(y.kids[i+len(kids):], was[tail:])
+		clear(was[min(n, len(was)):])
+	} else {
+		y = x.header(n, token)
+		copy(y.kids[:i], x.kids)
+		copy(y.kids[i+len(kids):], x.kids[tail:])
+	}
+	copy(y.kids[i:], kids)
+	y.stale |= groupsOf(gone | starts)
+	y.starts = y.starts&^gone | starts
+	return y
+}

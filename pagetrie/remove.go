@@ -1,0 +1,143 @@
+package pagetrie
+
+// remove takes key out of n. Nodes made by the holder of token are changed in place, others copied.
+func remove(n node, key uint64, token uint64) (node, bool) {
+	switch x := n.(type) {
+	case *inner:
+		if x.matches(key) {
+			return x.remove(key, token)
+		}
+	case *leaf:
+		if x.has(key) {
+			return x.remove(key, token), true
+		}
+	case *bucket:
+		at, found := x.search(key)
+		if found && len(x.ents) == 1 {
+			return nil, true
+		}
+		if found {
+			return x.drop(at, token), true
+		}
+	}
+	return n, false
+}
+
+// drop takes out entry i of at least two.
+func (b *bucket) drop(i int, token uint64) *bucket {
+	n := len(b.ents) - 1
+	c := b
+	if token != 0 && b.token == token {
+		copy(c.ents[i:], c.ents[i+1:])
+		c.ents = c.ents[:n]
+	} else {
+		c = allocBucket(n)
+		c.token = token
+		copy(c.ents, b.ents[:i])
+		copy(c.ents[i:], b.ents[i+1:])
+	}
+	c.forget()
+	return c
+}
+
+// remove takes out a key that is there. A leaf that gets too small becomes a bucket.
+func (l *leaf) remove(key uint64, token uint64) node {
+	s := uint(key) & slotMask
+	if l.present.count() == bucketMax+1 {
+		var room [bucketMax + 1]Entry
+		all := appendEntries(room[:0], l)
+		at := searchEntries(all, key)
+		return newBucket(append(all[:at], all[at+1:]...), token)
+	}
+	c := l.own(token)
+	c.present &^= bit(s)
+	c.vals[s] = 0
+	c.stale |= 1 << (s >> groupBits)
+	return c
+}
+
+// remove takes out a key that matches x, if it is there.
+func (x *inner) remove(key uint64, token uint64) (node, bool) {
+	s := x.slot(key)
+	i := x.rank(s) - 1
+	if i < 0 {
+		return x, false
+	}
+	if x.size == bucketMax+1 {
+		return x.collapse(key, token)
+	}
+	start := (x.starts & upTo(s)).highest()
+	fresh, ok := remove(x.kids[i], key, token)
+	if !ok {
+		return x, false
+	}
+	y := x
+	switch {
+	case fresh == nil:
+		y = x.splice(bit(start), 0, nil, token)
+	case x.slot(fresh.anchor()) != start:
+		y = x.splice(bit(start), bit(x.slot(fresh.anchor())), []node{fresh}, token)
+	default:
+		y = x.setKid(i, start, fresh, token)
+	}
+	y.size--
+	if fresh == nil || !heavy(fresh) {
+		y = y.fuse(s, token)
+	}
+	if len(y.kids) == 1 {
+		return y.kids[0], true
+	}
+	return y, true
+}
+
+// collapse takes key, if it is there, out of a branch of bucketMax+1 entries, which leaves a bucket.
+func (x *inner) collapse(key uint64, token uint64) (node, bool) {
+	var room [bucketMax + 1]Entry
+	all := appendEntries(room[:0], x)
+	at := searchEntries(all, key)
+	if at == len(all) || all[at].Key != key {
+		return x, false
+	}
+	return newBucket(append(all[:at], all[at+1:]...), token), true
+}
+
+// fuse makes one bucket of the largest aligned run of slots around s that has at most bucketMax entries.
+func (x *inner) fuse(s uint, token uint64) *inner {
+	var found bitmap
+	for width := uint(2); width < fanOut; width *= 2 {
+		run := x.starts & buddies(s&^(width-1), s|(width-1))
+		if run == 0 {
+			continue
+		}
+		first := (x.starts & below(run.lowest())).count()
+		if !fits(x.kids[first : first+run.count()]) {
+			break
+		}
+		found = run
+	}
+	if found.count() < 2 {
+		return x
+	}
+	first := (x.starts & below(found.lowest())).count()
+	var room [bucketMax]Entry
+	all := room[:0]
+	for _, kid := range x.kids[first : first+found.count()] {
+		all = appendEntries(all, kid)
+	}
+	return x.splice(found, bit(found.lowest()), []node{newBucket(all, token)}, token)
+}
+
+// fits reports whether the kids are few enough for one bucket.
+func fits(kids []node) bool {
+	sum := 0
+	for _, kid := range kids {
+		b, ok := kid.(*bucket)
+		if !ok {
+			return false
+		}
+		if sum += len(b.ents); sum > bucketMax {
+			return false
+		}
+	}
+	return true
+}

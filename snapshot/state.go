@@ -1,0 +1,124 @@
+package snapshot
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"lockstep/pagetrie"
+)
+
+// State is what the state machine hands over to be written: a value that does not change while it is read, and that is
+// read beside rounds.
+type State struct {
+	Round    uint64
+	Root     pagetrie.Hash // of the whole replicated state
+	Table    []byte        // everything but the memories
+	Memories []Memory      // any order, names unique
+}
+
+// Memory is one memory of a State.
+type Memory struct {
+	Name string
+	Size uint64        // pages
+	Root pagetrie.Hash // of the memory, see Hashing.Memory
+	// Pages yields every page that is not zero, ascending. It may be ranged over more than once.
+	Pages iter.Seq2[uint64, Page]
+}
+
+// Page is one page of a Memory. Bytes are PageSize bytes, only read, not kept beyond WriteState, and not all zero.
+type Page struct {
+	Hash  pagetrie.Hash
+	Bytes []byte
+}
+
+// writeState writes everything but the folder's own sync.
+func (k *Sink) writeState(st State) error {
+	m := k.raft
+	m.Round, m.Root = st.Round, st.Root
+	m.TableBytes, m.TableDigest = uint64(len(st.Table)), tableDigest(st.Table)
+	if err := k.writeFile(tableName, st.Table); err != nil {
+		return err
+	}
+	for _, mem := range st.Memories {
+		layers, err := k.writeMemory(mem)
+		if err != nil {
+			return fmt.Errorf("memory %q: %w", mem.Name, err)
+		}
+		m.Memories = append(m.Memories, MemoryEntry{Name: mem.Name, Size: mem.Size, Root: mem.Root, Layers: layers})
+	}
+	slices.SortFunc(m.Memories, func(a, b MemoryEntry) int { return strings.Compare(a.Name, b.Name) })
+	return k.writeManifest(&m)
+}
+
+func (k *Sink) writeManifest(m *Manifest) error {
+	if err := m.validate(); err != nil {
+		return err
+	}
+	b := m.encode()
+	if len(b) > MaxManifestBytes {
+		return fmt.Errorf("the manifest has %d bytes, at most %d are allowed", len(b), MaxManifestBytes)
+	}
+	return k.writeFile(manifestName, b)
+}
+
+// writeFile writes a small file in one piece and makes its contents durable.
+func (k *Sink) writeFile(name string, b []byte) error {
+	f, err := k.store.fs.Create(join(k.temp, name))
+	if err != nil {
+		return fmt.Errorf("create checkpoint file: %w", err)
+	}
+	if len(b) > 0 {
+		_, err = f.WriteAt(b, 0)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("write checkpoint file %s: %w", name, err)
+	}
+	return nil
+}
+
+// writeMemory writes a memory's files and returns its layers.
+func (k *Sink) writeMemory(mem Memory) ([]FileEntry, error) {
+	return k.writeBase(mem)
+}
+
+// writeBase writes a memory as one file.
+func (k *Sink) writeBase(mem Memory) ([]FileEntry, error) {
+	var w *pageFileWriter
+	for page, p := range mem.Pages {
+		if page >= mem.Size {
+			return nil, abort(w, fmt.Errorf("page %d lies beyond its size of %d pages", page, mem.Size))
+		}
+		if w == nil {
+			var err error
+			if w, err = newPageFileWriter(k.store.fs, k.temp, "pages.tmp"); err != nil {
+				return nil, err
+			}
+		}
+		if err := w.add(page, p); err != nil {
+			return nil, abort(w, err)
+		}
+	}
+	if w == nil {
+		return nil, nil // zero all over
+	}
+	e, err := w.finish(k.raft.Index)
+	if err != nil {
+		return nil, err
+	}
+	return []FileEntry{e}, nil
+}
+
+func abort(w *pageFileWriter, err error) error {
+	if w != nil {
+		w.abort()
+	}
+	return err
+}

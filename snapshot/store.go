@@ -1,0 +1,317 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"lockstep/pagetrie"
+
+	"github.com/hashicorp/raft"
+)
+
+// Hashing is how the state machine hashes, given to this package so that it can check what it stores and receives. Both
+// functions are pure and are called from several goroutines.
+type Hashing struct {
+	// Page hashes a page, as the trie of a memory does (memstore.HashPage). Required.
+	Page func(page []byte) pagetrie.Hash
+	// Memory makes a memory's root of its size in pages and the root of its trie. Nil: a memory's root is its trie's.
+	Memory func(size uint64, pages pagetrie.Hash) pagetrie.Hash
+}
+
+// VerifyLevel says how much of a checkpoint a Store verifies when it opens one.
+type VerifyLevel int
+
+const (
+	// VerifyPages verifies every byte. Cost: hashing the state.
+	VerifyPages VerifyLevel = iota
+	// VerifyIndexes verifies manifest, table and page indexes, not the pages. Cost: reading about a hundredth of the state.
+	VerifyIndexes
+)
+
+// Config is a Store's configuration.
+type Config struct {
+	// Dir is the store's folder; it is made if it is missing. One Store at a time uses it.
+	Dir string
+	// Keep is the number of newest checkpoints kept. Zero: 2, so that a damaged one has a predecessor.
+	Keep int
+	// KeepDamaged is the number of damaged checkpoints kept as evidence. Zero: 2. Negative: none.
+	KeepDamaged int
+	// Hashing is required.
+	Hashing Hashing
+	// VerifyOnOpen applies to Open, OpenCheckpoint: the way to a local restart. What arrives from a peer, and what is sent to
+	// one, is verified in full whatever it says. Zero: VerifyPages.
+	VerifyOnOpen VerifyLevel
+	// FS is the file layer. Nil: OS.
+	FS FS
+	// MaxBytes is the most that a received checkpoint may have. Zero: MaxStreamBytes.
+	MaxBytes uint64
+	// OnDamage, if not nil, is called after a checkpoint was set aside, with the reason. It must not call the Store.
+	OnDamage func(id string, err error)
+}
+
+// Validate reports every fault of the configuration at once.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Dir == "" {
+		errs = append(errs, errors.New("snapshot: Dir is empty"))
+	}
+	if c.Keep < 0 {
+		errs = append(errs, fmt.Errorf("snapshot: Keep is %d, it must not be negative", c.Keep))
+	}
+	if c.Hashing.Page == nil {
+		errs = append(errs, errors.New("snapshot: Hashing.Page is missing"))
+	}
+	if c.VerifyOnOpen != VerifyPages && c.VerifyOnOpen != VerifyIndexes {
+		errs = append(errs, fmt.Errorf("snapshot: VerifyOnOpen %d is unknown", c.VerifyOnOpen))
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Keep == 0 {
+		c.Keep = 2
+	}
+	if c.KeepDamaged == 0 {
+		c.KeepDamaged = 2
+	}
+	if c.FS == nil {
+		c.FS = OS{}
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = MaxStreamBytes
+	}
+	return c
+}
+
+// Store is a folder of checkpoints. It implements raft.SnapshotStore. All methods may be called concurrently.
+type Store struct {
+	config Config
+	fs     FS
+
+	mu        sync.Mutex
+	published map[string]*published // complete and, as far as known, sound
+	taken     map[string]bool       // names given to sinks that are not published yet
+	pins      map[string]int        // checkpoints that are being read as the base of a new one
+}
+
+// published is a checkpoint that List offers.
+type published struct {
+	name name
+	meta raft.SnapshotMeta
+	root pagetrie.Hash
+}
+
+var _ raft.SnapshotStore = (*Store)(nil)
+
+// OpenStore opens a folder of checkpoints: it makes it if need be, removes what an interrupted write left behind, and sets
+// aside what is damaged.
+func OpenStore(c Config) (*Store, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	s := &Store{config: c, fs: c.FS, published: map[string]*published{}, taken: map[string]bool{}, pins: map[string]int{}}
+	if err := mkdirAll(s.fs, filepath.Clean(c.Dir)); err != nil {
+		return nil, fmt.Errorf("make checkpoint store: %w", err)
+	}
+	names, err := s.fs.List(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("list checkpoint store: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range names {
+		if err := s.adoptLocked(n); err != nil {
+			return nil, fmt.Errorf("open checkpoint store: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// adoptLocked takes one name found in the folder for what it is.
+func (s *Store) adoptLocked(entry string) error {
+	if strings.HasPrefix(entry, tempPrefix) {
+		return removeAll(s.fs, join(s.config.Dir, entry))
+	}
+	n, ok := parseName(entry)
+	if !ok {
+		return nil // not ours, or set aside
+	}
+	c, err := s.openFolder(n)
+	if IsDamage(err) {
+		return s.setAsideLocked(n.String(), err)
+	}
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	s.published[entry] = newPublished(n, c)
+	return nil
+}
+
+func newPublished(n name, c *Checkpoint) *published {
+	return &published{name: n, meta: c.meta(), root: c.Root}
+}
+
+// openFolder opens a published folder and holds its manifest against its name.
+func (s *Store) openFolder(n name) (*Checkpoint, error) {
+	c, err := openFolder(s.fs, join(s.config.Dir, n.String()))
+	if err != nil {
+		return nil, err
+	}
+	if c.Index != n.index || c.Term != n.term {
+		c.Close()
+		return nil, &Damage{File: join(c.Dir, manifestName), Offset: 24, Fault: fmt.Sprintf("the manifest is of index %d and term %d, the folder's name says otherwise", c.Index, c.Term)}
+	}
+	return c, nil
+}
+
+// List returns the complete checkpoints, newest first. It implements raft.SnapshotStore.
+func (s *Store) List() ([]*raft.SnapshotMeta, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var metas []*raft.SnapshotMeta
+	for _, p := range s.newestFirstLocked() {
+		meta := p.meta
+		meta.Configuration = p.meta.Configuration.Clone()
+		metas = append(metas, &meta)
+	}
+	return metas, nil
+}
+
+func (s *Store) newestFirstLocked() []*published {
+	var all []*published
+	for _, p := range s.published {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b *published) int { return b.name.compare(a.name) })
+	return all
+}
+
+// Open returns a checkpoint's meta and a reader of exactly meta.Size bytes; FromReader finds the folder behind it. A damaged
+// checkpoint is set aside. It implements raft.SnapshotStore.
+func (s *Store) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	c, err := s.OpenCheckpoint(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	meta := c.meta()
+	return &meta, &Reader{checkpoint: c, store: s, size: meta.Size}, nil
+}
+
+// OpenCheckpoint opens a checkpoint of the store and verifies it as Config.VerifyOnOpen says. A damaged one is set aside.
+// The caller closes it.
+func (s *Store) OpenCheckpoint(id string) (*Checkpoint, error) {
+	c, err := s.openPublished(id)
+	if err != nil {
+		return nil, err
+	}
+	if s.config.VerifyOnOpen == VerifyPages {
+		if _, err := verify(s.fs, c, s.config.Hashing); err != nil {
+			c.Close()
+			return nil, s.blame(id, err)
+		}
+	}
+	return c, nil
+}
+
+// openPublished opens files under the lock, so that none of them is removed meanwhile.
+func (s *Store) openPublished(id string) (*Checkpoint, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.published[id]
+	if p == nil {
+		return nil, fmt.Errorf("open checkpoint %s: %w", id, ErrNoCheckpoint)
+	}
+	c, err := s.openFolder(p.name)
+	if err != nil {
+		err = fmt.Errorf("open checkpoint %s: %w", id, err)
+		if IsDamage(err) {
+			err = errors.Join(err, s.setAsideLocked(id, err))
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// blame sets a checkpoint aside if err says that it is damaged, and returns err with its name.
+func (s *Store) blame(id string, err error) error {
+	err = fmt.Errorf("checkpoint %s: %w", id, err)
+	if IsDamage(err) {
+		return errors.Join(err, s.SetAside(id, err))
+	}
+	return err
+}
+
+// meta is what raft is told about the checkpoint.
+func (c *Checkpoint) meta() raft.SnapshotMeta {
+	return raft.SnapshotMeta{
+		Version:            raft.SnapshotVersionMax,
+		ID:                 c.ID,
+		Index:              c.Index,
+		Term:               c.Term,
+		Configuration:      c.Configuration.Clone(),
+		ConfigurationIndex: c.ConfigurationIndex,
+		Size:               c.streamBytes(),
+	}
+}
+
+const (
+	tempPrefix    = "tmp-"
+	damagedPrefix = "damaged-"
+	namePrefix    = "checkpoint"
+)
+
+// name is a published folder's name.
+type name struct {
+	index, term uint64
+	sequence    uint64 // tells apart checkpoints of one index and term
+}
+
+func (n name) String() string {
+	return fmt.Sprintf("%s-%d-%d-%d", namePrefix, n.index, n.term, n.sequence)
+}
+
+// compare orders names by age, oldest first.
+func (n name) compare(o name) int {
+	return slices.Compare([]uint64{n.index, n.term, n.sequence}, []uint64{o.index, o.term, o.sequence})
+}
+
+func parseName(s string) (name, bool) {
+	parts := strings.Split(s, "-")
+	if len(parts) != 4 {
+		return name{}, false
+	}
+	var v [3]uint64
+	for i := range v {
+		v[i], _ = strconv.ParseUint(parts[i+1], 10, 64)
+	}
+	n := name{v[0], v[1], v[2]}
+	return n, n.String() == s
+}
+
+// mkdirAll makes a folder and those above it, each durable in its parent.
+func mkdirAll(fsys FS, dir string) error {
+	err := fsys.Mkdir(dir)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if errors.Is(err, fs.ErrNotExist) && parent != dir {
+		if err := mkdirAll(fsys, parent); err != nil {
+			return err
+		}
+		err = fsys.Mkdir(dir)
+	}
+	if err != nil {
+		return err
+	}
+	return fsys.SyncDir(parent)
+}

@@ -1,0 +1,146 @@
+package snapshot
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"lockstep/pagetrie"
+)
+
+// Report says what Verify read.
+type Report struct {
+	ID                 string
+	Index, Term, Round uint64
+	Root               pagetrie.Hash
+	Memories, Files    int
+	Pages              uint64 // stored and verified
+	Bytes              uint64 // of all files
+}
+
+// Verify checks every byte of a checkpoint folder: manifest, table, page indexes, every page against its hash, every
+// memory's root, and that nothing else lies in the folder. The error names the file and the offset of the first fault; it
+// matches IsDamage unless the folder could not be read at all.
+//
+// What it cannot know is whether the state root is that of the table and the memories: the state machine, which knows how it
+// is made, checks that when it restores.
+func Verify(dir string, h Hashing) (Report, error) {
+	c, err := openFolder(OS{}, dir)
+	if err != nil {
+		return Report{}, err
+	}
+	defer c.Close()
+	return verify(OS{}, c, h)
+}
+
+// verify checks what opening did not.
+func verify(fsys FS, c *Checkpoint, h Hashing) (Report, error) {
+	r := Report{ID: c.ID, Index: c.Index, Term: c.Term, Round: c.Round, Root: c.Root, Memories: len(c.Memories)}
+	r.Bytes = c.TableBytes + uint64(len(c.Manifest.encode()))
+	files := map[string]bool{manifestName: true, tableName: true}
+	for _, m := range c.Memories {
+		for _, l := range m.Layers {
+			if name := l.Entry.Name(); !files[name] {
+				files[name] = true
+				r.Pages += l.Len()
+				r.Bytes += l.Entry.Length
+				if err := l.verify(h); err != nil {
+					return r, err
+				}
+			}
+		}
+		if err := m.verifyRoot(c, h); err != nil {
+			return r, err
+		}
+	}
+	r.Files = len(files)
+	return r, noStrangers(fsys, c.Dir, files)
+}
+
+// verifyRoot holds the memory's root against the hashes of its pages.
+func (m *MemoryFile) verifyRoot(c *Checkpoint, h Hashing) error {
+	root := m.pagesRoot()
+	if h.Memory != nil {
+		root = h.Memory(m.Size, root)
+	}
+	if root == m.Root {
+		return nil
+	}
+	return &Damage{File: join(c.Dir, manifestName), Fault: fmt.Sprintf("memory %q: its pages have root %v, the manifest says %v", m.Name, root, m.Root)}
+}
+
+// noStrangers checks that a folder holds the files and nothing else.
+func noStrangers(fsys FS, dir string, files map[string]bool) error {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return fmt.Errorf("verify checkpoint: %w", err)
+	}
+	for _, n := range names {
+		if !files[n] {
+			return &Damage{File: join(dir, n), Fault: "the file does not belong to the checkpoint"}
+		}
+	}
+	return nil
+}
+
+// verify checks the file's digest and every page.
+func (p *PageFile) verify(h Hashing) error {
+	if indexDigest(p.index.encode()) != p.Entry.Digest {
+		return &Damage{File: p.path, Offset: int64(p.Entry.Pages * PageSize), Fault: "SHA-256 of the page index is not the manifest's"}
+	}
+	var next, bad atomic.Int64 // next batch; first batch with a fault
+	batches := int64((p.Len() + batchPages - 1) / batchPages)
+	bad.Store(batches)
+	errs := make([]error, batches)
+	var wg sync.WaitGroup
+	for range min(int64(runtime.GOMAXPROCS(0)), batches) {
+		wg.Go(func() {
+			buf := make([]byte, batchPages*PageSize)
+			for i := next.Add(1) - 1; i < bad.Load(); i = next.Add(1) - 1 {
+				first := uint64(i) * batchPages
+				n := min(batchPages, p.Len()-first)
+				if errs[i] = p.readVerified(first, buf[:n*PageSize], h.Page); errs[i] != nil {
+					lower(&bad, i)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs[min(bad.Load(), batches):min(bad.Load()+1, batches)]...)
+}
+
+func lower(v *atomic.Int64, to int64) {
+	for old := v.Load(); to < old && !v.CompareAndSwap(old, to); old = v.Load() {
+	}
+}
+
+// readVerified reads stored pages from a position on and checks each against its hash.
+// Preconditions: len(buf) is a multiple of PageSize.
+func (p *PageFile) readVerified(position uint64, buf []byte, hash func([]byte) pagetrie.Hash) error {
+	if err := readFull(p.file, p.path, buf, p.offset(position)); err != nil {
+		return err
+	}
+	for i := range uint64(len(buf) / PageSize) {
+		if fault := checkPage(buf[i*PageSize:(i+1)*PageSize], p.Hash(position+i), hash); fault != "" {
+			page := p.PageIndex(position + i)
+			return &Damage{File: p.path, Offset: p.offset(position + i), Fault: fmt.Sprintf("page %d %s", page, fault)}
+		}
+	}
+	return nil
+}
+
+var zeroPage [PageSize]byte
+
+// checkPage says what is wrong with a stored page, or nothing.
+func checkPage(b []byte, want pagetrie.Hash, hash func([]byte) pagetrie.Hash) string {
+	if b[0] == 0 && bytes.Equal(b, zeroPage[:]) {
+		return "is all zero, such pages are not stored"
+	}
+	if got := hash(b); got != want {
+		return fmt.Sprintf("has hash %v, its index says %v", got, want)
+	}
+	return ""
+}
