@@ -21,10 +21,10 @@ type Config struct {
 func (c Config) Validate() error {
 	var errs []error
 	if c.Engine == nil {
-		errs = append(errs, errors.New("Engine is missing"))
+		errs = append(errs, errors.New("no Engine"))
 	}
 	if c.Store == nil {
-		errs = append(errs, errors.New("Store is missing"))
+		errs = append(errs, errors.New("no Store"))
 	}
 	if _, err := memstore.ParseTracker(string(c.Tracker)); err != nil {
 		errs = append(errs, err)

@@ -122,12 +122,7 @@ func TestRestoreNeedsGlobals(t *testing.T) {
 	bad.Globals[0].Lo = 0
 	roots := make(map[string]bool)
 	for _, s := range []State{good, bad} {
-		can, err := Restore(r.config, r.Module(), s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &rig{t: t, config: r.config}
-		c.adopt(can)
+		c := r.replica(plainSetup(), s)
 		want(t, c.update("inc", ""), Replied, "\x02\x00\x00\x00")
 		roots[c.root().String()] = true
 	}

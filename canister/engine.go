@@ -135,7 +135,7 @@ func Prepare(wasm []byte, l Limits) (*Program, error) {
 		return nil, fmt.Errorf("limits: %w", err)
 	}
 	cfg := l.shape()
-	cfg.Imports = importType
+	cfg.Imports, cfg.Waits = importType, importWaits
 	return program.Prepare(wasm, cfg)
 }
 

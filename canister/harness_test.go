@@ -88,13 +88,14 @@ type rig struct {
 	t      testing.TB
 	config Config
 	*Canister
+	original []byte
 	messages uint64
 	log      []string
 }
 
 func install(t testing.TB, s setup, wasm []byte) *rig {
 	t.Helper()
-	r := &rig{t: t, config: s.config(t)}
+	r := &rig{t: t, config: s.config(t), original: wasm}
 	can, out, err := Install(r.config, compile(t, r.config, wasm), r.env(), []byte("init"))
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +114,30 @@ func (r *rig) adopt(c *Canister) {
 			r.t.Error(err)
 		}
 	})
+}
+
+// replica restores a canister from a state, copied to a store of its own, as
+// another replica would.
+func (r *rig) replica(s setup, state State) *rig {
+	r.t.Helper()
+	c := &rig{t: r.t, config: s.config(r.t), messages: r.messages}
+	pages := pagetrie.Map{}.Edit()
+	for i, h := range state.Memory.Pages.All() {
+		copied, err := c.config.Store.Add(r.config.Store.Page(h))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		pages.Insert(i, copied)
+	}
+	state.Memory.Pages = pages.Map()
+	m := compile(r.t, c.config, r.original)
+	can, err := Restore(c.config, m, state)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c.original = r.original
+	c.adopt(can)
+	return c
 }
 
 func (r *rig) env() Env {

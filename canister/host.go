@@ -24,12 +24,11 @@ type host struct {
 	occasion occasion
 	arg      []byte
 
-	reply    []byte
-	answer   Status // 0, Replied or Rejected
-	reject   string
-	random   *rand.ChaCha8
-	stopped  error // why a host function stopped the execution
-	outbound []byte
+	reply   []byte
+	answer  Status // 0, Replied or Rejected
+	reject  string
+	random  *rand.ChaCha8
+	stopped error // why a host function stopped the execution
 }
 
 // machine is the running instance as host functions need it.
@@ -37,6 +36,8 @@ type machine interface {
 	memory() []byte // current contents; valid until the canister runs on
 	fuel() (uint64, error)
 	setFuel(uint64) error
+	clock() int64 // how far waiting has brought the clock, 0 if it never waited
+	setClock(int64) error
 }
 
 // start makes the host ready for one execution.
@@ -127,6 +128,10 @@ func (h *host) print(text string) {
 		h.env.Log(text)
 	}
 }
+
+// now is the canister's clock: the round's time, unless the canister has waited
+// for a later one. It never goes back.
+func (h *host) now() int64 { return max(h.env.Time, h.machine.clock()) }
 
 // rand is the message's source of randomness.
 func (h *host) rand() *rand.ChaCha8 {

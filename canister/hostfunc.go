@@ -85,6 +85,9 @@ func importType(module, name string) (program.FuncType, bool) {
 	return f.typ, true
 }
 
+// importWaits names the functions that move the clock.
+func importWaits(module, name string) bool { return module == wasiModule && name == "poll_oneoff" }
+
 // signature reads a type written as one letter a value: i is i32, I is i64,
 // f is f32, F is f64; "iiI:i" takes two i32 and an i64 and gives an i32.
 func signature(s string) (t program.FuncType) {

@@ -20,6 +20,7 @@ type instance struct {
 	mem     *wasmtime.Memory // nil if the module has none that could hold a byte
 	globals *globalSet
 	depth   *wasmtime.Global
+	timer   *wasmtime.Global // the clock, nil if the module cannot wait
 	tracked *memstore.Memory // nil as mem
 	host    *host
 	funcs   map[string]*wasmtime.Func
@@ -69,6 +70,9 @@ func (in *instance) bind() {
 	}
 	in.globals = newGlobalSet(in.store, globals, p.Globals)
 	in.depth = in.inst.GetExport(in.store, program.DepthExport).Global()
+	if p.HasClock {
+		in.timer = globals[len(globals)-1]
+	}
 	if p.MemoryMax > 0 {
 		in.mem = in.inst.GetExport(in.store, program.MemoryExport).Memory()
 	}
@@ -185,3 +189,12 @@ func (in *instance) close() error {
 func (in *instance) fuel() (uint64, error) { return in.store.GetFuel() }
 
 func (in *instance) setFuel(fuel uint64) error { return in.store.SetFuel(fuel) }
+
+func (in *instance) clock() int64 {
+	if in.timer == nil {
+		return 0
+	}
+	return in.timer.Get(in.store).I64()
+}
+
+func (in *instance) setClock(t int64) error { return in.timer.Set(in.store, wasmtime.ValI64(t)) }

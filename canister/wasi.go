@@ -5,6 +5,8 @@ import (
 	"strconv"
 )
 
+const wasiModule = "wasi_snapshot_preview1"
+
 // Error numbers of WASI preview 1.
 const (
 	wasiOK       = 0
@@ -19,9 +21,10 @@ const (
 // clock that stands at the round's time, randomness made from the round and
 // the message, standard output and error that go to the canister's log, an
 // empty standard input, and nothing else: no arguments, environment, files,
-// folders or sockets. Deviations: waiting traps, since time stands still while
-// a message runs; proc_exit traps whatever the code; pointers outside memory
-// give EFAULT.
+// folders or sockets. Deviations: to wait takes no time, it sets the
+// canister's clock forward, where it stays until the rounds have caught up;
+// waiting for nothing that can happen traps; proc_exit traps whatever the code;
+// pointers outside memory give EFAULT.
 var wasiFuncs = wasiTable([]wasiFunc{
 	{"args_get", "ii:i", wasiEmpty},
 	{"args_sizes_get", "ii:i", wasiNoStrings},
@@ -79,7 +82,7 @@ type wasiFunc struct {
 func wasiTable(rows []wasiFunc) []hostFunc {
 	table := make([]hostFunc, len(rows))
 	for i, f := range rows {
-		table[i] = hostFunc{"wasi_snapshot_preview1", f.name, signature(f.typ), always, f.call}
+		table[i] = hostFunc{wasiModule, f.name, signature(f.typ), always, f.call}
 	}
 	return table
 }
@@ -136,7 +139,7 @@ func wasiClockTime(h *host, a []uint64) (uint64, error) {
 	if a[0] >= wasiClocks {
 		return wasiInvalid, nil
 	}
-	return h.put64(a[2], uint64(h.env.Time)), nil
+	return h.put64(a[2], uint64(h.now())), nil
 }
 
 const wasiCharacterDevice = 2
@@ -225,58 +228,4 @@ func wasiRandom(h *host, a []uint64) (uint64, error) {
 
 func wasiExit(_ *host, a []uint64) (uint64, error) {
 	return 0, canisterTrap("proc_exit(" + strconv.Itoa(int(int32(a[0]))) + ")")
-}
-
-// wasiPoll reports the subscriptions that are ready now. If none is, the
-// caller would wait for a time that does not come, and is stopped.
-func wasiPoll(h *host, a []uint64) (uint64, error) {
-	const inSize, outSize = 48, 32
-	in, err := h.slice(a[0], inSize*a[2])
-	if err != nil {
-		return wasiFault, nil
-	}
-	out, err := h.slice(a[1], outSize*a[2])
-	if err != nil {
-		return wasiFault, nil
-	}
-	if a[2] == 0 {
-		return wasiInvalid, nil
-	}
-	if err := h.charge(16 * inSize * a[2]); err != nil {
-		return 0, err
-	}
-	events := uint32(0)
-	for ; len(in) > 0; in = in[inSize:] {
-		code, ready := h.wasiReady(in)
-		if !ready {
-			continue
-		}
-		event := out[outSize*events:][:outSize]
-		clear(event)
-		copy(event, in[:8])
-		binary.LittleEndian.PutUint16(event[8:], uint16(code))
-		event[10] = in[8]
-		events++
-	}
-	if events == 0 {
-		return 0, trapf("poll_oneoff: waiting would never end, time stands still while a message runs")
-	}
-	return h.put(a[3], events), nil
-}
-
-func (h *host) wasiReady(sub []byte) (code uint64, ready bool) {
-	const clock, fdWrite = 0, 2
-	switch sub[8] {
-	case clock:
-		timeout := binary.LittleEndian.Uint64(sub[24:])
-		if absolute := sub[40]&1 != 0; absolute {
-			return wasiOK, timeout <= uint64(h.env.Time)
-		}
-		return wasiOK, timeout == 0
-	case fdWrite:
-		if fd := binary.LittleEndian.Uint32(sub[16:]); fd == 1 || fd == 2 {
-			return wasiOK, true
-		}
-	}
-	return wasiBadFile, true
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -19,7 +20,7 @@ type ClusterConfig struct {
 	Args    []string
 	// Extra are flags for every replica, put behind those that StartCluster gives itself.
 	Extra []string
-	// Nodes is the number of replicas, 1 to MaxReplicas. 0 means what Dir says, or else DefaultNodes.
+	// Nodes is the number of replicas, 1 to MaxNodes. 0 means what Dir says, or else DefaultNodes.
 	Nodes int
 	// Dir is the cluster's folder; its contents are continued. "" means a temporary one.
 	Dir string
@@ -29,8 +30,11 @@ type ClusterConfig struct {
 	Log *slog.Logger
 }
 
-// DefaultNodes is the number of replicas of a new cluster if none is given.
-const DefaultNodes = 3
+// DefaultNodes is the number of replicas of a new cluster if none is given; MaxNodes is the most that a node accepts.
+const (
+	DefaultNodes = 3
+	MaxNodes     = 9
+)
 
 // Cluster is a running cluster: its folder and one supervised process a replica. Its methods are safe for concurrent
 // use.
@@ -38,6 +42,7 @@ type Cluster struct {
 	folder  *Folder
 	members []Member
 	nodes   []*process
+	fresh   bool
 	log     *slog.Logger
 }
 
@@ -51,6 +56,7 @@ func StartCluster(c ClusterConfig) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	fresh := folder.Manifest == nil
 	if c.Keep {
 		err = folder.Keep()
 	}
@@ -63,7 +69,7 @@ func StartCluster(c ClusterConfig) (*Cluster, error) {
 	if err != nil {
 		return nil, errors.Join(err, folder.Close())
 	}
-	cl := &Cluster{folder: folder, members: folder.Manifest.Nodes, log: c.Log}
+	cl := &Cluster{folder: folder, members: folder.Manifest.Nodes, fresh: fresh, log: c.Log}
 	for _, m := range cl.members {
 		p, err := startProcess(processConfig{
 			name: m.ID, program: c.Program,
@@ -80,15 +86,18 @@ func StartCluster(c ClusterConfig) (*Cluster, error) {
 
 // prepareFolder makes a new folder that of a cluster, or checks that an old one has the shape that is asked for.
 func prepareFolder(f *Folder, nodes int) error {
-	if nodes < 0 || nodes > MaxReplicas {
-		return fmt.Errorf("%d nodes: a cluster has 1 to %d", nodes, MaxReplicas)
+	if nodes < 0 || nodes > MaxNodes {
+		return fmt.Errorf("%d nodes: a cluster has 1 to %d", nodes, MaxNodes)
 	}
 	if f.Manifest != nil {
 		if have := len(f.Manifest.Nodes); nodes != 0 && nodes != have {
 			return fmt.Errorf("%w %s: its cluster has %d nodes, %d were asked for: leave the number away, or name another folder",
 				ErrFolder, f.Path, have, nodes)
 		}
-		return nil
+		if f.Manifest.portsFree() {
+			return nil
+		}
+		nodes = len(f.Manifest.Nodes) // somebody else listens there by now: the cluster moves
 	}
 	if nodes == 0 {
 		nodes = DefaultNodes
@@ -98,10 +107,31 @@ func prepareFolder(f *Folder, nodes int) error {
 		return err
 	}
 	m := Manifest{Format: manifestFormat, ClusterID: newClusterID()}
+	if f.Manifest != nil {
+		m.ClusterID = f.Manifest.ClusterID
+	}
 	for i := range nodes {
-		m.Nodes = append(m.Nodes, Member{ID: fmt.Sprintf("n%d", i+1), Raft: ports[2*i], HTTP: ports[2*i+1]})
+		id := fmt.Sprintf("n%d", i+1)
+		if f.Manifest != nil {
+			id = f.Manifest.Nodes[i].ID
+		}
+		m.Nodes = append(m.Nodes, Member{ID: id, Raft: ports[2*i], HTTP: ports[2*i+1]})
 	}
 	return f.SetManifest(m)
+}
+
+// portsFree reports whether nobody listens on the cluster's ports.
+func (m *Manifest) portsFree() bool {
+	for _, n := range m.Nodes {
+		for _, address := range []string{n.Raft, n.HTTP} {
+			l, err := net.Listen("tcp", address)
+			if err != nil {
+				return false
+			}
+			l.Close()
+		}
+	}
+	return true
 }
 
 // nodeFlags are the flags of `cluster node` that tell a replica who and where it is.
@@ -125,6 +155,9 @@ func (c *Cluster) ID() string { return c.folder.Manifest.ClusterID }
 
 // Temporary reports whether Close removes the folder.
 func (c *Cluster) Temporary() bool { return c.folder.Temporary() }
+
+// Fresh reports whether the cluster's folder was new: no replica has run before.
+func (c *Cluster) Fresh() bool { return c.fresh }
 
 // Members lists the replicas in the order by which the other methods number them. It must not be changed.
 func (c *Cluster) Members() []Member { return c.members }

@@ -14,27 +14,32 @@ import (
 
 // ReplicaReport is what a replica says about itself at one moment.
 type ReplicaReport struct {
-	// PID is the replica's process; another number means that it was started again.
-	PID int
+	// Incarnation is another text whenever the replica has been started again.
+	Incarnation string
 	// Role is its part in Raft (leader, follower, candidate), in Term.
 	Role string
 	Term uint64
 	// Round is the newest round that it has applied, Root the state's root after it.
 	Round fsm.RoundNumber
 	Root  pagetrie.Hash
-	// Checkpoint is the round of its newest checkpoint on disk, 0 for none.
+	// Checkpoint is the round of its newest checkpoint on disk, 0 for none or unknown.
 	Checkpoint fsm.RoundNumber
-	// Checkpoints counts those it has written, Installs those it was sent by a leader, since its process started.
-	Checkpoints, Installs uint64
 	// Stopped says why it has stopped applying rounds for good; "" while it has not. Diverged is set when the reason is
 	// that its state is not the one that the leader attests.
 	Stopped  string
 	Diverged bool
 }
 
+// ReplicaCounters are what a replica counts since its process started.
+type ReplicaCounters struct {
+	// Checkpoints counts those it has written, Installs those it was sent by a leader.
+	Checkpoints, Installs uint64
+}
+
 // Replica is one replica as an Observer sees it.
 type Replica interface {
 	Report(ctx context.Context) (ReplicaReport, error)
+	Counters(ctx context.Context) (ReplicaCounters, error)
 	// Roots gives the roots of at most limit rounds from a round on, ascending and without gaps. It begins later than
 	// asked if the replica does not know the earlier ones.
 	Roots(ctx context.Context, from fsm.RoundNumber, limit int) ([]fsm.Attestation, error)
@@ -50,8 +55,8 @@ type ReplicaView struct {
 	// Reported is the newest round whose root the replica has reported, and Root that root.
 	Reported fsm.RoundNumber
 	Root     pagetrie.Hash
-	// Checkpoints and Installs are summed over the replica's processes, as far as they were seen.
-	Checkpoints, Installs uint64
+	// Counters are summed over the replica's processes, as far as they were seen.
+	Counters ReplicaCounters
 }
 
 // ObserverConfig says whom to observe.
@@ -76,10 +81,14 @@ type Observer struct {
 	mu        sync.Mutex
 	agreement *Agreement
 	views     []ReplicaView
+	watchers  []*watcher
 }
 
-// rootsAtOnce bounds the roots asked for in one question.
-const rootsAtOnce = 4096
+// rootsAtOnce bounds the roots asked for in one question; countersEvery is how often counters are asked for.
+const (
+	rootsAtOnce   = 4096
+	countersEvery = time.Second
+)
 
 // StartObserver begins to ask.
 //
@@ -96,19 +105,30 @@ func StartObserver(c ObserverConfig) *Observer {
 		cfg: c, cancel: cancel, disagreed: make(chan struct{}),
 		agreement: NewAgreement(AgreementConfig{Replicas: c.Names, From: c.From}),
 	}
-	for _, name := range c.Names {
+	for i, name := range c.Names {
 		o.views = append(o.views, ReplicaView{Name: name})
+		o.watchers = append(o.watchers, &watcher{Observer: o, replica: i, next: 1})
 	}
-	for i := range c.Replicas {
-		o.running.Go(func() { o.watch(ctx, i) })
+	for _, w := range o.watchers {
+		o.running.Go(func() { w.watch(ctx) })
 	}
 	return o
 }
 
-// Stop ends the questions; what is known stays.
+// Stop ends the questions; what is known stays. It may be called again.
 func (o *Observer) Stop() {
 	o.cancel()
 	o.running.Wait()
+}
+
+// Finish ends the questions with a last one for the counters.
+func (o *Observer) Finish(ctx context.Context) {
+	o.Stop()
+	for i, w := range o.watchers {
+		if err := w.count(ctx); err != nil {
+			o.cfg.Log.Debug("replica's counters are not the last", "node", o.cfg.Names[i], "err", err)
+		}
+	}
 }
 
 // Disagreed is closed when two replicas disagree.
@@ -135,18 +155,31 @@ func (o *Observer) Views() []ReplicaView {
 	return append([]ReplicaView(nil), o.views...)
 }
 
-// watch asks one replica until ctx ends.
-func (o *Observer) watch(ctx context.Context, replica int) {
-	tick := time.NewTicker(o.cfg.Every)
+// watcher is the state of one replica's questions. It is used by its goroutine, and after that has ended by Finish.
+type watcher struct {
+	*Observer
+	replica int
+	// next is the round to ask for. fresh is set while the replica may have gone on from a checkpoint since the last
+	// root: then a gap in its roots is a skip, otherwise it is only unknown.
+	next     fsm.RoundNumber
+	fresh    bool
+	last     ReplicaReport // of the last answer, answered says that there was one
+	answered bool
+	counters ReplicaCounters // of the present incarnation
+	counted  time.Time
+}
+
+// watch asks the replica until ctx ends.
+func (w *watcher) watch(ctx context.Context) {
+	tick := time.NewTicker(w.cfg.Every)
 	defer tick.Stop()
-	w := watcher{Observer: o, replica: replica, next: 1}
 	for {
 		err := w.ask(ctx)
-		o.mu.Lock()
-		o.views[replica].Reachable = err == nil
-		o.mu.Unlock()
+		w.mu.Lock()
+		w.views[w.replica].Reachable = err == nil
+		w.mu.Unlock()
 		if err != nil && ctx.Err() == nil {
-			o.cfg.Log.Debug("replica does not answer", "node", o.cfg.Names[replica], "err", err)
+			w.cfg.Log.Debug("replica does not answer", "node", w.cfg.Names[w.replica], "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -156,18 +189,6 @@ func (o *Observer) watch(ctx context.Context, replica int) {
 	}
 }
 
-// watcher is the state of one replica's questions.
-type watcher struct {
-	*Observer
-	replica int
-	// next is the round to ask for. fresh is set while the replica may have gone on from a checkpoint since the last
-	// root: then a gap in its roots is a skip, otherwise it is only unknown.
-	next     fsm.RoundNumber
-	fresh    bool
-	last     ReplicaReport
-	answered bool
-}
-
 // ask asks for the state once, and for all roots that are new.
 func (w *watcher) ask(ctx context.Context) error {
 	asked := time.Now()
@@ -175,30 +196,43 @@ func (w *watcher) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !w.answered || report.PID != w.last.PID || report.Round+1 < w.next {
-		// Another process: it went on from a checkpoint and replays what came after. Compare that again from the start.
-		w.next, w.fresh = 1, true
+	if !w.answered || report.Incarnation != w.last.Incarnation || report.Round+1 < w.next {
+		// It went on from a checkpoint and replays what came after. Compare that again from the start.
+		w.next, w.fresh, w.counters = 1, true, ReplicaCounters{}
 	}
-	if report.Installs > w.last.Installs {
-		w.fresh = true
-	}
-	w.book(report)
-	for {
-		roots, err := w.roots(ctx)
-		if err == nil && len(roots) > 0 {
-			err = w.take(roots)
-		}
-		if err != nil {
+	w.last, w.answered = report, true
+	if asked.Sub(w.counted) > countersEvery {
+		if err := w.count(ctx); err != nil {
 			return err
 		}
-		if len(roots) < rootsAtOnce {
-			break
-		}
+		w.counted = asked
+	}
+	if err := w.follow(ctx); err != nil {
+		return err
 	}
 	w.mu.Lock()
-	w.views[w.replica].Asked = asked
-	w.mu.Unlock()
+	defer w.mu.Unlock()
+	v := &w.views[w.replica]
+	v.Report, v.Asked = report, asked
 	return nil
+}
+
+// follow asks for roots until there are no new ones.
+func (w *watcher) follow(ctx context.Context) error {
+	for {
+		roots, err := w.roots(ctx)
+		if err != nil || len(roots) == 0 {
+			return err
+		}
+		if roots[0].Round > w.next && !w.fresh {
+			if err := w.count(ctx); err != nil { // it may have been sent a checkpoint
+				return err
+			}
+		}
+		if err := w.take(roots); err != nil || len(roots) < rootsAtOnce {
+			return err
+		}
+	}
 }
 
 func (w *watcher) report(ctx context.Context) (ReplicaReport, error) {
@@ -213,19 +247,24 @@ func (w *watcher) roots(ctx context.Context) ([]fsm.Attestation, error) {
 	return w.cfg.Replicas[w.replica].Roots(ctx, w.next, rootsAtOnce)
 }
 
-// book keeps a report, and sums up what it counts since the process started.
-func (w *watcher) book(report ReplicaReport) {
-	before := w.last
-	if !w.answered || report.PID != before.PID {
-		before.Checkpoints, before.Installs = 0, 0
+// count asks for the counters and adds what is new. A checkpoint that was installed makes a gap in the roots a skip.
+func (w *watcher) count(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Timeout)
+	defer cancel()
+	now, err := w.cfg.Replicas[w.replica].Counters(ctx)
+	if err != nil {
+		return err
+	}
+	if now.Installs > w.counters.Installs {
+		w.fresh = true
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	v := &w.views[w.replica]
-	v.Report = report
-	v.Checkpoints += report.Checkpoints - min(before.Checkpoints, report.Checkpoints)
-	v.Installs += report.Installs - min(before.Installs, report.Installs)
-	w.last, w.answered = report, true
+	sum := &w.views[w.replica].Counters
+	sum.Checkpoints += now.Checkpoints - min(w.counters.Checkpoints, now.Checkpoints)
+	sum.Installs += now.Installs - min(w.counters.Installs, now.Installs)
+	w.counters = now
+	return nil
 }
 
 var errRoots = errors.New("the replica's list of roots is not in order")

@@ -14,7 +14,7 @@ import (
 // scriptedReplica is a replica that knows the roots of rounds first to last.
 type scriptedReplica struct {
 	mu          sync.Mutex
-	pid         int
+	incarnation string
 	first, last fsm.RoundNumber
 	wrong       fsm.RoundNumber // the round with another root
 	installs    uint64
@@ -42,8 +42,13 @@ func (r *scriptedReplica) Report(context.Context) (ReplicaReport, error) {
 	if r.down {
 		return ReplicaReport{}, errors.New("down")
 	}
-	return ReplicaReport{PID: r.pid, Round: r.last, Root: r.root(r.last).Root, Installs: r.installs,
-		Checkpoints: r.checkpoints, Stopped: r.stopped}, nil
+	return ReplicaReport{Incarnation: r.incarnation, Round: r.last, Root: r.root(r.last).Root, Stopped: r.stopped}, nil
+}
+
+func (r *scriptedReplica) Counters(context.Context) (ReplicaCounters, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return ReplicaCounters{Checkpoints: r.checkpoints, Installs: r.installs}, nil
 }
 
 func (r *scriptedReplica) Roots(_ context.Context, from fsm.RoundNumber, limit int) ([]fsm.Attestation, error) {
@@ -75,7 +80,7 @@ func eventuallySettled(t *testing.T, o *Observer) {
 }
 
 func TestObserverComparesEveryRound(t *testing.T) {
-	n1, n2 := &scriptedReplica{pid: 1, first: 1}, &scriptedReplica{pid: 2, first: 1}
+	n1, n2 := &scriptedReplica{incarnation: "1", first: 1}, &scriptedReplica{incarnation: "2", first: 1}
 	o := observe(t, 0, n1, n2)
 	eventuallySettled(t, o)
 	n1.set(func(r *scriptedReplica) { r.last = 3 * rootsAtOnce })
@@ -93,7 +98,7 @@ func TestObserverComparesEveryRound(t *testing.T) {
 }
 
 func TestObserverFindsDisagreement(t *testing.T) {
-	n1, n2 := &scriptedReplica{pid: 1, first: 1, last: 9000}, &scriptedReplica{pid: 2, first: 1, last: 9000, wrong: 8111}
+	n1, n2 := &scriptedReplica{incarnation: "1", first: 1, last: 9000}, &scriptedReplica{incarnation: "2", first: 1, last: 9000, wrong: 8111}
 	o := observe(t, 0, n1, n2)
 	<-o.Disagreed()
 	if d := o.Disagreement(); d == nil || d.Round != 8111 {
@@ -102,18 +107,18 @@ func TestObserverFindsDisagreement(t *testing.T) {
 }
 
 func TestObserverComparesReplayedRounds(t *testing.T) {
-	n1, n2 := &scriptedReplica{pid: 1, first: 1, last: 100}, &scriptedReplica{pid: 2, first: 1, last: 100}
+	n1, n2 := &scriptedReplica{incarnation: "1", first: 1, last: 100}, &scriptedReplica{incarnation: "2", first: 1, last: 100}
 	o := observe(t, 0, n1, n2)
 	eventuallySettled(t, o)
 	// A new process that has already replayed everything when it is asked for the first time.
-	n2.set(func(r *scriptedReplica) { r.pid, r.first, r.last = 3, 51, 120 })
+	n2.set(func(r *scriptedReplica) { r.incarnation, r.first, r.last = "3", 51, 120 })
 	n1.set(func(r *scriptedReplica) { r.last = 120 })
 	eventuallySettled(t, o)
 	c := o.Counts()
 	if c.Compared() != 120 || c.Replicas[1].Repeated != 50 || c.Replicas[1].Skipped != 0 {
 		t.Errorf("got %+v, want 50 repeated, none skipped", c)
 	}
-	n2.set(func(r *scriptedReplica) { r.pid, r.wrong = 4, 77 })
+	n2.set(func(r *scriptedReplica) { r.incarnation, r.wrong = "4", 77 })
 	<-o.Disagreed()
 	if d := o.Disagreement(); d.Round != 77 {
 		t.Errorf("got %v, want round 77", d)
@@ -121,7 +126,7 @@ func TestObserverComparesReplayedRounds(t *testing.T) {
 }
 
 func TestObserverTellsSkippedFromUnknown(t *testing.T) {
-	n1, n2 := &scriptedReplica{pid: 1, first: 1, last: 10}, &scriptedReplica{pid: 2, first: 1, last: 10}
+	n1, n2 := &scriptedReplica{incarnation: "1", first: 1, last: 10}, &scriptedReplica{incarnation: "2", first: 1, last: 10}
 	o := observe(t, 0, n1, n2)
 	eventuallySettled(t, o)
 	// n2 is sent a checkpoint of round 20; n1 has forgotten the roots of rounds 11 to 30.
@@ -135,19 +140,24 @@ func TestObserverTellsSkippedFromUnknown(t *testing.T) {
 	if c.Compared() != 20 || c.Unproven() != 20 {
 		t.Errorf("compared %d, unproven %d", c.Compared(), c.Unproven())
 	}
-	if v := o.Views()[1]; v.Installs != 1 {
+	if v := o.Views()[1]; v.Counters.Installs != 1 {
 		t.Errorf("got %+v, want one install", v)
 	}
 }
 
 func TestObserverCountsOverProcesses(t *testing.T) {
-	n1 := &scriptedReplica{pid: 1, checkpoints: 4}
+	n1 := &scriptedReplica{incarnation: "1", checkpoints: 4}
 	o := observe(t, 0, n1)
-	eventually(t, "4 checkpoints", func() bool { return o.Views()[0].Checkpoints == 4 })
+	eventuallySettled(t, o)
 	n1.set(func(r *scriptedReplica) { r.checkpoints = 5 })
-	eventually(t, "5 checkpoints", func() bool { return o.Views()[0].Checkpoints == 5 })
-	n1.set(func(r *scriptedReplica) { r.pid, r.checkpoints = 2, 2 })
-	eventually(t, "7 checkpoints", func() bool { return o.Views()[0].Checkpoints == 7 })
+	eventually(t, "5 checkpoints", func() bool { return o.Views()[0].Counters.Checkpoints == 5 })
+	n1.set(func(r *scriptedReplica) { r.incarnation, r.checkpoints = "2", 2 })
+	eventually(t, "7 checkpoints", func() bool { return o.Views()[0].Counters.Checkpoints == 7 })
 	n1.set(func(r *scriptedReplica) { r.stopped = "disk" })
 	eventually(t, "not settled", func() bool { return !o.Settled(time.Time{}) })
+	n1.set(func(r *scriptedReplica) { r.checkpoints = 3 })
+	o.Finish(t.Context())
+	if got := o.Views()[0].Counters.Checkpoints; got != 8 {
+		t.Errorf("after Finish %d checkpoints, want 8", got)
+	}
 }

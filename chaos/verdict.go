@@ -96,7 +96,7 @@ func judgeReplica(e Evidence, i int) ReplicaVerdict {
 	r := ReplicaVerdict{
 		Name: view.Name, State: view.Report.Role, Round: view.Reported, Root: view.Root,
 		ReplicaCounts: e.Counts.Replicas[i], Missing: e.Counts.Missing(i),
-		Checkpoints: view.Checkpoints, Restarts: process.Restarts(), Installs: view.Installs,
+		Checkpoints: view.Counters.Checkpoints, Restarts: process.Restarts(), Installs: view.Counters.Installs,
 	}
 	switch {
 	case view.Report.Diverged:
@@ -143,7 +143,7 @@ func doubts(v Verdict, e Evidence) []string {
 		switch r.State {
 		case stateUnreachable, stateStopped, string(ProcessFailed), string(ProcessUnusable), string(ProcessStopped):
 			lame = true
-			d = append(d, strings.TrimSuffix(fmt.Sprintf("%s was %s at the end: %s", r.Name, r.State, r.Reason), ": "))
+			d = append(d, strings.TrimSuffix(fmt.Sprintf("%s: %s (%s)", r.Name, r.State, r.Reason), " ()"))
 		}
 		if r.Missing > 0 && len(v.Replicas) > 1 && r.Missing != v.Rounds.Unproven() {
 			d = append(d, fmt.Sprintf("%s did not report %s", r.Name, count(r.Missing, "round", "rounds")))

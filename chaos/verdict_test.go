@@ -49,13 +49,13 @@ func TestJudge(t *testing.T) {
 		{"not settled", func(e *Evidence) { e.Settled = false }, Undecided, "not seen at one and the same round"},
 		{"unreachable", func(e *Evidence) {
 			e.Settled, e.Views[2].Reachable = false, false
-		}, Undecided, "n3 was unreachable at the end."},
+		}, Undecided, "n3: unreachable."},
 		{"failed", func(e *Evidence) {
 			e.Settled, e.Processes[2] = false, ProcessStatus{State: ProcessFailed, Exit: "disk full"}
-		}, Undecided, "n3 was failed at the end: disk full"},
+		}, Undecided, "n3: failed (disk full)"},
 		{"stopped applying", func(e *Evidence) {
 			e.Settled, e.Views[2].Report.Stopped = false, "disk full"
-		}, Undecided, "n3 was stopped applying at the end: disk full"},
+		}, Undecided, "n3: stopped applying (disk full)"},
 		{"a round with one witness", func(e *Evidence) {
 			e.Counts.Witnessed[3], e.Counts.Witnessed[1] = 9, 1
 		}, Undecided, "1 of 10 rounds were reported by fewer than two replicas"},

@@ -77,25 +77,26 @@ func play(t *testing.T, log []*Round, s settings, seed uint64) []pagetrie.Hash {
 	start := func() *replica { return newReplica(t, Config{Engine: engine, Tracker: s.tracker, Workers: s.workers}) }
 	r := start()
 	roots := make([]pagetrie.Hash, len(log))
-	newest, newestIndex := "", uint64(0)
+	newest := uint64(0) // index of the newest checkpoint
 	for i := 0; i < len(log); i++ {
 		root := r.apply(log[i]).Root
 		if roots[i] != (pagetrie.Hash{}) && roots[i] != root {
 			t.Fatalf("%v, seed %d: after a restart round %d has root %s, before it had %s", s, seed, i+1, root, roots[i])
 		}
 		roots[i] = root
-		if random.Float64() < s.restarts {
-			newest, newestIndex = r.checkpoint(), r.index
+		if random.Float64() < s.restarts && r.index > newest {
+			r.checkpoint()
+			newest = r.index
 		}
-		if newest != "" && random.Float64() < s.restarts {
+		if newest > 0 && random.Float64() < s.restarts {
 			checkpoints := r.checkpoints
 			r = start()
 			r.checkpoints = checkpoints
-			if err := r.Restore(r.open(newest)); err != nil {
+			if err := r.Restore(r.openNewest()); err != nil {
 				t.Fatalf("%v, seed %d: restore after round %d: %v", s, seed, i+1, err)
 			}
-			r.index = newestIndex
-			i = int(newestIndex) - 1
+			r.index = newest
+			i = int(newest) - 1
 		}
 	}
 	return roots

@@ -54,6 +54,9 @@ func New(cfg Config) (*Machine, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
+	if cfg.Tracker == "" {
+		cfg.Tracker = "prefetch"
+	}
 	if cfg.RootsKept == 0 {
 		cfg.RootsKept = 65536
 	}

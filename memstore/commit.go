@@ -229,4 +229,6 @@ func (t *comparing) advance(pages []PageIndex) error {
 	}
 	return nil
 }
+func (t *comparing) abandon() {}
+
 func (t *comparing) detach() error { return nil }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // conform runs one generated program under a tracker and gives the roots of its committed versions.
@@ -46,7 +47,7 @@ func firstSeed(t testing.TB) (uint64, bool) {
 // TestConformance holds every tracker against a flat model and against compare.
 func TestConformance(t *testing.T) {
 	first, single := firstSeed(t)
-	n := programs(t, 120)
+	n := programs(t, 40)
 	if single {
 		n = 1
 	}
@@ -66,7 +67,7 @@ func TestConformance(t *testing.T) {
 			skipUnavailable(t, name)
 			for i := range n {
 				seed := first + uint64(i)
-				roots, err := conform(dir, name, newSeeded(seed, 30), nil)
+				roots, err := conform(dir, name, newSeeded(seed, 30), eager)
 				if err != nil {
 					t.Fatalf("%v; %s/%s", err, repeatHint(seed), name)
 				}
@@ -76,6 +77,20 @@ func TestConformance(t *testing.T) {
 			}
 		})
 	}
+}
+
+// eager makes trackers take their dear steps on small programs, too.
+func eager(m *Memory) tracker {
+	switch t := m.tracker.(type) {
+	case *copying:
+		t.least = 4
+	case *adaptive:
+		t.limits = adaptiveLimits{
+			armPage: time.Microsecond, hotPages: 6, hotIdle: 2, denseOpen: 8, denseClose: 4,
+			sample: 8, sampleSize: 64, rememberMax: 16,
+		}
+	}
+	return m.tracker
 }
 
 // skipUnavailable skips where the kernel lacks a tracker's mechanism.
@@ -94,7 +109,7 @@ func FuzzProgram(f *testing.F) {
 			t.Fatalf("compare: %v", err)
 		}
 		for _, name := range Trackers() {
-			got, err := conform(dir, name, &fuzzed{data}, nil)
+			got, err := conform(dir, name, &fuzzed{data}, eager)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}

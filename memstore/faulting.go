@@ -127,6 +127,8 @@ func (t *faulting) advance(pages []PageIndex) error {
 	return t.reset()
 }
 
+func (t *faulting) abandon() {}
+
 func (t *faulting) detach() error {
 	if t.region != nil {
 		t.region.count(&t.m.stats)

@@ -75,6 +75,7 @@ type Memory struct {
 	size     PageCount // the engine's memory when the last message began
 	tracked  PageCount // pages that the tracker knows; the rest up to size was adopted
 	query    bool
+	kind     uint64 // of the running message
 	version  Version
 	layout   *layout
 
@@ -145,7 +146,12 @@ func (m *Memory) Stats() Stats { return m.stats }
 
 // Begin starts a message: writes from here on belong to it. The goroutine that calls it runs the guest.
 // Preconditions: no message is running.
-func (m *Memory) Begin() error {
+func (m *Memory) Begin() error { return m.BeginKind(0) }
+
+// BeginKind is Begin for a message that is expected to write about the pages that the last one of the same kind wrote: a
+// kind is a number of the caller's choice, such as a hash of the method's name. A wrong guess costs time only.
+func (m *Memory) BeginKind(kind uint64) error {
+	m.kind = kind
 	if err := m.want(idle, "Begin"); err != nil {
 		return err
 	}
@@ -163,11 +169,8 @@ func (m *Memory) Rollback(size PageCount) error {
 	if err := m.want(running, "Rollback"); err != nil {
 		return err
 	}
-	if size > m.size {
-		m.state = grown
-		return ErrGrown
-	}
-	if m.tracked < m.size { // adopted: there is no version to go back to
+	if size > m.size || m.tracked < m.size { // in the second case the memory was adopted: there is nothing to go back to
+		m.tracker.abandon()
 		m.state = grown
 		return ErrGrown
 	}

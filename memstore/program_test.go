@@ -74,7 +74,7 @@ type testbed struct {
 	choices
 	store    *Store
 	tracker  Tracker
-	sabotage func(*Memory) tracker // wraps the tracker, or nil
+	sabotage func(*Memory) tracker // replaces or tunes the tracker, or nil
 	maxWasm  int                   // reservation in Wasm pages
 	dir      string
 
@@ -137,7 +137,7 @@ func (b *testbed) run() (err error) {
 }
 
 func (b *testbed) message() error {
-	if err := b.m.Begin(); err != nil {
+	if err := b.m.BeginKind(uint64(b.below(3))); err != nil {
 		return err
 	}
 	b.before = slices.Clone(b.model)

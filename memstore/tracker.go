@@ -18,6 +18,18 @@ const (
 	// TrackerPrefetch is naive with three optimisations: checkpoint files mapped instead of copied, the fault's own
 	// read/write bit used and queries not tracked, and amortised prefetching by the run of pages beside the fault.
 	TrackerPrefetch Tracker = "prefetch"
+	// TrackerWholePage marks in 64 KiB Wasm pages, so that what is marked does not depend on the order of faults: what the
+	// Internet Computer runs since 2026.
+	TrackerWholePage Tracker = "wholepage"
+	// TrackerCow takes the pages of a private mapping that the kernel copied at their first write. It asks for nothing but
+	// /proc/self/pagemap.
+	TrackerCow Tracker = "cow"
+	// TrackerUffd has the kernel mark writes (userfaultfd WP_ASYNC) and reads the marks of the whole memory after every
+	// message. Linux 6.7.
+	TrackerUffd Tracker = "uffd"
+	// TrackerAdaptive combines them: cow while a memory is cold; then write marks, of which it reads only those that the
+	// thread's page faults point to; pages and chunks that are written again and again are left open and compared.
+	TrackerAdaptive Tracker = "adaptive"
 	// TrackerCompare does not track: it compares the whole memory with the last version. The oracle.
 	TrackerCompare Tracker = "compare"
 )
@@ -43,6 +55,8 @@ type tracker interface {
 	committed(changed []PageIndex, grown PageCount) error
 	// rollback puts back the bytes of every page written since begin. collect was not called.
 	rollback() error
+	// abandon ends a message that is neither kept nor put back; only detach follows.
+	abandon()
 	// advance brings pages to m.version, which is already the new one. All of them are below m.size.
 	advance(pages []PageIndex) error
 	// detach stops tracking; the range's contents no longer matter.
@@ -58,6 +72,12 @@ var trackers = []struct {
 	{TrackerPrefetch, func(m *Memory) tracker {
 		return newFaulting(m, faultingOptions{mapFiles: true, readWriteBit: true, ahead: true})
 	}},
+	{TrackerWholePage, func(m *Memory) tracker {
+		return newFaulting(m, faultingOptions{mapFiles: true, readWriteBit: true, whole: true})
+	}},
+	{TrackerCow, newCopying},
+	{TrackerUffd, func(m *Memory) tracker { return &marking{m: m} }},
+	{TrackerAdaptive, newAdaptive},
 	{TrackerCompare, func(m *Memory) tracker { return &comparing{m: m} }},
 	{trackerPrefetchMap, func(m *Memory) tracker { return newFaulting(m, faultingOptions{mapFiles: true}) }},
 	{trackerPrefetchQuery, func(m *Memory) tracker { return newFaulting(m, faultingOptions{readWriteBit: true}) }},

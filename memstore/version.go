@@ -3,7 +3,6 @@ package memstore
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"math/bits"
 
 	"lockstep/pagetrie"
 )
@@ -103,11 +102,3 @@ func newBitset(n int) bitset       { return make(bitset, (n+63)/64) }
 func (b bitset) has(i uint32) bool { return b[i>>6]>>(i&63)&1 != 0 }
 func (b bitset) set(i uint32)      { b[i>>6] |= 1 << (i & 63) }
 func (b bitset) clear(i uint32)    { b[i>>6] &^= 1 << (i & 63) }
-func (b bitset) first() (uint32, bool) {
-	for w, x := range b {
-		if x != 0 {
-			return uint32(w<<6 + bits.TrailingZeros64(x)), true
-		}
-	}
-	return 0, false
-}

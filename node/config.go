@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"lockstep/canister"
 	"lockstep/fsm"
 	"lockstep/memstore"
 )
@@ -40,16 +41,13 @@ type Config struct {
 	// on loopback only.
 	RaftAddr string
 	HTTPAddr string
-	// RaftListener and HTTPListener are used instead of listening on the addresses, when set. The node closes them.
-	RaftListener *net.TCPListener
-	HTTPListener net.Listener
 	// Peers are all voting replicas of the cluster, this one among them, the same on every node. 1 to 9. Required.
 	Peers []Peer
 
 	// Tracker finds the pages that messages change; "" is memstore's default.
 	Tracker memstore.Tracker
-	// OptLevel is the optimisation of the Wasm compiler, as canister.EngineConfig has it; "" is its default.
-	OptLevel string
+	// OptLevel is how hard the Wasm compiler tries; "" is canister's default.
+	OptLevel canister.OptLevel
 	// Workers bounds the canisters of a round that run beside each other; 0 means one a processor. 0 to 1024.
 	Workers int
 
@@ -176,6 +174,9 @@ func (c *Config) Validate() error {
 		if _, err := memstore.ParseTracker(string(c.Tracker)); err != nil {
 			errs.add("Tracker: %v", err)
 		}
+	}
+	if err := (canister.EngineConfig{OptLevel: c.OptLevel}).Validate(); err != nil {
+		errs = append(errs, err)
 	}
 	c.validatePeers(&errs)
 	return errors.Join(errs...)

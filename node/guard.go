@@ -96,7 +96,6 @@ type replicaLog interface {
 	CurrentTerm() uint64
 	// AppliedIndex is raft's: it is ahead of the state machine by what is queued for it.
 	AppliedIndex() uint64
-	LastIndex() uint64
 }
 
 // installGuard judges the checkpoints that a leader sends.

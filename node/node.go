@@ -69,17 +69,17 @@ type Node struct {
 	started time.Time
 
 	quit       chan struct{}
-	quitOnce   sync.Once
 	supervisor sync.WaitGroup
 	done       chan struct{}
-	stopErr    error // of closing; read after done
+	stopOnce   sync.Once
+	stopErr    error // of closing the replica, then of Stop
 
 	// mu guards the fields below.
 	mu       sync.Mutex
 	state    State
 	reason   error
 	replica  *replica
-	last     fsm.MachineStatus // of a replica that has ended
+	ended    *fencedMachine // of a replica that diverged or failed; kept for status and roots
 	restarts int
 }
 
@@ -88,7 +88,7 @@ type Node struct {
 func Start(cfg Config) (*Node, error) {
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("configuration of node %q: %w", cfg.ID, errors.Join(err, closeListeners(&cfg)))
+		return nil, fmt.Errorf("configuration of node %q: %w", cfg.ID, err)
 	}
 	n := &Node{cfg: cfg, logger: cfg.Logger.With("node", cfg.ID), metrics: newMetrics(cfg.ID), started: time.Now(),
 		quit: make(chan struct{}), done: make(chan struct{}), state: StateStarting}
@@ -102,17 +102,6 @@ func Start(cfg Config) (*Node, error) {
 	return n, nil
 }
 
-func closeListeners(cfg *Config) error {
-	var errs []error
-	if cfg.RaftListener != nil {
-		errs = append(errs, cfg.RaftListener.Close())
-	}
-	if cfg.HTTPListener != nil {
-		errs = append(errs, cfg.HTTPListener.Close())
-	}
-	return errors.Join(errs...)
-}
-
 func (n *Node) openDir() (err error) {
 	n.dir, err = openDataDir(n.cfg.DataDir, identity{Format: dataFormat, Cluster: n.cfg.ClusterID, Node: n.cfg.ID})
 	return err
@@ -120,23 +109,16 @@ func (n *Node) openDir() (err error) {
 
 // listen takes both ports, so that one in use is known before anything else happens.
 func (n *Node) listen() error {
-	listener := n.cfg.RaftListener
-	if listener == nil {
-		l, err := net.Listen("tcp", n.cfg.RaftAddr)
-		if err != nil {
-			return fmt.Errorf("listen on the Raft port: %w", err)
-		}
-		listener = l.(*net.TCPListener)
+	listener, err := net.Listen("tcp", n.cfg.RaftAddr)
+	if err != nil {
+		return fmt.Errorf("listen on the Raft port: %w", err)
 	}
-	n.cfg.RaftListener = nil
 	// Each replica of this node gets a descriptor of its own for the port, so that it stays ours in between.
-	socket, err := listener.File()
-	n.socket = socket
+	n.socket, err = listener.(*net.TCPListener).File()
 	if err := errors.Join(err, listener.Close()); err != nil {
 		return fmt.Errorf("listen on the Raft port: %w", err)
 	}
-	n.server, err = newServer(n, n.cfg.HTTPListener, n.cfg.HTTPAddr)
-	n.cfg.HTTPListener = nil
+	n.server, err = newServer(n)
 	if err != nil {
 		return fmt.Errorf("listen on the client port: %w", err)
 	}
@@ -205,11 +187,10 @@ func (n *Node) supervise() {
 	}
 }
 
-// leave closes the replica and keeps what its machine last said.
+// leave closes the replica.
 func (n *Node) leave(r *replica, reason error) error {
 	n.mu.Lock()
 	n.replica = nil
-	n.last = r.machine.Status()
 	n.mu.Unlock()
 	return r.close(reason)
 }
@@ -221,7 +202,10 @@ func (n *Node) end(r *replica, reason error) {
 	if errors.As(reason, &diverged) {
 		state = StateDiverged
 	}
-	n.become(state, reason)
+	n.mu.Lock()
+	n.state, n.reason, n.ended, r.keepMachine = state, reason, r.machine, true
+	n.mu.Unlock()
+	n.metrics.setState(state)
 	term, checkpoints := r.raft.CurrentTerm(), r.checkpointer.status()
 	if err := n.leave(r, reason); err != nil {
 		n.logger.Error("replica did not close cleanly", "err", err)
@@ -267,6 +251,16 @@ func (n *Node) current() *replica {
 	return n.replica
 }
 
+// machine gives the state machine that can be asked for its status and roots, nil when there is none.
+func (n *Node) machine() *fencedMachine {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.replica != nil {
+		return n.replica.machine
+	}
+	return n.ended
+}
+
 // serving gives the replica to serve with, or why there is none.
 func (n *Node) serving() (*replica, error) {
 	n.mu.Lock()
@@ -283,35 +277,30 @@ func (n *Node) serving() (*replica, error) {
 // Stop ends the node: calls that wait are told, files and ports are closed, and no goroutine is left. It takes no checkpoint.
 // Later calls return what the first returned.
 func (n *Node) Stop() error {
-	n.quitOnce.Do(func() { close(n.quit) })
-	n.supervisor.Wait()
-	n.mu.Lock()
-	released := n.dir == nil
-	n.mu.Unlock()
-	if !released {
+	n.stopOnce.Do(func() {
+		close(n.quit)
+		n.supervisor.Wait()
 		n.stopErr = errors.Join(n.stopErr, n.release())
-	}
+	})
 	return n.stopErr
 }
 
-// release gives back what Start took.
+// release gives back what Start took. The replica is closed already.
 func (n *Node) release() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	var errs []error
 	if n.server != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		errs = append(errs, n.server.close(ctx))
-	} else if n.cfg.HTTPListener != nil || n.cfg.RaftListener != nil {
-		errs = append(errs, closeListeners(&n.cfg))
+	}
+	if n.ended != nil {
+		errs = append(errs, n.ended.Close())
 	}
 	if n.socket != nil {
 		errs = append(errs, n.socket.Close())
 	}
 	if n.dir != nil {
 		errs = append(errs, n.dir.close())
-		n.dir = nil
 	}
 	return errors.Join(errs...)
 }

@@ -43,6 +43,8 @@ type replica struct {
 	checkpointer *checkpointer
 	watcher      *roleWatcher
 
+	// keepMachine leaves the state machine open when the replica is closed.
+	keepMachine bool
 	// installedAt is the index of the newest checkpoint that a leader sent: the log begins there.
 	installedAt atomic.Uint64
 	// ended gets the reason when the replica ends by itself.
@@ -74,7 +76,7 @@ func (r *replica) openMachine(dir *dataDir) error {
 	}
 	r.engine = engine
 	machine, err := fsm.New(fsm.Config{Engine: engine, Tracker: r.cfg.Tracker, Workers: r.cfg.Workers, OnStop: r.stop,
-		CanisterLog: func(id uint64, text string) { r.logger.Debug(text, "canister", id) }})
+		CanisterLog: func(id fsm.CanisterID, text string) { r.logger.Debug(text, "canister", uint64(id)) }})
 	if err != nil {
 		return fmt.Errorf("open state machine: %w", err)
 	}
@@ -84,7 +86,7 @@ func (r *replica) openMachine(dir *dataDir) error {
 
 // openCheckpoints opens the checkpoints and verifies every byte of the newest sound one, before raft commits itself to it.
 func (r *replica) openCheckpoints(dir *dataDir) error {
-	hashing := fsm.CheckpointHashing()
+	hashing := fsm.Hashing()
 	path := dir.file(checkpointsDir)
 	store, err := snapshot.OpenStore(snapshot.Config{Dir: path, Keep: r.cfg.CheckpointsKept, Hashing: hashing,
 		VerifyOnOpen: snapshot.VerifyIndexes, OnDamage: func(id string, err error) {
@@ -285,8 +287,14 @@ func (r *replica) close(reason error) error {
 	if r.transport != nil {
 		errs = append(errs, r.transport.Close())
 	}
-	if r.machine != nil {
+	if r.machine != nil && !r.keepMachine {
 		errs = append(errs, r.machine.Close())
+	}
+	if r.engine != nil && !r.keepMachine {
+		r.engine.Close()
+	}
+	if r.checkpoints != nil {
+		errs = append(errs, r.checkpoints.Close())
 	}
 	if r.disk != nil {
 		errs = append(errs, r.disk.Close())

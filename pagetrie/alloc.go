@@ -96,6 +96,34 @@ func allocLargeBucket(n int) *bucket {
 		})
 		x.ents = x.a[:n]
 		return &x.bucket
+	case n <= 23:
+		x := new(struct {
+			bucket
+			a [23]Entry
+		})
+		x.ents = x.a[:n]
+		return &x.bucket
+	case n <= 25:
+		x := new(struct {
+			bucket
+			a [25]Entry
+		})
+		x.ents = x.a[:n]
+		return &x.bucket
+	case n <= 27:
+		x := new(struct {
+			bucket
+			a [27]Entry
+		})
+		x.ents = x.a[:n]
+		return &x.bucket
+	case n <= 29:
+		x := new(struct {
+			bucket
+			a [29]Entry
+		})
+		x.ents = x.a[:n]
+		return &x.bucket
 	}
 	x := new(struct {
 		bucket

@@ -42,8 +42,11 @@ func checkNode(n node) error {
 }
 
 func (b *bucket) check() error {
-	if len(b.ents) < 1 || len(b.ents) > bucketMax {
-		return fmt.Errorf("bucket at key %#x: %d entries", b.anchor(), len(b.ents))
+	if len(b.ents) == 0 {
+		return fmt.Errorf("empty bucket")
+	}
+	if !light(b.ents) {
+		return fmt.Errorf("bucket at key %#x: %d entries, not light", b.anchor(), len(b.ents))
 	}
 	for i := 1; i < len(b.ents); i++ {
 		if b.ents[i-1].Key >= b.ents[i].Key {
@@ -54,7 +57,7 @@ func (b *bucket) check() error {
 }
 
 func (l *leaf) check() error {
-	if n := l.entries(); n <= bucketMax {
+	if n := l.entries(); n < crowd {
 		return fmt.Errorf("leaf at key %#x: %d entries belong in a bucket", l.base, n)
 	}
 	if l.base%fanOut != 0 {
@@ -86,7 +89,7 @@ func (x *inner) check() error {
 		return fmt.Errorf("branch at key %#x: bits below the prefix, shift %d", x.base, x.shift)
 	case len(x.kids) < 2 || x.starts.count() != len(x.kids):
 		return fmt.Errorf("branch at key %#x: %d kids, starts %b", x.base, len(x.kids), x.starts)
-	case x.size <= bucketMax:
+	case fits(x.kids):
 		return fmt.Errorf("branch at key %#x: %d entries belong in a bucket", x.base, x.size)
 	}
 	size, rest := 0, x.starts
@@ -103,7 +106,7 @@ func (x *inner) check() error {
 	if size != x.size {
 		return fmt.Errorf("branch at key %#x: counts %d entries, has %d", x.base, x.size, size)
 	}
-	if err := x.checkRun(run{0, fanOut, x.shift}, x.size); err != nil {
+	if err := x.checkRun(run{0, fanOut, x.shift}); err != nil {
 		return err
 	}
 	return checkDigests(atomic.LoadUint32(&x.stale), x.digests.Load() != nil, x.base)
@@ -131,8 +134,8 @@ func (x *inner) checkKid(kid node, start uint) error {
 	return nil
 }
 
-// checkRun checks that the entries of r, more than fit in a bucket, are cut into the largest runs that fit.
-func (x *inner) checkRun(r run, size int) error {
+// checkRun checks that the entries of r, which are not light, are cut into the largest runs that are.
+func (x *inner) checkRun(r run) error {
 	if r.width == 1 {
 		return nil
 	}
@@ -140,19 +143,14 @@ func (x *inner) checkRun(r run, size int) error {
 	for _, h := range [2]run{{r.from, half, r.shift}, {r.from + half, half, r.shift}} {
 		mask := x.starts & buddies(h.from, h.from+half-1)
 		first := (x.starts & below(h.from)).count()
-		n, light := 0, true
-		for _, kid := range x.kids[first : first+mask.count()] {
-			n += kid.entries()
-			light = light && !heavy(kid)
-		}
-		if n <= bucketMax && mask.count() > 1 {
-			return fmt.Errorf("branch at key %#x, shift %d: slots %d to %d have %d entries in %d kids, want one bucket",
-				x.base, x.shift, h.from, h.from+half-1, n, mask.count())
-		}
-		if n > bucketMax {
-			if err := x.checkRun(h, n); err != nil {
+		kids := x.kids[first : first+mask.count()]
+		if !fits(kids) {
+			if err := x.checkRun(h); err != nil {
 				return err
 			}
+		} else if len(kids) > 1 {
+			return fmt.Errorf("branch at key %#x, shift %d: slots %d to %d in %d kids, want one bucket",
+				x.base, x.shift, h.from, h.from+half-1, len(kids))
 		}
 	}
 	return nil

@@ -93,7 +93,7 @@ func (d *difference) leaves(a, b *leaf) node {
 	}
 	d.gone += both.count()
 	keep := a.present &^ both
-	if keep.count() <= bucketMax {
+	if keep.count() < crowd {
 		var room [fanOut]Entry
 		c := leaf{base: a.base, present: keep, vals: a.vals}
 		return shape(appendEntries(room[:0], &c), d.token)

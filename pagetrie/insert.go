@@ -27,7 +27,7 @@ func insert(n node, e Entry, token uint64) (node, effect) {
 		if found {
 			return x.set(at, e.Value, token)
 		}
-		if len(x.ents) < bucketMax {
+		if x.fitsIn(at, e.Key) {
 			return x.add(at, e, token), added
 		}
 		var room [bucketMax + 1]Entry
@@ -79,19 +79,19 @@ func (x *inner) insert(e Entry, token uint64) (*inner, effect) {
 }
 
 // bucketFor finds the bucket whose run of slots s belongs to, when no kid starts at s. Kid i is the last to start
-// below s (-1 for none). A bucket reaches to the largest aligned run of slots that no other kid shares.
+// below s (-1 for none). A bucket reaches to the largest aligned run of slots that no other kid shares; such runs are
+// nested or apart, so its start alone tells, and its memory is not touched.
 func (x *inner) bucketFor(s uint, i int) (int, bool) {
-	for _, j := range [2]int{i, i + 1} {
-		if j < 0 || j >= len(x.kids) {
-			continue
+	if i >= 0 && !heavy(x.kids[i]) {
+		start := (x.starts & below(s)).highest()
+		if (x.starts & buddies(start, s)).count() == 1 {
+			return i, true
 		}
-		b, ok := x.kids[j].(*bucket)
-		if !ok {
-			continue
-		}
-		first, last := x.slot(b.ents[0].Key), x.slot(b.ents[len(b.ents)-1].Key)
-		if reach := buddies(min(s, first), max(s, last)); (x.starts & reach).count() == 1 {
-			return j, true
+	}
+	if i++; i < len(x.kids) && !heavy(x.kids[i]) {
+		start := (x.starts &^ upTo(s)).lowest()
+		if (x.starts & buddies(s, start)).count() == 1 {
+			return i, true
 		}
 	}
 	return 0, false
@@ -110,7 +110,7 @@ func (x *inner) insertBucket(i int, e Entry, token uint64) (*inner, effect) {
 		return x.setKid(i, start, fresh, token), eff
 	}
 	var y *inner
-	if len(b.ents) < bucketMax {
+	if b.fitsIn(at, e.Key) {
 		fresh := b.add(at, e, token)
 		if s := x.slot(e.Key); s < start {
 			y = x.splice(bit(start), bit(s), []node{fresh}, token)
@@ -127,6 +127,21 @@ func (x *inner) insertBucket(i int, e Entry, token uint64) (*inner, effect) {
 	return y, added
 }
 
+// fitsIn reports whether b is still light with key before entry i.
+func (b *bucket) fitsIn(i int, key uint64) bool {
+	if len(b.ents) == bucketMax {
+		return false
+	}
+	from, to := i, i
+	for from > 0 && b.ents[from-1].Key^key < fanOut {
+		from--
+	}
+	for to < len(b.ents) && b.ents[to].Key^key < fanOut {
+		to++
+	}
+	return to-from+1 < crowd
+}
+
 // set changes the value of entry i.
 func (b *bucket) set(i int, v Value, token uint64) (*bucket, effect) {
 	if b.ents[i].Value == v {
@@ -140,7 +155,7 @@ func (b *bucket) set(i int, v Value, token uint64) (*bucket, effect) {
 	return b, replaced
 }
 
-// add puts e before entry i; there is room.
+// add puts e before entry i, where it fits in.
 func (b *bucket) add(i int, e Entry, token uint64) *bucket {
 	c := b
 	if n := len(b.ents); token != 0 && b.token == token && n < cap(b.ents) {
@@ -157,12 +172,13 @@ func (b *bucket) add(i int, e Entry, token uint64) *bucket {
 	return c
 }
 
-// burst returns, in room, the entries of the full bucket b with e before entry i.
+// burst returns, in room, the entries of b with e before entry i, where it does not fit in.
 func (b *bucket) burst(i int, e Entry, room *[bucketMax + 1]Entry) []Entry {
-	copy(room[:], b.ents[:i])
-	room[i] = e
-	copy(room[i+1:], b.ents[i:])
-	return room[:]
+	all := room[:len(b.ents)+1]
+	copy(all, b.ents[:i])
+	all[i] = e
+	copy(all[i+1:], b.ents[i:])
+	return all
 }
 
 // forget drops the digest of a bucket that is about to be something else.

@@ -10,7 +10,8 @@ const (
 	fanBits    = 5            // key bits that one branch decides
 	fanOut     = 1 << fanBits // slots of a branch, and keys of a block
 	slotMask   = fanOut - 1
-	bucketMax  = 23                  // entries; a subtree with at most this many is one bucket
+	bucketMax  = 31                  // entries that fit in a bucket
+	crowd      = 16                  // entries in one block that make it a leaf
 	groupBits  = 3                   // a digest group is 8 adjacent slots
 	groupCount = fanOut >> groupBits // digest groups of a branch or leaf
 	allStale   = 1<<groupCount - 1
@@ -45,21 +46,22 @@ func groupsOf(b bitmap) uint32 {
 	return g
 }
 
-// node is a *bucket, a *leaf or a *inner; nil is the empty subtree. A leaf or inner node is "heavy": it has more than
-// bucketMax entries and lies within one slot of every branch above it.
+// node is a *bucket, a *leaf or a *inner; nil is the empty subtree. Entries are light, and go in a bucket, if there are
+// at most bucketMax and no block has crowd of them. A leaf or inner node is heavy: its entries are not light, and it lies
+// within one slot of every branch above it.
 type node interface {
 	entries() int   // entries below, exact
 	anchor() uint64 // bucket: lowest key; leaf, inner: the prefix, zeros below it
 }
 
-// bucket is a subtree of 1 .. bucketMax entries, ascending by key.
+// bucket is a subtree of light entries, ascending by key.
 type bucket struct {
 	digest atomic.Pointer[Hash] // of the contents, once somebody asked for it
 	ents   []Entry              // usually lies behind the header, in the same allocation
 	token  uint64
 }
 
-// leaf is a block of fanOut adjacent keys, more than bucketMax of them present.
+// leaf is a block of fanOut adjacent keys, at least crowd of them present.
 type leaf struct {
 	digests atomic.Pointer[digests]
 	base    uint64 // a multiple of fanOut
@@ -69,17 +71,17 @@ type leaf struct {
 	vals    [fanOut]Value // zero where not present
 }
 
-// inner is a branch on fanBits bits of the key, after a compressed path. It has at least 2 kids and more than bucketMax
-// entries. Kid i starts at the slot of the i-th bit of starts and owns the keys up to the next start.
+// inner is a branch on fanBits bits of the key, after a compressed path. It has at least 2 kids, and its
+// entries are not light. Kid i starts at the slot of the i-th bit of starts and owns the keys up to the next start.
 type inner struct {
-	digests atomic.Pointer[digests]
 	kids    []node // usually lies behind the header, in the same allocation
 	base    uint64 // the prefix: key bits above the branching digit, zeros below
+	starts  bitmap
+	shift   uint8 // position of the branching digit: a multiple of fanBits, at least fanBits
+	digests atomic.Pointer[digests]
 	token   uint64
 	size    int // entries below
 	stale   uint32
-	starts  bitmap
-	shift   uint8 // position of the branching digit: a multiple of fanBits, at least fanBits
 }
 
 func (b *bucket) entries() int { return len(b.ents) }
@@ -133,7 +135,7 @@ func digitShift(b int) uint8 { return uint8(b / fanBits * fanBits) }
 // prefixAbove clears the digit at shift and all below it.
 func prefixAbove(key uint64, shift uint8) uint64 { return key &^ (1<<(shift+fanBits) - 1) }
 
-// newBucket copies ents, which are ascending and 1 .. bucketMax.
+// newBucket copies ents, which are ascending and light.
 func newBucket(ents []Entry, token uint64) *bucket {
 	b := allocBucket(len(ents))
 	b.token = token

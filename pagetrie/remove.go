@@ -43,8 +43,8 @@ func (b *bucket) drop(i int, token uint64) *bucket {
 // remove takes out a key that is there. A leaf that gets too small becomes a bucket.
 func (l *leaf) remove(key uint64, token uint64) node {
 	s := uint(key) & slotMask
-	if l.present.count() == bucketMax+1 {
-		var room [bucketMax + 1]Entry
+	if l.present.count() == crowd {
+		var room [crowd]Entry
 		all := appendEntries(room[:0], l)
 		at := searchEntries(all, key)
 		return newBucket(append(all[:at], all[at+1:]...), token)
@@ -62,9 +62,6 @@ func (x *inner) remove(key uint64, token uint64) (node, bool) {
 	i := x.rank(s) - 1
 	if i < 0 {
 		return x, false
-	}
-	if x.size == bucketMax+1 {
-		return x.collapse(key, token)
 	}
 	start := (x.starts & upTo(s)).highest()
 	fresh, ok := remove(x.kids[i], key, token)
@@ -90,21 +87,10 @@ func (x *inner) remove(key uint64, token uint64) (node, bool) {
 	return y, true
 }
 
-// collapse takes key, if it is there, out of a branch of bucketMax+1 entries, which leaves a bucket.
-func (x *inner) collapse(key uint64, token uint64) (node, bool) {
-	var room [bucketMax + 1]Entry
-	all := appendEntries(room[:0], x)
-	at := searchEntries(all, key)
-	if at == len(all) || all[at].Key != key {
-		return x, false
-	}
-	return newBucket(append(all[:at], all[at+1:]...), token), true
-}
-
-// fuse makes one bucket of the largest aligned run of slots around s that has at most bucketMax entries.
+// fuse makes one bucket of the largest aligned run of slots around s whose entries are light.
 func (x *inner) fuse(s uint, token uint64) *inner {
 	var found bitmap
-	for width := uint(2); width < fanOut; width *= 2 {
+	for width := uint(2); width <= fanOut; width *= 2 {
 		run := x.starts & buddies(s&^(width-1), s|(width-1))
 		if run == 0 {
 			continue

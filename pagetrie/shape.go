@@ -23,7 +23,7 @@ func shape(ents []Entry, token uint64) node {
 	if len(ents) == 0 {
 		return nil
 	}
-	if len(ents) <= bucketMax {
+	if light(ents) {
 		return newBucket(ents, token)
 	}
 	diff := ents[0].Key ^ ents[len(ents)-1].Key
@@ -36,13 +36,26 @@ func shape(ents []Entry, token uint64) node {
 	return s.branch(ents[0].Key, shift, len(ents), token)
 }
 
+// light reports whether ascending entries go in one bucket.
+func light(ents []Entry) bool {
+	if len(ents) > bucketMax {
+		return false
+	}
+	for i := crowd - 1; i < len(ents); i++ {
+		if ents[i].Key^ents[i-crowd+1].Key < fanOut {
+			return false
+		}
+	}
+	return true
+}
+
 // split adds the kids that ents, more than none, have below a branch at shift: the largest aligned runs of slots with
-// at most bucketMax entries are a bucket each; a single slot with more is the shape of its entries.
+// light entries are a bucket each; a single slot whose entries are not is the shape of them.
 func (s *slots) split(ents []Entry, shift uint8, token uint64) {
 	start := uint(ents[0].Key>>shift) & slotMask
 	diff := ents[0].Key ^ ents[len(ents)-1].Key
 	switch {
-	case len(ents) <= bucketMax:
+	case light(ents):
 		s.add(start, newBucket(ents, token))
 	case diff>>shift == 0:
 		s.add(start, shape(ents, token))

@@ -203,7 +203,7 @@ func (u *union) halves(out *slots, r run, a, b *side) {
 func (u *union) runs(out *slots, r run, a, b *side) bool {
 	var room [2 * bucketMax]Entry
 	all := mergeEntries(room[:0], a.run, b.run)
-	if len(all) > bucketMax && r.width > 1 {
+	if r.width > 1 && !light(all) {
 		return false
 	}
 	u.overlap += len(a.run) + len(b.run) - len(all)

@@ -186,12 +186,3 @@ func (m *Manifest) bytes() uint64 {
 	}
 	return total
 }
-
-func (m *Manifest) memory(name string) *MemoryEntry {
-	for i := range m.Memories {
-		if m.Memories[i].Name == name {
-			return &m.Memories[i]
-		}
-	}
-	return nil
-}

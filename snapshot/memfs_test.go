@@ -19,6 +19,8 @@ type memFS struct {
 	mu      sync.Mutex
 	root    *inode
 	journal []operation
+	// quiet keeps no journal.
+	quiet bool
 	// refuse, if set, is asked before every operation.
 	refuse func(op, path string) error
 }
@@ -43,6 +45,9 @@ type operation struct {
 func newMemFS() *memFS { return &memFS{root: &inode{names: map[string]*inode{}}} }
 
 func (m *memFS) do(op, path string, o operation) {
+	if m.quiet {
+		return
+	}
 	o.kind = op
 	o.text = strings.TrimSpace(op + " " + shorten(path) + " " + o.text)
 	m.journal = append(m.journal, o)

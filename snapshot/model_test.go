@@ -91,6 +91,51 @@ func (mem *modelMemory) root() pagetrie.Hash {
 	return testHashing().Memory(mem.size, b.Map().Root(mem))
 }
 
+// mutate changes about n pages: new contents, zeros, the same bytes again, and now and then growth.
+func (m *model) mutate(rng *rand.Rand, n int) {
+	m.round++
+	m.table = fmt.Appendf(nil, "table of round %d", m.round)
+	for _, name := range slices.Sorted(maps.Keys(m.memories)) {
+		mem := m.memories[name]
+		if rng.IntN(8) == 0 {
+			mem.size += 16
+		}
+		for range n {
+			switch page := rng.Uint64N(mem.size); rng.IntN(6) {
+			case 0:
+				mem.set(page, 0)
+			case 1: // a run
+				for p := page; p < min(page+5, mem.size); p++ {
+					mem.set(p, rng.Uint64N(1<<30)+1)
+				}
+			default:
+				mem.set(page, rng.Uint64N(1<<30)+1)
+			}
+		}
+	}
+}
+
+// since is the model's state with the changes since an older model filled in.
+func (m *model) since(old *model) State {
+	st := m.state()
+	for i := range st.Memories {
+		name := st.Memories[i].Name
+		was, is := old.memories[name], m.memories[name]
+		if was == nil {
+			continue
+		}
+		st.Memories[i].SinceRoot = was.root()
+		st.Memories[i].Changes = func(yield func(uint64, Page) bool) {
+			for page := range max(is.size, was.size) {
+				if is.pages[page].Hash != was.pages[page].Hash && !yield(page, is.pages[page]) {
+					return
+				}
+			}
+		}
+	}
+	return st
+}
+
 func (m *model) state() State {
 	st := State{Round: m.round, Table: m.table}
 	h := sha256.New()
@@ -143,6 +188,7 @@ func openTestStore(t testing.TB, c Config) *Store {
 		c.Dir = t.TempDir()
 	}
 	c.Hashing = testHashing()
+	c.Merge = MergeWhenAsked // a test that wants the goroutine opens its own
 	s, err := OpenStore(c)
 	if err != nil {
 		t.Fatal(err)
@@ -162,8 +208,13 @@ func createSink(t testing.TB, s *Store, index uint64) *Sink {
 // write publishes the model as the checkpoint of an index and returns its identifier.
 func write(t testing.TB, s *Store, index uint64, m *model) string {
 	t.Helper()
+	return writeState(t, s, index, m.state())
+}
+
+func writeState(t testing.TB, s *Store, index uint64, st State) string {
+	t.Helper()
 	k := createSink(t, s, index)
-	if err := k.WriteState(m.state()); err != nil {
+	if err := k.WriteState(st); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.Close(); err != nil {

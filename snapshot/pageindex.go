@@ -80,16 +80,6 @@ func (x *pageIndex) page(position uint64) uint64 {
 	return x.ranges[i].first + position - x.ranges[i].position
 }
 
-// end is one above the highest page named, zero ones included only if asked for.
-func (x *pageIndex) end(zeros bool) uint64 {
-	for i := len(x.ranges) - 1; i >= 0; i-- {
-		if zeros || !x.ranges[i].zero {
-			return x.ranges[i].end()
-		}
-	}
-	return 0
-}
-
 // encode returns the index's bytes: ranges, hashes, footer.
 func (x *pageIndex) encode() []byte {
 	le := binary.LittleEndian

@@ -183,8 +183,6 @@ func (r *receiver) endTable([]byte) error {
 	return r.finishFile(tableName, tableName)
 }
 
-const receivedName = "received.tmp"
-
 func (r *receiver) beginFile(what string, e FileEntry) {
 	r.entry = e
 	r.begin(e.indexBytes(), section{name: "page index of " + what, end: func(b []byte) error {
@@ -212,7 +210,7 @@ func (r *receiver) endIndex(b []byte) error {
 		return r.fault("the index names %d pages, the manifest says %d", x.pages, r.entry.Pages)
 	}
 	r.index = x
-	if err := r.create(receivedName); err != nil {
+	if err := r.create(unfinishedName); err != nil {
 		return err
 	}
 	_, err := r.file.WriteAt(b, int64(r.entry.Pages*PageSize))
@@ -245,7 +243,7 @@ func (r *receiver) writePages(whole int) error {
 	return nil
 }
 
-func (r *receiver) endPages([]byte) error { return r.finishFile(receivedName, r.entry.Name()) }
+func (r *receiver) endPages([]byte) error { return r.finishFile(unfinishedName, r.entry.Name()) }
 
 // create makes the file under construction unless it exists.
 func (r *receiver) create(name string) error {

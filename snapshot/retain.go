@@ -61,26 +61,48 @@ func (s *Store) dropDamagedLocked() error {
 	return errors.Join(errs...)
 }
 
-// retainLocked removes all but the newest checkpoints. One that is being read as a base stays until the next time.
+// retainLocked removes all but the newest checkpoints, and those that a merge has replaced. One that is being read as a
+// base stays until the next time. The folders are out of sight for good before the first of their files is removed.
 func (s *Store) retainLocked() error {
-	var errs []error
-	for i, p := range s.newestFirstLocked() {
-		if id := p.name.String(); i >= s.config.Keep && s.pins[id] == 0 {
-			errs = append(errs, s.removeLocked(id))
+	var temps []string
+	kept, last := 0, name{}
+	for _, p := range s.newestFirstLocked() {
+		replaced := kept > 0 && p.name.index == last.index && p.name.term == last.term
+		if !replaced && kept < s.config.Keep {
+			kept, last = kept+1, p.name
+			continue
 		}
+		if s.pins[p.name.String()] > 0 {
+			continue
+		}
+		temp, err := s.hideLocked(p.name.String())
+		if err != nil {
+			return err
+		}
+		temps = append(temps, temp)
+	}
+	if len(temps) == 0 {
+		return nil
+	}
+	if err := s.fs.SyncDir(s.config.Dir); err != nil {
+		return fmt.Errorf("remove checkpoints: %w", err)
+	}
+	var errs []error
+	for _, temp := range temps {
+		errs = append(errs, removeAll(s.fs, temp))
 	}
 	return errors.Join(errs...)
 }
 
-// removeLocked takes the folder out of sight with one rename before it removes the files one by one.
-func (s *Store) removeLocked(id string) error {
+// hideLocked takes a checkpoint out of the list and gives its folder a temporary name.
+func (s *Store) hideLocked(id string) (string, error) {
 	temp := join(s.config.Dir, tempPrefix+"removed-"+id)
 	if err := removeAll(s.fs, temp); err != nil {
-		return err
+		return "", err
 	}
 	if err := s.fs.Rename(join(s.config.Dir, id), temp); err != nil {
-		return fmt.Errorf("remove checkpoint %s: %w", id, err)
+		return "", fmt.Errorf("remove checkpoint %s: %w", id, err)
 	}
 	delete(s.published, id)
-	return removeAll(s.fs, temp)
+	return temp, nil
 }

@@ -16,11 +16,13 @@ type Sink struct {
 	name  name
 	temp  string // folder under construction
 
-	raft Manifest // the part that raft knows: index, term, configuration
+	raft  Manifest // the part that raft knows: index, term, configuration
+	spare uint64   // unchanged pages that may still be written again to keep small memories in one file
 
 	mu       sync.Mutex
 	receiver *receiver // of a stream, from the first Write on
-	written  bool      // WriteState has put everything in the folder
+	written  bool      // WriteState or a merge has put everything in the folder
+	merged   bool      // it was a merge
 	failed   error     // first error; Close returns it
 	done     bool
 	result   error // of the first Close or Cancel
@@ -34,12 +36,15 @@ func (s *Store) Create(version raft.SnapshotVersion, index, term uint64, configu
 	if version != raft.SnapshotVersionMax {
 		return nil, fmt.Errorf("create checkpoint: raft snapshot version %d is not supported", version)
 	}
+	return s.newSink(Manifest{Index: index, Term: term, Configuration: configuration.Clone(), ConfigurationIndex: configurationIndex})
+}
+
+func (s *Store) newSink(r Manifest) (*Sink, error) {
 	s.mu.Lock()
-	n := s.freeNameLocked(index, term)
+	n := s.freeNameLocked(r.Index, r.Term)
 	s.taken[n.String()] = true
 	s.mu.Unlock()
-	k := &Sink{store: s, name: n, temp: join(s.config.Dir, tempPrefix+n.String())}
-	k.raft = Manifest{Index: index, Term: term, Configuration: configuration.Clone(), ConfigurationIndex: configurationIndex}
+	k := &Sink{store: s, name: n, temp: join(s.config.Dir, tempPrefix+n.String()), raft: r, spare: sparePages}
 	if err := s.fs.Mkdir(k.temp); err != nil {
 		s.release(k)
 		return nil, fmt.Errorf("create checkpoint %s: %w", n, err)
@@ -48,12 +53,24 @@ func (s *Store) Create(version raft.SnapshotVersion, index, term uint64, configu
 }
 
 // freeNameLocked finds a name of that index and term that no checkpoint has.
+// It is newer than those that have.
 func (s *Store) freeNameLocked(index, term uint64) name {
 	n := name{index: index, term: term}
-	for s.taken[n.String()] || s.published[n.String()] != nil {
-		n.sequence++
+	for id := range s.taken {
+		n.follow(id)
+	}
+	for id := range s.published {
+		n.follow(id)
 	}
 	return n
+}
+
+// follow moves n behind a name of the same index and term.
+func (n *name) follow(id string) {
+	o, _ := parseName(id)
+	if o.index == n.index && o.term == n.term && o.sequence >= n.sequence {
+		n.sequence = o.sequence + 1
+	}
 }
 
 func (s *Store) release(k *Sink) {
@@ -134,7 +151,10 @@ func (k *Sink) Close() error {
 		}
 	}
 	k.result = k.failed
-	k.finish(k.failed != nil)
+	_ = k.finish(k.failed != nil) // what stays behind is removed at the next start
+	if k.result == nil && k.written && !k.merged {
+		k.store.mergeInBackground()
+	}
 	return k.result
 }
 

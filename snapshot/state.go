@@ -25,6 +25,11 @@ type Memory struct {
 	Root pagetrie.Hash // of the memory, see Hashing.Memory
 	// Pages yields every page that is not zero, ascending. It may be ranged over more than once.
 	Pages iter.Seq2[uint64, Page]
+	// Changes, if not nil, yields what changed since the memory's root was SinceRoot, ascending: pages, and for a page that
+	// is now zero a Page without Bytes. It spares comparing all of Pages with the checkpoint before when that one has the
+	// memory at SinceRoot, and is not looked at otherwise. It may be ranged over more than once, and may name unchanged pages.
+	SinceRoot pagetrie.Hash
+	Changes   iter.Seq2[uint64, Page]
 }
 
 // Page is one page of a Memory. Bytes are PageSize bytes, only read, not kept beyond WriteState, and not all zero.
@@ -35,6 +40,10 @@ type Page struct {
 
 // writeState writes everything but the folder's own sync.
 func (k *Sink) writeState(st State) error {
+	k.store.writing.Lock()
+	defer k.store.writing.Unlock()
+	before := k.store.base()
+	defer k.store.unpin(before)
 	m := k.raft
 	m.Round, m.Root = st.Round, st.Root
 	m.TableBytes, m.TableDigest = uint64(len(st.Table)), tableDigest(st.Table)
@@ -42,7 +51,7 @@ func (k *Sink) writeState(st State) error {
 		return err
 	}
 	for _, mem := range st.Memories {
-		layers, err := k.writeMemory(mem)
+		layers, err := k.writeMemory(mem, before)
 		if err != nil {
 			return fmt.Errorf("memory %q: %w", mem.Name, err)
 		}
@@ -84,10 +93,8 @@ func (k *Sink) writeFile(name string, b []byte) error {
 	return nil
 }
 
-// writeMemory writes a memory's files and returns its layers.
-func (k *Sink) writeMemory(mem Memory) ([]FileEntry, error) {
-	return k.writeBase(mem)
-}
+// unfinishedName is the name of a page file until its digest is known.
+const unfinishedName = "unfinished"
 
 // writeBase writes a memory as one file.
 func (k *Sink) writeBase(mem Memory) ([]FileEntry, error) {
@@ -98,7 +105,7 @@ func (k *Sink) writeBase(mem Memory) ([]FileEntry, error) {
 		}
 		if w == nil {
 			var err error
-			if w, err = newPageFileWriter(k.store.fs, k.temp, "pages.tmp"); err != nil {
+			if w, err = newPageFileWriter(k.store.fs, k.temp, unfinishedName); err != nil {
 				return nil, err
 			}
 		}
@@ -113,7 +120,7 @@ func (k *Sink) writeBase(mem Memory) ([]FileEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []FileEntry{e}, nil
+	return []FileEntry{e}, k.checkMemory(mem, []FileEntry{e})
 }
 
 func abort(w *pageFileWriter, err error) error {

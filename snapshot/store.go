@@ -52,6 +52,14 @@ type Config struct {
 	FS FS
 	// MaxBytes is the most that a received checkpoint may have. Zero: MaxStreamBytes.
 	MaxBytes uint64
+	// Merge says who merges overlays. Zero: a goroutine that a local checkpoint starts when it is needed.
+	Merge MergeMode
+	// OnMerge, if not nil, is called after each merge in the background. It must not call the Store.
+	OnMerge func(MergeReport, error)
+	// SkipWriteCheck leaves out the comparison of a local checkpoint's memory roots with its page indexes before it is
+	// published. The comparison finds a state machine that hands over wrong pages; it costs hashing the tries of the
+	// memories that changed, beside rounds.
+	SkipWriteCheck bool
 	// OnDamage, if not nil, is called after a checkpoint was set aside, with the reason. It must not call the Store.
 	OnDamage func(id string, err error)
 }
@@ -67,6 +75,9 @@ func (c Config) Validate() error {
 	}
 	if c.Hashing.Page == nil {
 		errs = append(errs, errors.New("snapshot: Hashing.Page is missing"))
+	}
+	if c.Merge != MergeInBackground && c.Merge != MergeWhenAsked {
+		errs = append(errs, fmt.Errorf("snapshot: Merge %d is unknown", c.Merge))
 	}
 	if c.VerifyOnOpen != VerifyPages && c.VerifyOnOpen != VerifyIndexes {
 		errs = append(errs, fmt.Errorf("snapshot: VerifyOnOpen %d is unknown", c.VerifyOnOpen))
@@ -95,7 +106,12 @@ type Store struct {
 	config Config
 	fs     FS
 
+	// writing is held while a local checkpoint is written or overlays are merged: both build on the newest checkpoint.
+	writing sync.Mutex
+	merges  sync.WaitGroup // the goroutine of mergeInBackground
+
 	mu        sync.Mutex
+	merging   bool                  // that goroutine runs
 	published map[string]*published // complete and, as far as known, sound
 	taken     map[string]bool       // names given to sinks that are not published yet
 	pins      map[string]int        // checkpoints that are being read as the base of a new one
@@ -216,7 +232,7 @@ func (s *Store) OpenCheckpoint(id string) (*Checkpoint, error) {
 	if s.config.VerifyOnOpen == VerifyPages {
 		if _, err := verify(s.fs, c, s.config.Hashing); err != nil {
 			c.Close()
-			return nil, s.blame(id, err)
+			return nil, s.blame(c.ID, err)
 		}
 	}
 	return c, nil
@@ -226,7 +242,7 @@ func (s *Store) OpenCheckpoint(id string) (*Checkpoint, error) {
 func (s *Store) openPublished(id string) (*Checkpoint, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.published[id]
+	p := s.currentLocked(id)
 	if p == nil {
 		return nil, fmt.Errorf("open checkpoint %s: %w", id, ErrNoCheckpoint)
 	}
@@ -234,11 +250,25 @@ func (s *Store) openPublished(id string) (*Checkpoint, error) {
 	if err != nil {
 		err = fmt.Errorf("open checkpoint %s: %w", id, err)
 		if IsDamage(err) {
-			err = errors.Join(err, s.setAsideLocked(id, err))
+			err = errors.Join(err, s.setAsideLocked(p.name.String(), err))
 		}
 		return nil, err
 	}
 	return c, nil
+}
+
+// currentLocked finds a checkpoint, or the one that a merge has put in its place.
+func (s *Store) currentLocked(id string) *published {
+	if p := s.published[id]; p != nil {
+		return p
+	}
+	n, ok := parseName(id)
+	for _, p := range s.newestFirstLocked() {
+		if ok && p.name.index == n.index && p.name.term == n.term && p.name.sequence > n.sequence {
+			return p
+		}
+	}
+	return nil
 }
 
 // blame sets a checkpoint aside if err says that it is damaged, and returns err with its name.

@@ -98,7 +98,7 @@ func (p *PageFile) verify(h Hashing) error {
 	var wg sync.WaitGroup
 	for range min(int64(runtime.GOMAXPROCS(0)), batches) {
 		wg.Go(func() {
-			buf := make([]byte, batchPages*PageSize)
+			buf := make([]byte, min(batchPages, p.Len())*PageSize)
 			for i := next.Add(1) - 1; i < bad.Load(); i = next.Add(1) - 1 {
 				first := uint64(i) * batchPages
 				n := min(batchPages, p.Len()-first)

@@ -89,7 +89,8 @@ func (m *module) decodeMemories(s *reader) {
 
 func (m *module) decodeGlobals(s *reader) {
 	for n := s.count("globals", maxGlobals); n > 0 && s.err == nil; n-- {
-		g := global{offset: s.pos, typ: s.valType()}
+		g := global{offset: s.pos}
+		g.typ = s.valType()
 		switch mut := s.u8(); mut {
 		case 0:
 		case 1:
@@ -105,7 +106,8 @@ func (m *module) decodeGlobals(s *reader) {
 func (m *module) decodeExports(s *reader) {
 	seen := make(map[string]bool)
 	for n := s.count("exports", maxExports); n > 0 && s.err == nil; n-- {
-		e := export{offset: s.pos, name: s.name()}
+		e := export{offset: s.pos}
+		e.name = s.name()
 		e.kind, e.index = exportKind(s.u8()), s.u32()
 		if s.err != nil {
 			return

@@ -30,6 +30,7 @@
 //     while it runs, and stops when the sum passes the limit. Weight is a
 //     function of the code alone (see weight.go), so the same call stops on
 //     every replica, whatever the compiler made of it.
+//   - A module that imports a function that waits gets a global for its clock.
 //   - Custom sections are dropped.
 //
 // Refused, each with its reason and place: instructions that write tables,

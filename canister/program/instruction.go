@@ -111,7 +111,8 @@ func plainArities() (t [256]arity) {
 
 // next decodes the instruction at r.
 func (m *module) next(r *reader) instruction {
-	in := instruction{start: r.pos, op: r.u8()}
+	in := instruction{start: r.pos}
+	in.op = r.u8()
 	switch op := in.op; {
 	case r.err != nil:
 	case plain[op].pops >= 0:

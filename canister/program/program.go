@@ -51,18 +51,22 @@ type Program struct {
 	Wasm    []byte    // the module the engine runs
 	Updates []string  // names of update methods, sorted
 	Queries []string  // names of query methods, sorted
-	Globals []ValType // every mutable global, in order of index
+	Globals []ValType // every mutable global, in order of index; the clock, if any, is last
 
 	HasMemory bool
 	MemoryMin uint64 // 64 KiB pages
 	MemoryMax uint64 // 64 KiB pages, the replicated limit applied
+
+	// HasClock says that the last of Globals is an i64 that preparation added:
+	// how far the canister's clock has come by waiting.
+	HasClock bool
 
 	HasStart      bool // exports StartExport
 	HasInitialize bool // exports InitializeExport
 	HasInit       bool // exports InitExport
 
 	Segments []Segment
-	Config   Config // what it was prepared with, Imports left out
+	Config   Config // what it was prepared with, functions left out
 
 	exports map[method]string
 }
@@ -85,6 +89,8 @@ type Config struct {
 
 	// Imports tells the type of a host function, false if there is none.
 	Imports func(module, name string) (FuncType, bool)
+	// Waits tells whether a host function can move the canister's clock.
+	Waits func(module, name string) bool
 }
 
 // Prepare decodes, checks and rewrites a module. Every error is a *Refusal.
@@ -103,6 +109,9 @@ func Prepare(wasm []byte, cfg Config) (*Program, error) {
 	}
 	p := &Program{Hash: sha256.Sum256(wasm), exports: make(map[method]string)}
 	p.Config = Config{MemoryPages: cfg.MemoryPages, StackUnits: cfg.StackUnits}
+	for _, imp := range m.imports {
+		p.HasClock = p.HasClock || cfg.Waits != nil && cfg.Waits(imp.module, imp.name)
+	}
 	if err := m.checkExports(p); err != nil {
 		return nil, err
 	}

@@ -123,7 +123,11 @@ func (w *rewriter) memorySection() []byte {
 }
 
 func (w *rewriter) globalSection() []byte {
-	out := appendU32(nil, uint32(len(w.globals)+1))
+	added := uint32(1)
+	if w.p.HasClock {
+		added++
+	}
+	out := appendU32(nil, uint32(len(w.globals))+added)
 	for _, g := range w.globals {
 		mutable := byte(0)
 		if g.mutable {
@@ -132,7 +136,12 @@ func (w *rewriter) globalSection() []byte {
 		}
 		out = append(append(out, byte(g.typ), mutable), g.init...)
 	}
-	return append(out, byte(I32), 1, opI32Const, 0, opEnd)
+	out = append(out, byte(I32), 1, opI32Const, 0, opEnd) // depth
+	if w.p.HasClock {
+		w.p.Globals = append(w.p.Globals, I64)
+		out = append(out, byte(I64), 1, opI64Const, 0, opEnd)
+	}
+	return out
 }
 
 func (w *rewriter) exportSection() []byte {
@@ -152,6 +161,9 @@ func (w *rewriter) exportSection() []byte {
 			add(GlobalExport(n), exportGlobal, uint32(i))
 			n++
 		}
+	}
+	if w.p.HasClock {
+		add(GlobalExport(n), exportGlobal, w.depth+1)
 	}
 	if w.p.HasMemory {
 		add(MemoryExport, exportMemory, 0)

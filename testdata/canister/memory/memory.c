@@ -58,7 +58,8 @@ static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 // begin reads the argument into the job and checks it. On 0 the message has been rejected already.
 static int begin(struct job *j, uint64_t default_bytes) {
-    *j = (struct job){.area = 1024, .pages = 16, .stride = 1, .run = 8, .to = UINT64_MAX, .seed = 1, .bytes = default_bytes};
+    *j = (struct job){.area = 1024, .pages = 16, .stride = 1, .run = 8, .to = UINT64_MAX, .seed = 1, .bytes = default_bytes,
+                      .sum = UINT64_C(14695981039346656037)};
     const struct param known[] = {{"area", &j->area}, {"pages", &j->pages}, {"at", &j->at},     {"stride", &j->stride},
                                   {"run", &j->run},   {"to", &j->to},       {"seed", &j->seed}, {"bytes", &j->bytes}};
     if (!params_read(known, sizeof known / sizeof *known)) return 0;
@@ -82,9 +83,9 @@ static void finish(struct job *j) {
     answer((struct text){room, 16});
 }
 
-// write_page fills the first bytes of a page with numbers that depend on the seed and the page.
+// write_page fills the first bytes of a page with numbers that depend on the seed and the page, never all zero.
 static void write_page(struct job *j, uint64_t index) {
-    uint64_t word = (j->seed ^ index) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t word = (j->seed ^ index) * UINT64_C(0x9e3779b97f4a7c15) | 1;
     uint8_t *to = page(index);
     uint64_t i = 0;
     for (; i + 8 <= j->bytes; i += 8) *(uint64_t *)(to + i) = word + i;

@@ -1,0 +1,287 @@
+package chaos
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"lockstep/fsm"
+	"lockstep/node"
+	"lockstep/pagetrie"
+)
+
+// remote is a cluster as its clients see it: over the client ports, and by nothing else.
+type remote struct {
+	names     []string
+	addresses []string
+	replicas  []Replica
+	client    *node.Client // for everything that is no client's message
+	http      *http.Client
+
+	mu      sync.Mutex
+	clients map[int]*node.Client // of the driver's clients, by number
+}
+
+func newRemote(members []Member) (*remote, error) {
+	r := &remote{http: &http.Client{Transport: &http.Transport{}}, clients: map[int]*node.Client{}}
+	for _, m := range members {
+		r.names = append(r.names, m.ID)
+		r.addresses = append(r.addresses, m.HTTP)
+	}
+	var err error
+	r.client, err = node.NewClient(node.ClientConfig{Addresses: r.addresses})
+	for _, m := range members {
+		r.replicas = append(r.replicas, &remoteReplica{client: r.client, http: r.http, address: m.HTTP})
+	}
+	return r, err
+}
+
+// close frees the connections.
+func (r *remote) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.clients {
+		c.Close()
+	}
+	r.client.Close()
+	r.http.CloseIdleConnections()
+}
+
+// hasLeader reports whether all replicas answer and one of them leads.
+func (r *remote) hasLeader(ctx context.Context) bool {
+	leads := false
+	for _, replica := range r.replicas {
+		report, err := replica.Report(ctx)
+		if err != nil {
+			return false
+		}
+		leads = leads || report.Role == "leader"
+	}
+	return leads
+}
+
+// newestRound is the newest round of any replica, once everything that was committed before the call is applied by the
+// leader.
+func (r *remote) newestRound(ctx context.Context) (fsm.RoundNumber, error) {
+	if _, err := r.client.OpenSession(ctx); err != nil {
+		return 0, fmt.Errorf("the cluster takes no messages: %w", err)
+	}
+	newest := fsm.RoundNumber(0)
+	for i, replica := range r.replicas {
+		report, err := replica.Report(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("status of %s: %w", r.names[i], err)
+		}
+		newest = max(newest, report.Round)
+	}
+	return newest, nil
+}
+
+// install installs modules under their names. A canister that is there with the same module is left as it is.
+func (r *remote) install(ctx context.Context, modules []Module) error {
+	for _, m := range modules {
+		for {
+			there, err := r.has(ctx, m)
+			if err != nil {
+				return err
+			}
+			if there {
+				break
+			}
+			response, err := r.client.Install(ctx, m.Name, m.Wasm, nil)
+			var call *node.CallError
+			if errors.As(err, &call) && call.Outcome == node.OutcomeUnknown && ctx.Err() == nil {
+				continue // look whether it is there
+			}
+			if err != nil {
+				return fmt.Errorf("install canister %s: %w", m.Name, err)
+			}
+			if response.Status != fsm.StatusReplied && response.Status != fsm.StatusNoReply {
+				return fmt.Errorf("install canister %s: %s: %s", m.Name, response.Status, response.Text)
+			}
+		}
+	}
+	return nil
+}
+
+// has reports whether the cluster has a canister with this name and module. Another module under the name is an error.
+func (r *remote) has(ctx context.Context, m Module) (bool, error) {
+	found := false
+	for _, address := range r.addresses {
+		status, err := r.client.Status(ctx, address)
+		if err != nil {
+			return false, fmt.Errorf("look for canister %s: %w", m.Name, err)
+		}
+		i := slices.IndexFunc(status.Canisters, func(c node.CanisterReport) bool { return c.Name == m.Name })
+		if i < 0 {
+			continue
+		}
+		if have := status.Canisters[i].Module; have != m.Hash.String() {
+			return false, fmt.Errorf("canister %s exists already with another module (%.16s…, not %.16s…): use another name or another data folder",
+				m.Name, have, m.Hash)
+		}
+		found = true
+	}
+	return found, nil
+}
+
+// connect gives one of the driver's clients a session. Each asks another replica first.
+func (r *remote) connect(ctx context.Context, number int) (Caller, error) {
+	client, err := r.clientOf(number)
+	if err != nil {
+		return nil, err
+	}
+	session, err := client.OpenSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &remoteCaller{client: client, session: session}, nil
+}
+
+func (r *remote) clientOf(number int) (*node.Client, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c := r.clients[number]; c != nil {
+		return c, nil
+	}
+	first := number % len(r.addresses)
+	c, err := node.NewClient(node.ClientConfig{Addresses: slices.Concat(r.addresses[first:], r.addresses[:first])})
+	if err == nil {
+		r.clients[number] = c
+	}
+	return c, err
+}
+
+// remoteCaller sends one client's messages: updates in its session, queries outside it.
+type remoteCaller struct {
+	client  *node.Client
+	session *node.Session
+}
+
+// Call sends a message and waits for its outcome.
+func (c *remoteCaller) Call(ctx context.Context, m WorkloadMessage) (fsm.Status, error) {
+	send := c.session.Update
+	if m.Query {
+		send = c.client.Query
+	}
+	response, err := send(ctx, m.Canister, m.Method, m.Arg)
+	var call *node.CallError
+	if errors.As(err, &call) && call.Outcome == node.OutcomeRefused {
+		return 0, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return response.Status, err
+}
+
+// remoteReplica asks one replica over its client port.
+type remoteReplica struct {
+	client  *node.Client
+	http    *http.Client
+	address string
+}
+
+// Report asks for the replica's status.
+func (r *remoteReplica) Report(ctx context.Context) (ReplicaReport, error) {
+	s, err := r.client.Status(ctx, r.address)
+	if err != nil {
+		return ReplicaReport{}, err
+	}
+	root, err := parseRoot(s.Root)
+	if err != nil {
+		return ReplicaReport{}, err
+	}
+	report := ReplicaReport{
+		Incarnation: s.Started.Format(time.RFC3339Nano) + " " + strconv.Itoa(s.Restarts),
+		Role:        s.Role, Term: s.Term, Round: fsm.RoundNumber(s.Round), Root: root,
+		Checkpoint: fsm.RoundNumber(s.Checkpoints.Round),
+	}
+	if s.State == node.StateDiverged || s.State == node.StateFailed {
+		report.Stopped, report.Diverged = s.Reason, s.State == node.StateDiverged
+	}
+	return report, nil
+}
+
+// Roots asks for the roots of the replica's rounds.
+func (r *remoteReplica) Roots(ctx context.Context, from fsm.RoundNumber, limit int) ([]fsm.Attestation, error) {
+	report, err := r.client.Roots(ctx, r.address, uint64(from), limit)
+	if err != nil {
+		return nil, err
+	}
+	var roots []fsm.Attestation
+	for _, line := range report.Roots {
+		root, err := parseRoot(line.Root)
+		if err != nil {
+			return nil, err
+		}
+		if line.Round > 0 {
+			roots = append(roots, fsm.Attestation{Round: fsm.RoundNumber(line.Round), Root: root})
+		}
+	}
+	return roots, nil
+}
+
+// parseRoot reads a root; "" is that of a replica that has none.
+func parseRoot(text string) (pagetrie.Hash, error) {
+	if text == "" {
+		return pagetrie.Hash{}, nil
+	}
+	return pagetrie.ParseHash(text)
+}
+
+// Names of the metrics that Counters reads.
+const (
+	metricCheckpoints = "lockstep_checkpoint_seconds_count"
+	metricInstalls    = "lockstep_checkpoints_installed_total"
+	maxMetricsBytes   = 4 << 20
+)
+
+// Counters reads the replica's metrics.
+func (r *remoteReplica) Counters(ctx context.Context) (ReplicaCounters, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.address+"/metrics", nil)
+	if err != nil {
+		return ReplicaCounters{}, err
+	}
+	response, err := r.http.Do(request)
+	if err != nil {
+		return ReplicaCounters{}, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxMetricsBytes))
+	if err != nil {
+		return ReplicaCounters{}, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return ReplicaCounters{}, fmt.Errorf("metrics of %s: HTTP status %d", r.address, response.StatusCode)
+	}
+	return parseCounters(text), nil
+}
+
+// parseCounters finds two metrics in Prometheus's text format; one that is not there is 0.
+func parseCounters(text []byte) ReplicaCounters {
+	var c ReplicaCounters
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		line := lines.Text()
+		name, _, _ := strings.Cut(line, "{")
+		var into *uint64
+		switch name {
+		case metricCheckpoints:
+			into = &c.Checkpoints
+		case metricInstalls:
+			into = &c.Installs
+		default:
+			continue
+		}
+		if value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64); err == nil && value >= 0 {
+			*into = uint64(value)
+		}
+	}
+	return c
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// errTwice is the cause of a context that ended because of a second signal.
+var errTwice = errors.New("interrupted twice: everything was killed, there is no verdict")
+
+// interrupts gives a channel that is closed by the first signal to end, and a context that ends with the second. forget
+// gives the signals back their usual meaning. A broken pipe counts as a signal, so that output into a closed pipe ends a
+// run as cleanly as Ctrl-C.
+func interrupts(parent context.Context, told func()) (stop <-chan struct{}, ctx context.Context, forget func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	first := make(chan struct{})
+	ctx, cancel := context.WithCancelCause(parent)
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for n := 0; ; {
+			select {
+			case s := <-signals:
+				if n++; n == 1 {
+					close(first)
+					if s != syscall.SIGPIPE {
+						told()
+					}
+				} else if s != syscall.SIGPIPE {
+					cancel(errTwice)
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return first, ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		<-ended
+		cancel(nil)
+	}
+}

@@ -1,0 +1,363 @@
+package memstore
+
+import (
+	"errors"
+	"math/bits"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// adaptive makes the cost of a message follow the pages that it dirties.
+//
+// While a memory is cold nothing is protected and written pages are told by copy-on-write, as copying does. When that has
+// cost as much as arming the memory would, it is armed: the kernel then marks written pages, each at the price of one
+// page fault of the writing thread. After a message the faults say where to look:
+//
+//	no fault since Begin                  nothing but open pages can have been written
+//	the sampler has every fault's address those pages
+//	else, the pages of the last messages  enough, if as many are found written as there were faults
+//	of this kind
+//	else                                  everything
+//
+// Every page that is not armed is open: hot pages one by one, dense chunks of 2 MiB whole. Open pages take no fault and
+// are compared after every message, which costs a tenth of a fault.
+//
+// The proof by counting rests on this: the guest runs on the thread that called Begin; every page that is not open is
+// armed; the first write to an armed page is one fault of the thread, and no fault opens two pages. It is audited by a
+// full walk after the first messages and ever more rarely later.
+type adaptive struct {
+	m      *Memory
+	warm   bool
+	rent   time.Duration // what being cold has cost
+	cow    copying
+	limits adaptiveLimits
+
+	kinds   map[uint64]*kind
+	kind    *kind // of the running message
+	hot     []hotPage
+	dense   bitset // chunks that are open
+	nDense  int
+	sampler *sampler // of the running message's thread, recording; or nil
+	faults  uint64   // of the thread at Begin
+	locked  bool
+	audits  uint64 // message number of the next audit
+	addrs   []uintptr
+	pages   []uint32 // faulted pages
+}
+
+// adaptiveLimits are the tracker's thresholds; tests make them small.
+type adaptiveLimits struct {
+	armPage     time.Duration // estimated price of arming, a page
+	hotPages    int           // open pages outside dense chunks
+	hotIdle     uint8         // messages after which an unchanged hot page is armed again
+	denseOpen   int           // dirty pages that make a chunk dense
+	denseClose  int           // changed pages under which it is dense no longer
+	sample      int           // dirty pages up to which faults are sampled
+	sampleSize  PageCount     // memories smaller than this are not worth sampling
+	rememberMax int           // dirty pages remembered of a message
+}
+
+func defaultLimits() adaptiveLimits {
+	return adaptiveLimits{
+		armPage: 40 * time.Nanosecond, hotPages: 64, hotIdle: 3, denseOpen: chunkPages / 4, denseClose: chunkPages / 8,
+		sample: 1024, sampleSize: 1024, rememberMax: 4096,
+	}
+}
+
+// kind is what is known about messages that were begun alike.
+type kind struct {
+	last  []uint32 // pages found written by the last one, ascending; nil for too many
+	count int      // how many those were
+	once  bitset   // chunks that the last one wrote densely
+	dense bitset   // chunks to be open while one runs
+}
+
+// hotPage is an open page and for how many messages it has not changed.
+type hotPage struct {
+	page uint32
+	idle uint8
+}
+
+// maxKinds bounds the memory for prediction; with more kinds it starts afresh.
+const maxKinds = 256
+
+func newAdaptive(m *Memory) tracker {
+	return &adaptive{m: m, limits: defaultLimits(), kinds: map[uint64]*kind{}, audits: 2}
+}
+
+func (t *adaptive) chunks() int { return int(t.m.reserved+chunkPages-1) / chunkPages }
+
+func (t *adaptive) attach() error {
+	if _, err := uffd(); err != nil {
+		return err
+	}
+	t.cow = copying{m: t.m, least: 1 << 30}
+	t.dense = newBitset(t.chunks())
+	return t.cow.attach()
+}
+
+func (t *adaptive) begin() error {
+	t.kind = t.kinds[t.m.kind]
+	if t.kind == nil {
+		if len(t.kinds) >= maxKinds {
+			clear(t.kinds)
+		}
+		t.kind = &kind{once: newBitset(t.chunks()), dense: newBitset(t.chunks())}
+		t.kinds[t.m.kind] = t.kind
+	}
+	if !t.warm {
+		return nil
+	}
+	if err := t.setDense(t.kind.dense); err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	t.locked = true
+	t.sampler = nil
+	if t.kind.count <= t.limits.sample && t.m.tracked >= t.limits.sampleSize {
+		t.sampler = threadSampler()
+	}
+	// The window of the count encloses that of the samples: as many samples as faults are then all of them.
+	if t.sampler != nil {
+		t.sampler.turn(true)
+		t.faults = threadFaults()
+		t.sampler.start()
+	} else {
+		t.faults = threadFaults()
+	}
+	return nil
+}
+
+// endFaults gives the number of faults since begin, and their addresses in t.addrs if known is true.
+func (t *adaptive) endFaults() (n uint64, known bool) {
+	t.addrs = t.addrs[:0]
+	if t.sampler != nil {
+		t.addrs, known = t.sampler.read(t.addrs)
+	}
+	n = threadFaults() - t.faults
+	t.m.stats.Syscalls += 2
+	t.m.stats.Faults += n
+	t.unlock()
+	return n, known && uint64(len(t.addrs)) == n
+}
+
+func (t *adaptive) unlock() {
+	if t.locked {
+		runtime.UnlockOSThread()
+		t.locked = false
+	}
+}
+
+func (t *adaptive) collect(runs []run) ([]run, error) {
+	if !t.warm {
+		start := time.Now()
+		runs, err := t.cow.collect(runs)
+		t.rent += time.Since(start)
+		return runs, err
+	}
+	faults, known := t.endFaults()
+	found, err := t.find(t.pages[:0], faults, known)
+	if err != nil {
+		return nil, err
+	}
+	t.pages = found
+	if err := t.audit(found); err != nil {
+		return nil, err
+	}
+	t.remember(found)
+	return t.join(runs, found), nil
+}
+
+// find gives the written pages outside open ones, ascending, and arms them again or makes them hot.
+func (t *adaptive) find(found []uint32, faults uint64, known bool) ([]uint32, error) {
+	if faults == 0 {
+		return found, nil
+	}
+	if known {
+		return t.findSampled(found)
+	}
+	guess, done, err := t.findPredicted(found, faults)
+	if done || err != nil {
+		return guess, err
+	}
+	return t.findAll(found)
+}
+
+// findSampled looks at the pages where faults were.
+func (t *adaptive) findSampled(found []uint32) ([]uint32, error) {
+	base, end := t.m.base, t.m.addr(uint32(t.m.tracked))
+	for _, a := range t.addrs {
+		if a >= base && a < end {
+			if p := uint32((a - base) >> pageShift); !t.dense.has(p >> chunkShift) {
+				found = append(found, p)
+			}
+		}
+	}
+	slices.Sort(found)
+	found = slices.Compact(found)
+	return found, t.settle(found)
+}
+
+// settle arms written pages again, but for those that the last message of this kind wrote, too: they become hot.
+func (t *adaptive) settle(found []uint32) error {
+	var again []run
+	for _, p := range found {
+		if len(t.hot) < t.limits.hotPages && t.wroteLast(p) {
+			if !slices.ContainsFunc(t.hot, func(h hotPage) bool { return h.page == p }) {
+				t.hot = append(t.hot, hotPage{page: p})
+			}
+			continue
+		}
+		if n := len(again); n > 0 && p < again[n-1].end+rearmGap && !t.opensBetween(again[n-1].end, p) {
+			again[n-1].end = p + 1
+		} else {
+			again = append(again, run{p, p + 1})
+		}
+	}
+	for _, r := range again {
+		if err := t.m.rearm(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rearmGap is how many pages a walk may pass over for nothing rather than cost another system call.
+const rearmGap = 128
+
+// opensBetween says whether a walk over [from, to) would arm an open page.
+func (t *adaptive) opensBetween(from, to uint32) bool {
+	for _, h := range t.hot {
+		if h.page >= from && h.page < to {
+			return true
+		}
+	}
+	return t.nDense > 0 && from < to && (t.dense.has(from>>chunkShift) || t.dense.has((to-1)>>chunkShift))
+}
+
+func (t *adaptive) wroteLast(p uint32) bool {
+	_, yes := slices.BinarySearch(t.kind.last, p)
+	return yes
+}
+
+// findPredicted looks at the pages that the last message of this kind wrote, and is done if as many are written as there
+// were faults.
+func (t *adaptive) findPredicted(found []uint32, faults uint64) (_ []uint32, done bool, err error) {
+	last := t.kind.last
+	if len(last) == 0 || uint64(len(last)) < faults || len(last) > t.limits.sample {
+		return found, false, nil
+	}
+	n := len(found)
+	var runs []run
+	for k := 0; k < len(last); {
+		first := last[k]
+		for k++; k < len(last) && last[k] < last[k-1]+rearmGap; k++ {
+		}
+		if runs, err = t.m.scan(runs, run{first, last[k-1] + 1}, queryWritten); err != nil {
+			return found, false, err
+		}
+	}
+	for _, r := range runs {
+		for p := r.start; p < r.end; p++ {
+			if !t.isOpen(p) {
+				found = append(found, p)
+			}
+		}
+	}
+	if uint64(len(found)-n) != faults {
+		return found[:n], false, nil
+	}
+	return found, true, t.settle(found)
+}
+
+func (t *adaptive) isOpen(p uint32) bool {
+	return t.dense.has(p>>chunkShift) || slices.ContainsFunc(t.hot, func(h hotPage) bool { return h.page == p })
+}
+
+// findAll walks everything but dense chunks. Hot pages are armed by it like the others.
+func (t *adaptive) findAll(found []uint32) ([]uint32, error) {
+	t.m.stats.FullScans++
+	t.hot = t.hot[:0]
+	var runs []run
+	err := t.closedRanges(func(r run) (err error) {
+		runs, err = t.m.scan(runs, r, queryRearm)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs {
+		for p := r.start; p < r.end; p++ {
+			found = append(found, p)
+		}
+	}
+	return found, nil
+}
+
+// closedRanges calls f with the ranges between dense chunks.
+func (t *adaptive) closedRanges(f func(run) error) error {
+	end := uint32(t.m.tracked)
+	start := uint32(0)
+	for w, x := range t.dense {
+		for ; x != 0; x &= x - 1 {
+			c := uint32(w<<6 + bits.TrailingZeros64(x))
+			if err := f(run{start, max(start, min(c<<chunkShift, end))}); err != nil {
+				return err
+			}
+			start = min((c+1)<<chunkShift, end)
+		}
+	}
+	return f(run{start, end})
+}
+
+// errUnaccounted breaks a memory whose guest does not run where Begin was called.
+var errUnaccounted = errors.New("a page was written that the faults of the thread do not account for: " +
+	"the guest must run on the goroutine that calls Begin")
+
+// audit walks everything now and then to see that nothing was missed. found are armed again or hot already.
+func (t *adaptive) audit(found []uint32) error {
+	if t.m.stats.Messages < t.audits {
+		return nil
+	}
+	t.audits = t.m.stats.Messages * 4
+	return t.closedRanges(func(r run) error {
+		runs, err := t.m.scan(nil, r, queryWritten)
+		if err != nil {
+			return err
+		}
+		for _, w := range runs {
+			for p := w.start; p < w.end; p++ {
+				if !t.isOpen(p) {
+					return errUnaccounted
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// join makes candidates of found, hot and dense pages.
+func (t *adaptive) join(runs []run, found []uint32) []run {
+	if len(t.hot) > 0 {
+		for _, h := range t.hot {
+			found = append(found, h.page)
+		}
+		slices.Sort(found)
+	}
+	end := uint32(t.m.tracked)
+	k := 0
+	for w, x := range t.dense {
+		for ; x != 0; x &= x - 1 {
+			c := uint32(w<<6 + bits.TrailingZeros64(x))
+			for ; k < len(found) && found[k] < c<<chunkShift; k++ {
+				runs = appendRun(runs, found[k], found[k]+1)
+			}
+			runs = appendRun(runs, c<<chunkShift, min((c+1)<<chunkShift, end))
+		}
+	}
+	for ; k < len(found); k++ {
+		runs = appendRun(runs, found[k], found[k]+1)
+	}
+	return runs
+}

@@ -1,0 +1,232 @@
+package memstore
+
+import (
+	"math/bits"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// compareWaste is about what it costs to compare a page that did not change.
+const compareWaste = 300 * time.Nanosecond
+
+func (t *adaptive) committed(changed []PageIndex, grown PageCount) error {
+	m := t.m
+	if t.warm {
+		if err := t.coolHot(changed); err != nil {
+			return err
+		}
+		t.thinDense(changed)
+		return t.watchFrom(grown)
+	}
+	t.rent += time.Duration(countPages(m.runs)-len(changed)) * compareWaste
+	if t.rent < t.limits.armPage*time.Duration(m.tracked) {
+		return nil
+	}
+	return t.heat()
+}
+
+// heat arms a memory that was cold.
+func (t *adaptive) heat() error {
+	if err := t.populate(); err != nil {
+		return err
+	}
+	t.warm = true
+	t.audits = t.m.stats.Messages + 2
+	return t.watchFrom(0)
+}
+
+// populate maps the file pages of chunks that were used at all: once a range is watched the kernel maps one page a fault.
+func (t *adaptive) populate() error {
+	m := t.m
+	for _, e := range m.layout.extents {
+		runs, err := populated(m, nil, run{e.start, e.start + e.count})
+		if err != nil {
+			return err
+		}
+		var chunks []run
+		for _, r := range runs {
+			chunks = appendRun(chunks, max(e.start, r.start&^(chunkPages-1)), min(e.start+e.count, (r.end+chunkPages-1)&^(chunkPages-1)))
+		}
+		for _, c := range chunks {
+			m.stats.Syscalls++
+			// Advice only: what is not mapped now is mapped by a fault later.
+			_ = madviseRaw(m.addr(c.start), uintptr(c.pages())<<pageShift, unix.MADV_POPULATE_READ)
+		}
+	}
+	return nil
+}
+
+func (t *adaptive) watchFrom(from PageCount) error {
+	r := run{uint32(from), uint32(t.m.tracked)}
+	if r.start >= r.end {
+		return nil
+	}
+	if err := t.m.watch(r); err != nil {
+		return err
+	}
+	return t.m.arm(r)
+}
+
+// remember keeps what the next message of this kind is expected to write.
+func (t *adaptive) remember(found []uint32) {
+	k := t.kind
+	k.count = len(found)
+	if k.last = k.last[:0]; len(found) <= t.limits.rememberMax {
+		k.last = append(k.last, found...)
+		for _, h := range t.hot {
+			k.last = append(k.last, h.page)
+		}
+		slices.Sort(k.last)
+		k.last = slices.Compact(k.last)
+	}
+	once := newBitset(t.chunks())
+	for i := 0; i < len(found); {
+		c, n := found[i]>>chunkShift, 0
+		for ; i < len(found) && found[i]>>chunkShift == c; i++ {
+			n++
+		}
+		if n >= t.limits.denseOpen {
+			once.set(c)
+			if k.once.has(c) {
+				k.dense.set(c)
+			}
+		}
+	}
+	k.once = once
+}
+
+// setDense opens and closes chunks so that those of want are open.
+func (t *adaptive) setDense(want bitset) error {
+	if slices.Equal(t.dense, want) {
+		return nil
+	}
+	end := uint32(t.m.tracked)
+	var open, shut []run
+	for w := range want {
+		for x := want[w] ^ t.dense[w]; x != 0; x &= x - 1 {
+			c := uint32(w<<6 + bits.TrailingZeros64(x))
+			r := run{min(c<<chunkShift, end), min((c+1)<<chunkShift, end)}
+			if want.has(c) {
+				open = appendRun(open, r.start, r.end)
+			} else {
+				shut = appendRun(shut, r.start, r.end)
+			}
+		}
+	}
+	for _, r := range open {
+		if err := t.m.open(r); err != nil {
+			return err
+		}
+	}
+	for _, r := range shut {
+		if err := t.m.rearm(r); err != nil {
+			return err
+		}
+	}
+	copy(t.dense, want)
+	t.nDense = 0
+	for _, x := range want {
+		t.nDense += bits.OnesCount64(x)
+	}
+	return nil
+}
+
+// thinDense lets chunks that hardly changed be closed before the next message of this kind.
+func (t *adaptive) thinDense(changed []PageIndex) {
+	if t.nDense == 0 {
+		return
+	}
+	i := 0
+	for w, x := range t.dense {
+		for ; x != 0; x &= x - 1 {
+			c := uint32(w<<6 + bits.TrailingZeros64(x))
+			for i < len(changed) && uint32(changed[i])>>chunkShift < c {
+				i++
+			}
+			n := 0
+			for ; i < len(changed) && uint32(changed[i])>>chunkShift == c; i++ {
+				n++
+			}
+			if n < t.limits.denseClose {
+				t.kind.dense.clear(c)
+			}
+		}
+	}
+}
+
+// coolHot arms hot pages again that have not changed for a while.
+func (t *adaptive) coolHot(changed []PageIndex) error {
+	keep := t.hot[:0]
+	for _, h := range t.hot {
+		if _, yes := slices.BinarySearch(changed, PageIndex(h.page)); yes {
+			h.idle = 0
+		} else if h.idle++; h.idle >= t.limits.hotIdle {
+			if !t.dense.has(h.page >> chunkShift) {
+				if err := t.m.rearm(run{h.page, h.page + 1}); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		keep = append(keep, h)
+	}
+	t.hot = keep
+	return nil
+}
+
+func (t *adaptive) rollback() error {
+	if !t.warm {
+		return t.cow.rollback()
+	}
+	faults, known := t.endFaults()
+	found, err := t.find(t.pages[:0], faults, known)
+	if err != nil {
+		return err
+	}
+	t.pages = found
+	t.m.runs = t.join(t.m.runs[:0], found)
+	var again []run
+	for _, r := range t.m.runs {
+		for i := r.start; i < r.end; i++ {
+			if t.m.put(i); !t.isOpen(i) {
+				again = appendRun(again, i, i+1)
+			}
+		}
+	}
+	for _, r := range again {
+		if err := t.m.rearm(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *adaptive) advance(pages []PageIndex) error {
+	if !t.warm {
+		return t.cow.advance(pages)
+	}
+	var again []run
+	for _, i := range pages {
+		if t.m.put(uint32(i)); !t.isOpen(uint32(i)) {
+			again = appendRun(again, uint32(i), uint32(i)+1)
+		}
+	}
+	for _, r := range again {
+		if err := t.m.rearm(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *adaptive) abandon() { t.unlock() }
+
+func (t *adaptive) detach() error {
+	t.unlock()
+	if !t.warm {
+		return nil
+	}
+	return t.m.unwatch(run{0, uint32(t.m.tracked)})
+}

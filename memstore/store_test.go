@@ -1,0 +1,283 @@
+package memstore
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"lockstep/pagetrie"
+)
+
+func openStore(t testing.TB) *Store {
+	t.Helper()
+	s, err := OpenStore(StoreConfig{ReserveBytes: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func testPage(x byte) []byte { return bytes.Repeat([]byte{x}, PageSize) }
+
+func add(t testing.TB, s *Store, x byte) pagetrie.Value {
+	t.Helper()
+	h, err := s.Add(testPage(x))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func panics(f func()) (yes bool) {
+	defer func() { yes = recover() != nil }()
+	f()
+	return false
+}
+
+func TestPinKeepsReplacedPages(t *testing.T) {
+	s := openStore(t)
+	a, b, c := add(t, s, 1), add(t, s, 2), add(t, s, 3)
+	before := s.Pin()
+	s.retire([]pagetrie.Value{a})
+	between := s.Pin()
+	s.retire([]pagetrie.Value{b})
+	before.Release()
+	if !panics(func() { s.Page(a) }) {
+		t.Error("a page that no pin keeps is readable")
+	}
+	if !bytes.Equal(s.Page(b), testPage(2)) {
+		t.Error("a pinned page lost its bytes")
+	}
+	between.Release()
+	between.Release()
+	if !panics(func() { s.HashValue(b) }) {
+		t.Error("a freed handle has a hash")
+	}
+	if d := add(t, s, 4); d == a || d == b {
+		t.Error("a handle was reused")
+	}
+	if !bytes.Equal(s.Page(c), testPage(3)) {
+		t.Error("a live page lost its bytes")
+	}
+	if got := s.Stats(); got.Live != 2 || got.Waiting != 0 || got.Pins != 0 {
+		t.Errorf("stats: %+v", got)
+	}
+}
+
+func TestPinsReleasedInAnyOrder(t *testing.T) {
+	s := openStore(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	type kept struct {
+		pin     *Pin
+		handles []pagetrie.Value
+		bytes   []byte
+	}
+	var pins []kept
+	current := make([]pagetrie.Value, 8)
+	value := make([]byte, 8)
+	for i := range current {
+		value[i] = byte(1 + i)
+		current[i] = add(t, s, value[i])
+	}
+	for range 3000 {
+		switch i := rng.IntN(8); rng.IntN(4) {
+		case 0:
+			pins = append(pins, kept{s.Pin(), bytes2values(current), bytes.Clone(value)})
+		case 1:
+			if len(pins) > 0 {
+				k := rng.IntN(len(pins))
+				pins[k].pin.Release()
+				pins = append(pins[:k], pins[k+1:]...)
+			}
+		default:
+			old := current[i]
+			value[i] = byte(1 + rng.IntN(255))
+			current[i] = add(t, s, value[i])
+			s.retire([]pagetrie.Value{old})
+		}
+		for _, p := range pins {
+			for i, h := range p.handles {
+				if got := s.Page(h); got[0] != p.bytes[i] || got[PageSize-1] != p.bytes[i] {
+					t.Fatalf("pinned page reads %d, want %d", got[0], p.bytes[i])
+				}
+			}
+		}
+	}
+	for _, p := range pins {
+		p.pin.Release()
+	}
+	if got := s.Stats(); got.Live != 8 || got.Waiting != 0 {
+		t.Errorf("stats: %+v", got)
+	}
+}
+
+func bytes2values(v []pagetrie.Value) []pagetrie.Value { return append([]pagetrie.Value(nil), v...) }
+
+// TestReadersBesideCommits reads pinned versions on many goroutines while pages are replaced and slots reused.
+func TestReadersBesideCommits(t *testing.T) {
+	s := openStore(t)
+	var mu sync.Mutex
+	var version pagetrie.Map // page i always holds 4096 times the same byte
+	for i := range uint64(64) {
+		version = version.Insert(i, add(t, s, byte(i)+1))
+	}
+	var stop atomic.Bool
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			for !stop.Load() {
+				p := s.Pin()
+				mu.Lock()
+				v := version
+				mu.Unlock()
+				for _, h := range v.All() {
+					page := s.Page(h)
+					if page[0] != page[PageSize-1] || page[0] == 0 {
+						t.Error("a pinned page changed")
+					}
+					if s.HashValue(h) != HashPage(testPage(page[0])) {
+						t.Error("wrong hash")
+					}
+				}
+				p.Release()
+			}
+		})
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	for range 3000 {
+		i := uint64(rng.IntN(64))
+		h := add(t, s, byte(1+rng.IntN(255)))
+		old, _ := version.Get(i)
+		mu.Lock()
+		version = version.Insert(i, h)
+		mu.Unlock()
+		s.retire([]pagetrie.Value{old})
+	}
+	stop.Store(true)
+	wait.Wait()
+	if got := s.Stats(); got.Live != 64 || got.Waiting != 0 {
+		t.Errorf("stats: %+v", got)
+	}
+}
+
+func TestAddFile(t *testing.T) {
+	s := openStore(t)
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const pages = 700 // more than a slab
+	f.Write(make([]byte, PageSize))
+	for i := range pages {
+		f.Write(testPage(byte(i%250) + 1))
+	}
+	for round := range uint64(3) {
+		if _, err := s.AddFile(f, 100, pages, nil); err == nil {
+			t.Fatal("an unaligned page area was taken")
+		}
+		if _, err := s.AddFile(f, PageSize, pages+1, nil); err == nil {
+			t.Fatal("a page area behind the end of the file was taken")
+		}
+		first, err := s.AddFile(f, PageSize, pages, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range pages {
+			if h := first + pagetrie.Value(i); s.Page(h)[5] != byte(i%250)+1 || s.HashValue(h) != HashPage(s.Page(h)) {
+				t.Fatalf("round %d: page %d of the file is wrong", round, i)
+			}
+		}
+		if got := s.Stats(); got.Files != pages || got.Live != pages+round {
+			t.Fatalf("stats: %+v", got)
+		}
+		var all []pagetrie.Value
+		for i := range pages {
+			all = append(all, first+pagetrie.Value(i))
+		}
+		pin := s.Pin()
+		s.retire(all)
+		if s.Page(first)[0] != 1 {
+			t.Fatal("a pinned file is unmapped")
+		}
+		pin.Release()
+		if !panics(func() { s.Page(first) }) {
+			t.Fatal("an unmapped file's page is readable")
+		}
+		if got := s.Stats(); got.Files != 0 || got.Live != round {
+			t.Fatalf("stats: %+v", got)
+		}
+		h := add(t, s, 9) // slots come and go between the files
+		defer s.Page(h)
+	}
+}
+
+func TestStoreFull(t *testing.T) {
+	s, err := OpenStore(StoreConfig{ReserveBytes: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	slots := make([]uint32, 1024)
+	if err := s.allocate(slots); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Add(testPage(1)); err == nil || !strings.Contains(err.Error(), ErrStoreFull.Error()) {
+		t.Fatalf("a full store answers %v", err)
+	}
+	s.release(slots)
+	add(t, s, 1)
+}
+
+func TestSlabsComeBack(t *testing.T) {
+	s := openStore(t)
+	for range 5 {
+		slots := make([]uint32, 100*chunkPages) // more than what stays warm
+		if err := s.allocate(slots); err != nil {
+			t.Fatal(err)
+		}
+		for _, slot := range slots {
+			s.arena.slotBytes(slot)[0] = 1
+		}
+		s.release(slots)
+	}
+	if got := s.Stats(); got.Slots > 101*chunkPages || got.Live != 0 {
+		t.Errorf("stats: %+v", got)
+	}
+}
+
+func TestAddRefusesZero(t *testing.T) {
+	s := openStore(t)
+	if !panics(func() { s.Add(make([]byte, PageSize)) }) {
+		t.Error("a zero page was stored")
+	}
+	if !panics(func() { s.Page(0) }) || !panics(func() { s.Page(1 << 40) }) {
+		t.Error("a made-up handle is readable")
+	}
+}
+
+func TestVersionRoot(t *testing.T) {
+	s := openStore(t)
+	h := add(t, s, 1)
+	a := Version{Size: 16}
+	if a.Root(s) == (Version{Size: 32}).Root(s) {
+		t.Error("the size is not in the root")
+	}
+	b := Version{Size: 16, Pages: a.Pages.Insert(3, h)}
+	c := Version{Size: 16, Pages: a.Pages.Insert(4, h)}
+	if b.Root(s) == a.Root(s) || b.Root(s) == c.Root(s) {
+		t.Error("different memories have one root")
+	}
+	if HashPage(testPage(1)) == HashPage(testPage(2)) {
+		t.Error("different pages have one hash")
+	}
+}

@@ -1,0 +1,298 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"lockstep/memstore"
+)
+
+// counterWAT counts in its memory. "add" adds its argument's length and replies with the new count as 8 bytes; "get" reads it;
+// "echo" replies with its argument; "trap" traps.
+const counterWAT = `(module
+  (import "ic0" "msg_arg_data_size" (func $size (result i32)))
+  (import "ic0" "msg_arg_data_copy" (func $copy (param i32 i32 i32)))
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $reply))
+  (memory 2)
+  (func $answer (call $append (i32.const 0) (i32.const 8)) (call $reply))
+  (func (export "canister_update add")
+    (i64.store (i32.const 0) (i64.add (i64.load (i32.const 0)) (i64.extend_i32_u (call $size))))
+    (call $answer))
+  (func (export "canister_query get") (call $answer))
+  (func (export "canister_update echo")
+    (call $copy (i32.const 1024) (i32.const 0) (call $size))
+    (call $append (i32.const 1024) (call $size)) (call $reply))
+  (func (export "canister_update trap") unreachable))`
+
+// compiled holds compiled modules for all tests of a run: each node gets the folder as its own.
+var compiled string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "lockstep-node-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	compiled = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, "goroutines were left behind:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// lines is a log that tests can search.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// cluster is some nodes in this process, on loopback.
+type cluster struct {
+	t     *testing.T
+	cfgs  []Config
+	nodes []*Node // nil where stopped
+	log   *lines
+	ctx   context.Context
+}
+
+// newCluster makes the configuration of n nodes without starting any.
+func newCluster(t *testing.T, n int, change func(*Config)) *cluster {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Second)
+	c := &cluster{t: t, nodes: make([]*Node, n), log: &lines{}, ctx: ctx}
+	var peers []Peer
+	for i := range n {
+		peers = append(peers, Peer{ID: fmt.Sprintf("n%d", i+1), Raft: reserve(t), HTTP: reserve(t)})
+	}
+	logger := slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	for i := range n {
+		cfg := Config{ID: peers[i].ID, ClusterID: "test", DataDir: filepath.Join(t.TempDir(), peers[i].ID), Peers: peers,
+			Tracker: memstore.TrackerCompare, ElectionTimeout: 250 * time.Millisecond, PeerTimeout: 2 * time.Second,
+			RequestTimeout: 20 * time.Second, Logger: logger}
+		if change != nil {
+			change(&cfg)
+		}
+		c.cfgs = append(c.cfgs, cfg)
+	}
+	t.Cleanup(func() {
+		for i := range c.nodes {
+			c.stop(i)
+		}
+		cancel()
+		if t.Failed() {
+			t.Log(c.log.String())
+		}
+	})
+	return c
+}
+
+func reserve(t *testing.T) string {
+	t.Helper()
+	r, err := Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	return r.Addr
+}
+
+// startCluster starts n nodes.
+func startCluster(t *testing.T, n int, change func(*Config)) *cluster {
+	t.Helper()
+	c := newCluster(t, n, change)
+	for i := range n {
+		c.start(i)
+	}
+	return c
+}
+
+func (c *cluster) start(i int) {
+	c.t.Helper()
+	c.shareCompiled(i)
+	n, err := Start(c.cfgs[i])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.nodes[i] = n
+}
+
+// shareCompiled lets the node's module cache be the common one: compiling is not what is tested here.
+func (c *cluster) shareCompiled(i int) {
+	c.t.Helper()
+	link := filepath.Join(c.cfgs[i].DataDir, modulesDir)
+	if _, err := os.Lstat(link); err == nil {
+		return
+	}
+	dir, err := openDataDir(c.cfgs[i].DataDir, identity{Format: dataFormat, Cluster: c.cfgs[i].ClusterID, Node: c.cfgs[i].ID})
+	if err == nil {
+		err = dir.close()
+	}
+	if err == nil {
+		err = os.Symlink(compiled, link)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cluster) stop(i int) {
+	c.t.Helper()
+	if c.nodes[i] == nil {
+		return
+	}
+	if err := c.nodes[i].Stop(); err != nil {
+		c.t.Errorf("stop %s: %v", c.cfgs[i].ID, err)
+	}
+	c.nodes[i] = nil
+}
+
+// wipe forgets a stopped node's data.
+func (c *cluster) wipe(i int) {
+	c.t.Helper()
+	if err := os.RemoveAll(c.cfgs[i].DataDir); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// client gives a client that knows the nodes in the given order, all of them when there is none.
+func (c *cluster) client(order ...int) *Client {
+	c.t.Helper()
+	var addrs []string
+	if len(order) == 0 {
+		for i := range c.cfgs {
+			order = append(order, i)
+		}
+	}
+	for _, i := range order {
+		addrs = append(addrs, c.cfgs[i].Peers[i].HTTP)
+	}
+	client, err := NewClient(ClientConfig{Addresses: addrs, Timeout: 10 * time.Second})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(client.Close)
+	return client
+}
+
+// eventually waits until ok holds; the test's own context is the only limit.
+func (c *cluster) eventually(what string, ok func() bool) {
+	c.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-c.ctx.Done():
+			c.t.Fatalf("gave up waiting for: %s", what)
+		}
+	}
+}
+
+// leader waits for a leader and gives its place.
+func (c *cluster) leader() int {
+	c.t.Helper()
+	leader := -1
+	c.eventually("a leader", func() bool {
+		for i, n := range c.nodes {
+			if n != nil && n.Status().Role == "leader" {
+				leader = i
+				return true
+			}
+		}
+		return false
+	})
+	return leader
+}
+
+// follower gives a running node that is not the leader.
+func (c *cluster) follower() int {
+	c.t.Helper()
+	leader := c.leader()
+	for i, n := range c.nodes {
+		if n != nil && i != leader {
+			return i
+		}
+	}
+	c.t.Fatal("no follower runs")
+	return -1
+}
+
+// agree waits until all running nodes are at one round, and compares their roots of every round that they keep.
+func (c *cluster) agree() {
+	c.t.Helper()
+	leader := c.leader()
+	want := c.nodes[leader].Status()
+	for i, n := range c.nodes {
+		if n == nil || i == leader {
+			continue
+		}
+		c.eventually(fmt.Sprintf("%s at round %d", c.cfgs[i].ID, want.Round), func() bool {
+			return n.Status().Round >= want.Round || n.Status().State != StateRunning
+		})
+		if s := n.Status(); s.State != StateRunning {
+			c.t.Fatalf("%s is %s: %s", s.Node, s.State, s.Reason)
+		}
+		mine, theirs := map[uint64]string{}, n.machine().Roots(1, 1<<20)
+		for _, a := range rootReports(c.nodes[leader].machine().Roots(1, 1<<20)) {
+			mine[a.Round] = a.Root
+		}
+		for _, a := range rootReports(theirs) {
+			if root, known := mine[a.Round]; known && root != a.Root {
+				c.t.Fatalf("round %d: %s has root %s, %s has %s", a.Round, c.cfgs[leader].ID, root, c.cfgs[i].ID, a.Root)
+			}
+		}
+	}
+}
+
+// install installs the counter.
+func (c *cluster) install(client *Client, name string) {
+	c.t.Helper()
+	r, err := client.Install(c.ctx, name, []byte(counterWAT), nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if r.Text != "" {
+		c.t.Fatalf("install: %s: %s", r.Status, r.Text)
+	}
+}
+
+// add sends updates that each add 1.
+func (c *cluster) add(client *Client, name string, times int) {
+	c.t.Helper()
+	for range times {
+		r, err := client.Update(c.ctx, name, "add", []byte{1})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if len(r.Reply) != 8 {
+			c.t.Fatalf("update: %s: %s", r.Status, r.Text)
+		}
+	}
+}

@@ -1,0 +1,2 @@
+// Package node.
+package node

@@ -1,0 +1,246 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/hashicorp/raft"
+
+	"lockstep/canister"
+	"lockstep/fsm"
+)
+
+// errBad marks a request that is wrong in itself: sending it again is of no use.
+var errBad = errors.New("bad request")
+
+func bad(format string, args ...any) error {
+	return &errBody{http.StatusBadRequest, fmt.Errorf("%w: %w", errBad, fmt.Errorf(format, args...))}
+}
+
+// update is POST /v1/canisters/{canister}/update/{method}.
+func (s *server) update(w http.ResponseWriter, r *http.Request) {
+	s.write(w, r, fsm.KindUpdate, "update")
+}
+
+// install is POST /v1/canisters/{canister}.
+func (s *server) install(w http.ResponseWriter, r *http.Request) {
+	s.write(w, r, fsm.KindInstall, "install")
+}
+
+// openSession is POST /v1/sessions.
+func (s *server) openSession(w http.ResponseWriter, r *http.Request) {
+	s.write(w, r, fsm.KindOpenSession, "session")
+}
+
+// write takes a request that goes into a round.
+func (s *server) write(w http.ResponseWriter, r *http.Request, kind fsm.Kind, name string) {
+	ctx, cancel := context.WithTimeout(r.Context(), s.node.cfg.RequestTimeout)
+	defer cancel()
+	rep, err := s.node.serving()
+	if err != nil {
+		s.end(w, name, nil, refused(err))
+		return
+	}
+	limits := rep.machine.Limits()
+	limit := limits.ArgBytes
+	if kind == fsm.KindInstall {
+		limit = limits.ModuleBytes
+	}
+	body, release, err := s.body(w, r, limit)
+	if err != nil {
+		s.end(w, name, nil, err)
+		return
+	}
+	defer release()
+	msg, err := parseMessage(r, kind, body)
+	if err != nil {
+		s.end(w, name, nil, err)
+		return
+	}
+	if rep.raft.State() != raft.Leader {
+		s.pass(ctx, w, r.WithContext(ctx), name, body)
+		return
+	}
+	if kind == fsm.KindInstall {
+		if msg.Module, err = parseModule(body, limits); err != nil {
+			s.end(w, name, nil, err)
+			return
+		}
+	}
+	a, err := rep.batcher.submit(ctx, msg)
+	if err != nil {
+		s.end(w, name, nil, err)
+		return
+	}
+	response := newResponse(s.node.cfg.ID, a)
+	if kind == fsm.KindOpenSession && len(a.Reply) == 8 {
+		response.Session = binary.BigEndian.Uint64(a.Reply)
+	}
+	s.end(w, name, response, nil)
+}
+
+// end answers a request and counts it.
+func (s *server) end(w http.ResponseWriter, name string, response *Response, err error) {
+	if err == nil {
+		s.node.metrics.requests.WithLabelValues(name, "done").Inc()
+		writeJSON(w, http.StatusOK, response)
+		return
+	}
+	outcome := OutcomeRefused
+	var body *errBody
+	if !errors.As(err, &body) {
+		outcome = outcomeOf(err)
+	}
+	s.node.metrics.requests.WithLabelValues(name, outcome.String()).Inc()
+	s.failCall(w, err)
+}
+
+func parseMessage(r *http.Request, kind fsm.Kind, body []byte) (fsm.Message, error) {
+	msg := fsm.Message{Kind: kind, Canister: r.PathValue("canister"), Method: r.PathValue("method"), Caller: []byte(r.Header.Get(headerCaller))}
+	session, err := headerNumber(r, headerSession)
+	sequence, sequenceErr := headerNumber(r, headerSequence)
+	if err := errors.Join(err, sequenceErr); err != nil {
+		return msg, err
+	}
+	msg.Session, msg.Sequence = fsm.SessionID(session), sequence
+	if session == 0 && sequence != 0 {
+		return msg, bad("%s is set without %s", headerSequence, headerSession)
+	}
+	if kind == fsm.KindInstall {
+		msg.Module = body
+		msg.Arg = argument(r)
+	} else {
+		msg.Arg = body
+	}
+	if kind == fsm.KindOpenSession {
+		msg.Arg = nil
+	}
+	if err := msg.Validate(); err != nil {
+		return msg, bad("%w", err)
+	}
+	return msg, nil
+}
+
+func headerNumber(r *http.Request, name string) (uint64, error) {
+	text := r.Header.Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, bad("header %s is %q, must be a number", name, text)
+	}
+	return n, nil
+}
+
+// argument is an argument that does not come as the body.
+func argument(r *http.Request) []byte {
+	if arg := r.URL.Query().Get("arg"); arg != "" {
+		return []byte(arg)
+	}
+	return []byte(r.Header.Get(headerArg))
+}
+
+// parseModule takes a Wasm binary or WAT text and prepares it as the state machine will, so that its author hears at once what
+// is wrong.
+func parseModule(body []byte, limits fsm.Limits) ([]byte, error) {
+	module := body
+	if !bytes.HasPrefix(body, []byte("\x00asm")) {
+		text := bytes.TrimSpace(body)
+		if !utf8.Valid(body) || !bytes.HasPrefix(text, []byte("(")) && !bytes.HasPrefix(text, []byte(";;")) {
+			return nil, bad("module of %d bytes is neither a Wasm binary (begins with \\0asm) nor WAT text (begins with a parenthesis)", len(body))
+		}
+		binary, err := canister.ParseWAT(body)
+		if err != nil {
+			return nil, bad("module text: %w", err)
+		}
+		module = binary
+	}
+	if _, err := canister.Prepare(module, limits.Canister); err != nil {
+		return nil, bad("module: %w", err)
+	}
+	return module, nil
+}
+
+// query is GET or POST /v1/canisters/{canister}/query/{method}.
+func (s *server) query(w http.ResponseWriter, r *http.Request) {
+	const name = "query"
+	ctx, cancel := context.WithTimeout(r.Context(), s.node.cfg.RequestTimeout)
+	defer cancel()
+	rep, err := s.node.serving()
+	if err != nil {
+		s.end(w, name, nil, refused(err))
+		return
+	}
+	body, release, err := s.body(w, r, rep.machine.Limits().ArgBytes)
+	if err != nil {
+		s.end(w, name, nil, err)
+		return
+	}
+	defer release()
+	q := fsm.Query{Canister: r.PathValue("canister"), Method: r.PathValue("method"), Arg: body, Caller: []byte(r.Header.Get(headerCaller))}
+	if len(body) == 0 {
+		q.Arg = argument(r)
+	}
+	switch consistency := r.URL.Query().Get("consistency"); consistency {
+	case "", consistencyLinearizable:
+		if rep.raft.State() != raft.Leader {
+			s.pass(ctx, w, r.WithContext(ctx), name, body)
+			return
+		}
+		err = rep.waitLinearizable(ctx)
+	case consistencyStale:
+	default:
+		err = bad("consistency is %q, must be %s or %s", consistency, consistencyLinearizable, consistencyStale)
+	}
+	if err != nil {
+		s.end(w, name, nil, err)
+		return
+	}
+	a, err := s.read(ctx, rep, q)
+	if err != nil {
+		s.end(w, name, nil, refused(err))
+		return
+	}
+	s.end(w, name, newResponse(s.node.cfg.ID, a), nil)
+}
+
+// waitLinearizable waits until the state machine has applied everything that was committed when it was called.
+func (r *replica) waitLinearizable(ctx context.Context) error {
+	index, err := r.reader.index(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.machine.WaitIndex(ctx, index); err != nil {
+		return refused(err)
+	}
+	return nil
+}
+
+// read runs one query, when fewer than the most that may run do.
+func (s *server) read(ctx context.Context, rep *replica, q fsm.Query) (answer, error) {
+	select {
+	case s.queries <- struct{}{}:
+		defer func() { <-s.queries }()
+	case <-ctx.Done():
+		return answer{}, fmt.Errorf("wait for other queries: %w", ctx.Err())
+	}
+	result, err := rep.machine.Query(q)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{Result: result.Result, index: result.Index, time: result.Time, root: result.Root}, nil
+}
+
+// pathOf rebuilds the path of a request with its names escaped.
+func pathOf(r *http.Request) string {
+	u := url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	return u.String()
+}

@@ -1,0 +1,38 @@
+package node
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+const helpText = `lockstep node {node} of cluster {cluster}: {state}, {role}
+
+Any node takes every request; it passes updates and linearizable queries on to the leader.
+
+  install a canister     curl --data-binary @FILE.wasm http://{host}/v1/canisters/NAME
+                         (Wasm or WAT; the argument of canister_init is ?arg=TEXT or the header Lockstep-Arg)
+  update                 curl -d ARGUMENT http://{host}/v1/canisters/NAME/update/METHOD
+  query                  curl -d ARGUMENT http://{host}/v1/canisters/NAME/query/METHOD
+                         (or ?arg=TEXT; ?consistency=stale answers from this node's own state)
+  open a session         curl -X POST http://{host}/v1/sessions
+  update exactly once    curl -H 'Lockstep-Session: N' -H 'Lockstep-Sequence: 1' -d ARGUMENT http://{host}/v1/canisters/NAME/update/METHOD
+                         (the same numbers again give the same answer; the next update has the next sequence number)
+  status of this node    curl http://{host}/v1/status
+  roots of its rounds    curl 'http://{host}/v1/roots?from=1&max=100'
+  metrics                curl http://{host}/metrics
+
+The header Lockstep-Caller is handed to the canister as the caller's identity.
+
+A call that has an outcome is a 200, a trap or a reject included: look at "status". Otherwise "outcome" says what is known:
+"refused" certainly did not happen, "unknown" may have happened.
+`
+
+// help is GET /.
+func (s *server) help(w http.ResponseWriter, r *http.Request) {
+	status := s.node.Status()
+	text := strings.NewReplacer("{node}", status.Node, "{cluster}", status.Cluster, "{state}", status.State.String(), "{role}", status.Role,
+		"{host}", s.addr()).Replace(helpText)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprint(w, text)
+}

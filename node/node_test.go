@@ -1,0 +1,238 @@
+package node
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lockstep/fsm"
+)
+
+func TestThreeNodesAgree(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	client := c.client()
+	c.install(client, "counter")
+	session, err := client.OpenSession(c.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		r, err := session.Update(c.ctx, "counter", "add", []byte{1, 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Status != fsm.StatusReplied || count(r) != uint64(2*i+2) {
+			t.Fatalf("update %d: %+v", i, r)
+		}
+	}
+	r, err := client.Query(c.ctx, "counter", "get", nil)
+	if err != nil || count(r) != 40 {
+		t.Fatalf("query: %+v, %v", r, err)
+	}
+	r, err = client.Update(c.ctx, "counter", "trap", nil)
+	if err != nil || r.Status != fsm.StatusTrapped || r.Text == "" {
+		t.Fatalf("a trap is a result: %+v, %v", r, err)
+	}
+	c.agree()
+}
+
+func count(r Response) uint64 {
+	if len(r.Reply) != 8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(r.Reply)
+}
+
+func TestRestartContinues(t *testing.T) {
+	c := startCluster(t, 3, func(cfg *Config) { cfg.CheckpointEvery = 7 })
+	client := c.client()
+	c.install(client, "counter")
+	c.add(client, "counter", 10)
+	victim := c.follower()
+	c.stop(victim)
+	c.add(client, "counter", 10)
+	c.start(victim)
+	c.add(client, "counter", 1)
+	c.agree()
+	for i := range c.nodes {
+		c.stop(i)
+	}
+	for i := range c.nodes {
+		c.start(i)
+	}
+	c.add(client, "counter", 1)
+	r, err := client.Query(c.ctx, "counter", "get", nil)
+	if err != nil || count(r) != 22 {
+		t.Fatalf("after a restart of all: count %d, want 22; %v", count(r), err)
+	}
+	c.agree()
+}
+
+// smallLogs makes a cluster cut its log at once, so that a node that lags needs a checkpoint.
+func smallLogs(cfg *Config) {
+	cfg.CheckpointEvery = 5
+	cfg.CheckpointsKept = 2
+	cfg.TrailingLogs = 1
+}
+
+func TestWipedNodeInstallsCheckpoint(t *testing.T) {
+	c := startCluster(t, 3, smallLogs)
+	client := c.client()
+	c.install(client, "counter")
+	victim := c.follower()
+	c.stop(victim)
+	c.wipe(victim)
+	c.add(client, "counter", 23)
+	c.start(victim)
+	c.add(client, "counter", 1)
+	c.agree()
+	c.eventually("a checkpoint installed", func() bool { return c.nodes[victim].current().installedAt.Load() > 0 })
+	first, err := c.nodes[victim].current().log.FirstIndex()
+	if err != nil || first < c.nodes[victim].current().installedAt.Load() {
+		t.Errorf("the log begins at %d, below the installed checkpoint; %v", first, err)
+	}
+	c.stop(victim)
+	c.start(victim)
+	c.add(client, "counter", 1)
+	c.agree()
+}
+
+func TestStartRefusesFolder(t *testing.T) {
+	c := newCluster(t, 1, nil)
+	c.start(0)
+	refuse := func(name, want string, change func(*Config)) {
+		t.Helper()
+		cfg := c.cfgs[0]
+		change(&cfg)
+		n, err := Start(cfg)
+		if err == nil {
+			_ = n.Stop()
+			t.Fatalf("%s: started", name)
+		}
+		var dir *DataDirError
+		if !errors.As(err, &dir) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want a DataDirError with %q", name, err, want)
+		}
+	}
+	refuse("in use", "in use by another process", func(*Config) {})
+	c.stop(0)
+	refuse("other cluster", `belongs to cluster "test"`, func(cfg *Config) { cfg.ClusterID = "other" })
+	refuse("other node", `belongs to node "n1"`, func(cfg *Config) {
+		cfg.ID, cfg.Peers = "nx", []Peer{{ID: "nx", Raft: cfg.Peers[0].Raft, HTTP: cfg.Peers[0].HTTP}}
+	})
+	refuse("not a node's", "it is no node's folder", func(cfg *Config) {
+		cfg.DataDir = t.TempDir()
+		if err := os.WriteFile(filepath.Join(cfg.DataDir, "letter.txt"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	damage := func(content string) {
+		if err := os.WriteFile(filepath.Join(c.cfgs[0].DataDir, identityFile), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damage(`{"format":2,"cluster":"test","node":"n1"}`)
+	refuse("other format", "has format 2, this program reads format 1", func(*Config) {})
+	damage(`{"format`)
+	refuse("damaged", "damaged node.json", func(*Config) {})
+}
+
+func TestStartRefusesPortInUse(t *testing.T) {
+	for _, port := range []string{"Raft", "client"} {
+		c := newCluster(t, 1, nil)
+		addr := c.cfgs[0].Peers[0].Raft
+		if port == "client" {
+			addr = c.cfgs[0].Peers[0].HTTP
+		}
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := Start(c.cfgs[0])
+		if err == nil {
+			_ = n.Stop()
+			t.Fatal("started on a port in use")
+		}
+		if !strings.Contains(err.Error(), "listen on the "+port+" port") || !strings.Contains(err.Error(), addr) {
+			t.Errorf("error does not name port and address: %v", err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c.start(0) // the refusal has left nothing behind
+	}
+}
+
+func TestNoLeaderRefuses(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	client := c.client()
+	c.install(client, "counter")
+	c.leader()
+	c.stop(1)
+	c.stop(2)
+	c.eventually("no leader", func() bool { s := c.nodes[0].Status(); return s.Leader == "" && s.Role != "leader" })
+	var out Response
+	err := client.try(c.ctx, c.cfgs[0].Peers[0].HTTP, call{path: canisterPath("counter", "update", "add"), body: []byte{1}}, &out)
+	var failed *CallError
+	if !errors.As(err, &failed) || failed.Outcome != OutcomeRefused || failed.Code != 503 || !strings.Contains(failed.Reason, "try again") {
+		t.Errorf("update without a leader: %v", err)
+	}
+	out, err = client.QueryStale(c.ctx, c.cfgs[0].Peers[0].HTTP, "counter", "get", nil)
+	if err != nil || out.Status != fsm.StatusReplied || out.Node != "n1" || out.Root == "" {
+		t.Errorf("stale query without a leader: %+v, %v", out, err)
+	}
+}
+
+func TestFollowerForwards(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	client := c.client(c.follower())
+	c.install(client, "counter")
+	c.add(client, "counter", 3)
+	r, err := client.Query(c.ctx, "counter", "get", nil)
+	if err != nil || count(r) != 3 || r.Node != c.cfgs[c.leader()].ID {
+		t.Errorf("query through a follower: %+v, %v", r, err)
+	}
+}
+
+// A new leader must not answer a linearizable query before it knows everything that earlier leaders committed.
+func TestQueryAfterElection(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	client := c.client()
+	c.install(client, "counter")
+	for i := range 3 {
+		c.add(client, "counter", 1)
+		c.stop(c.leader())
+		r, err := client.Query(c.ctx, "counter", "get", nil)
+		if err != nil || count(r) != uint64(i+1) {
+			t.Fatalf("query after election %d: %d, %v", i, count(r), err)
+		}
+		for j, n := range c.nodes {
+			if n == nil {
+				c.start(j)
+			}
+		}
+	}
+	c.agree()
+}
+
+func TestConfigReportsAllFaults(t *testing.T) {
+	cfg := Config{ID: "a b", ClusterID: "", Workers: -1, RoundsInFlight: 65, Tracker: "psychic", OptLevel: "most", ElectionTimeout: 1,
+		CheckpointsKept: 1, Peers: []Peer{{ID: "x", Raft: "1.2.3.4:1", HTTP: "1.2.3.4:1"}, {ID: "x", Raft: "nowhere", HTTP: ":2"}}}.WithDefaults()
+	err := cfg.Validate()
+	if err == nil {
+		t.Fatal("valid")
+	}
+	for _, want := range []string{"ID: name", "ClusterID", "DataDir", "Workers", "RoundsInFlight", "psychic", "most", "ElectionTimeout",
+		"CheckpointsKept", "not one of the Peers", "ID x of x is also", "address 1.2.3.4:1", "must be host:port"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("fault %q is not reported in:\n%v", want, err)
+		}
+	}
+	if _, err := Start(cfg); err == nil || !strings.Contains(err.Error(), "configuration of node") {
+		t.Errorf("Start: %v", err)
+	}
+}

@@ -1,0 +1,231 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+)
+
+// A leader that was cut off with entries that it never committed comes back after the others have cut their logs beyond the
+// place where the logs part. hashicorp/raft would be sent the same checkpoint for ever (upstream issue 697).
+func TestDeposedLeaderCutsItsLog(t *testing.T) {
+	c := startCluster(t, 3, smallLogs)
+	client := c.client()
+	c.install(client, "counter")
+	c.add(client, "counter", 3)
+	old := c.leader()
+	term := c.nodes[old].Status().Term
+	c.stop(old)
+	appendUncommitted(t, filepath.Join(c.cfgs[old].DataDir, raftFile), term, 200)
+
+	c.add(client, "counter", 33)
+	if first, err := c.nodes[c.leader()].current().log.FirstIndex(); err != nil || first < 20 {
+		t.Fatalf("the new leader's log begins at %d: it still has what the old leader needs; %v", first, err)
+	}
+	c.start(old)
+	c.eventually("the log cut", func() bool { return c.nodes[old].Status().Restarts == 1 && c.nodes[old].Status().State == StateRunning })
+	c.add(client, "counter", 1)
+	c.agree()
+	if n := c.nodes[old].Status().Restarts; n != 1 {
+		t.Errorf("the replica restarted %d times, want once", n)
+	}
+	if at := c.nodes[old].current().installedAt.Load(); at == 0 {
+		t.Error("no checkpoint was installed")
+	}
+}
+
+// appendUncommitted writes entries of a term to the end of a log, as a leader of that term does that reaches nobody.
+func appendUncommitted(t *testing.T, path string, term uint64, n int) {
+	t.Helper()
+	disk, err := raftboltdb.NewBoltStore(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := disk.LastIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entries []*raft.Log
+	for i := range n {
+		entries = append(entries, &raft.Log{Index: last + 1 + uint64(i), Term: term, Type: raft.LogCommand, Data: []byte("never committed")})
+	}
+	if err := errors.Join(disk.StoreLogs(entries), disk.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A checkpoint that is delivered late must not take the replica back. The test sends one itself, as the leader.
+func TestLateCheckpointChangesNothing(t *testing.T) {
+	c := startCluster(t, 3, func(cfg *Config) { cfg.CheckpointEvery = 5 })
+	client := c.client()
+	c.install(client, "counter")
+	c.add(client, "counter", 6)
+	leader := c.leader()
+	victim := c.follower()
+	var metas []*raft.SnapshotMeta
+	c.eventually("a checkpoint", func() bool {
+		metas, _ = c.nodes[leader].current().checkpoints.List()
+		return len(metas) > 0
+	})
+	meta, reader, err := c.nodes[leader].current().checkpoints.Open(metas[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := io.ReadAll(reader)
+	if err := errors.Join(err, reader.Close()); err != nil {
+		t.Fatal(err)
+	}
+	c.add(client, "counter", 10)
+	c.agree()
+	before := c.nodes[victim].Status()
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: newStreamLayer(&c.cfgs[leader], listener),
+		MaxPool: 1, Timeout: 5 * time.Second, Logger: newRaftLogger(slog.New(slog.DiscardHandler))})
+	defer network.Close()
+	id := raft.ServerID(c.cfgs[victim].ID)
+	request := &raft.InstallSnapshotRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(c.cfgs[leader].ID), Addr: []byte(c.cfgs[leader].ID)},
+		SnapshotVersion: meta.Version, Term: before.Term, Leader: []byte(c.cfgs[leader].ID), LastLogIndex: meta.Index, LastLogTerm: meta.Term,
+		Configuration: raft.EncodeConfiguration(meta.Configuration), ConfigurationIndex: meta.ConfigurationIndex, Size: meta.Size}
+	var response raft.InstallSnapshotResponse
+	if err := network.InstallSnapshot(id, raft.ServerAddress(id), request, &response, bytes.NewReader(stream)); err != nil || !response.Success {
+		t.Fatalf("late checkpoint: %+v, %v", response, err)
+	}
+	if after := c.nodes[victim].Status(); after.Round < before.Round || after.Index < before.Index || after.State != StateRunning {
+		t.Errorf("the late checkpoint took the replica from round %d to %d (%s)", before.Round, after.Round, after.State)
+	}
+	c.add(client, "counter", 1)
+	c.agree()
+}
+
+func TestLastLook(t *testing.T) {
+	store := raft.NewInmemStore()
+	for i := uint64(1); i <= 20; i++ {
+		if err := store.StoreLog(&raft.Log{Index: i, Term: 3}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tc := range map[string]struct {
+		index, term, applied uint64
+		want                 error
+		conflicts            int
+	}{
+		"beyond the log":    {index: 30, term: 5, applied: 10},
+		"in the log, same":  {index: 15, term: 3, applied: 10},
+		"in the log, other": {index: 15, term: 5, applied: 10, want: errConflict, conflicts: 1},
+		"applied meanwhile": {index: 10, term: 3, applied: 12, want: errStaleInstall},
+	} {
+		var conflicts []*conflict
+		g := &installGuard{log: store, onConflict: func(c *conflict) { conflicts = append(conflicts, c) }}
+		g.attach(fixedReplica(tc.applied))
+		r := g.watch(bytes.NewReader([]byte("stream")), &raft.InstallSnapshotRequest{LastLogIndex: tc.index, LastLogTerm: tc.term})
+		text, err := io.ReadAll(r)
+		if !errors.Is(err, tc.want) || len(conflicts) != tc.conflicts {
+			t.Errorf("%s: %v with %d conflicts, want %v with %d", name, err, len(conflicts), tc.want, tc.conflicts)
+		}
+		rest, err := io.ReadAll(r)
+		if err != nil || string(text)+string(rest) != "stream" {
+			t.Errorf("%s: drained %q, %v", name, string(text)+string(rest), err)
+		}
+	}
+}
+
+type fixedReplica uint64
+
+func (f fixedReplica) CurrentTerm() uint64  { return 5 }
+func (f fixedReplica) AppliedIndex() uint64 { return uint64(f) }
+
+func TestMendLog(t *testing.T) {
+	for name, tc := range map[string]struct {
+		first, last, hole uint64 // entries first to last of term 2, without those from hole to 9
+		checkpoint        raft.SnapshotMeta
+		wantFirst, wantTo uint64
+		wantErr           bool
+	}{
+		"empty log":                 {checkpoint: raft.SnapshotMeta{Index: 10, Term: 2}},
+		"ordinary":                  {first: 5, last: 20, checkpoint: raft.SnapshotMeta{Index: 10, Term: 2}, wantFirst: 5, wantTo: 20},
+		"compacted to the last":     {first: 11, last: 20, checkpoint: raft.SnapshotMeta{Index: 10, Term: 2}, wantFirst: 11, wantTo: 20},
+		"all below":                 {first: 1, last: 8, checkpoint: raft.SnapshotMeta{Index: 10, Term: 2}},
+		"conflict":                  {first: 5, last: 20, checkpoint: raft.SnapshotMeta{Index: 10, Term: 3}},
+		"old entries under a hole":  {first: 1, last: 20, hole: 5, checkpoint: raft.SnapshotMeta{Index: 9, Term: 2}, wantFirst: 10, wantTo: 20},
+		"entries between are lost":  {first: 13, last: 20, checkpoint: raft.SnapshotMeta{Index: 10, Term: 2}, wantFirst: 13, wantTo: 20, wantErr: true},
+		"checkpoint at the last":    {first: 5, last: 10, checkpoint: raft.SnapshotMeta{Index: 10, Term: 2}, wantFirst: 5, wantTo: 10},
+		"conflict at the last":      {first: 5, last: 10, checkpoint: raft.SnapshotMeta{Index: 10, Term: 4}},
+		"everything compacted away": {first: 10, last: 10, checkpoint: raft.SnapshotMeta{Index: 10, Term: 2}, wantFirst: 10, wantTo: 10},
+	} {
+		store := openBolt(t)
+		for i := tc.first; i > 0 && i <= tc.last; i++ {
+			if tc.hole != 0 && i >= tc.hole && i <= 9 {
+				continue
+			}
+			if err := store.StoreLog(&raft.Log{Index: i, Term: 2}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := mendLog(store, tc.checkpoint)
+		if (err != nil) != tc.wantErr {
+			t.Errorf("%s: %v", name, err)
+		}
+		first, _ := store.FirstIndex()
+		last, _ := store.LastIndex()
+		if first != tc.wantFirst || last != tc.wantTo {
+			t.Errorf("%s: the log is %d to %d, want %d to %d", name, first, last, tc.wantFirst, tc.wantTo)
+		}
+	}
+}
+
+func openBolt(t *testing.T) *raftboltdb.BoltStore {
+	t.Helper()
+	store, err := raftboltdb.New(raftboltdb.Options{Path: filepath.Join(t.TempDir(), raftFile), NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+func TestGuardedLogKeepsWhatCheckpointsNeed(t *testing.T) {
+	for name, tc := range map[string]struct {
+		keep, newest, low, high uint64
+		wantFirst, wantLast     uint64
+	}{
+		"one checkpoint":               {keep: 0, newest: 8, low: 1, high: 8, wantFirst: 1, wantLast: 20},
+		"two checkpoints":              {keep: 5, newest: 8, low: 1, high: 8, wantFirst: 5, wantLast: 20},
+		"less than allowed":            {keep: 15, newest: 18, low: 1, high: 3, wantFirst: 4, wantLast: 20},
+		"installed from a leader":      {keep: 18, newest: 18, low: 1, high: 18, wantFirst: 18, wantLast: 20},
+		"truncation of a suffix":       {keep: 5, newest: 8, low: 12, high: 20, wantFirst: 1, wantLast: 11},
+		"truncation, no checkpoint":    {keep: 0, newest: 0, low: 2, high: 20, wantFirst: 1, wantLast: 1},
+		"truncation just above newest": {keep: 5, newest: 8, low: 9, high: 20, wantFirst: 1, wantLast: 8},
+	} {
+		store := openBolt(t)
+		for i := uint64(1); i <= 20; i++ {
+			if err := store.StoreLog(&raft.Log{Index: i, Term: 2}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g := &guardedLog{under: store, stop: noStop{t}, keepFrom: func() (uint64, uint64, error) { return tc.keep, tc.newest, nil }}
+		if err := g.DeleteRange(tc.low, tc.high); err != nil {
+			t.Fatal(err)
+		}
+		first, _ := g.FirstIndex()
+		last, _ := g.LastIndex()
+		if first != tc.wantFirst || last != tc.wantLast {
+			t.Errorf("%s: the log is %d to %d, want %d to %d", name, first, last, tc.wantFirst, tc.wantLast)
+		}
+	}
+}
+
+type noStop struct{ t *testing.T }
+
+func (n noStop) stop(err error) { n.t.Errorf("stopped: %v", err) }

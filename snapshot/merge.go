@@ -1,0 +1,226 @@
+package snapshot
+
+import "fmt"
+
+// MergeMode says who merges overlays.
+type MergeMode int
+
+const (
+	// MergeInBackground merges on a goroutine that the Close of a local checkpoint starts and that ends with the work.
+	MergeInBackground MergeMode = iota
+	// MergeWhenAsked leaves it to calls of Store.Merge.
+	MergeWhenAsked
+)
+
+// The size pyramid. Overlays stay until they are half of the base together, or too many files; figures for other values are
+// in docs/adr/0005.
+const (
+	// MaxOverlays is the number of overlays of a memory at which some are merged.
+	MaxOverlays = 48
+	// mergeRun is the least number of newest overlays that are merged into one because there are too many.
+	mergeRun = 24
+)
+
+// MergeReport says what a merge did.
+type MergeReport struct {
+	ID       string // of the checkpoint that has the merged files in place of the old ones; empty: there was nothing to merge
+	Memories int    // with merged files
+	Files    int    // merged away
+	Pages    uint64 // written
+}
+
+// planMerge says how many of the newest layers of a memory to merge into one: none, some, or all. Sizes are pages named,
+// oldest layer first.
+func planMerge(sizes []uint64) int {
+	n := len(sizes)
+	if n < 2 {
+		return 0
+	}
+	overlays := sizes[n-1] / 2 // half of the room that one more of the same size needs
+	for _, s := range sizes[1:] {
+		overlays += s
+	}
+	if overlays > sizes[0]/2 {
+		return n
+	}
+	if n-1 < MaxOverlays {
+		return 0
+	}
+	run, merged := 0, uint64(0)
+	for run < n-1 {
+		next := sizes[n-1-run]
+		if run >= mergeRun && next*mergeRun > merged*3 {
+			break
+		}
+		merged += next
+		run++
+	}
+	return run
+}
+
+func (m *MemoryFile) planMerge() int {
+	var sizes []uint64
+	for _, l := range m.Layers {
+		sizes = append(sizes, l.index.pages+l.index.zeros)
+	}
+	return planMerge(sizes)
+}
+
+// Merge does the merging that the newest checkpoint needs, if any: it publishes the same state with fewer files in place of
+// it. Every page that is merged is verified on the way. It may run beside everything else; only local checkpoints wait for it.
+func (s *Store) Merge() (MergeReport, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	c := s.base()
+	defer s.retainAfter(c)
+	if c == nil || !c.needsMerge() {
+		return MergeReport{}, nil
+	}
+	k, err := s.newSink(Manifest{Index: c.Index, Term: c.Term, ConfigurationIndex: c.ConfigurationIndex, Configuration: c.Configuration})
+	if err != nil {
+		return MergeReport{}, fmt.Errorf("merge: %w", err)
+	}
+	r, err := k.merge(c)
+	if err != nil {
+		_ = k.fail(s.blameBase(c, err))
+	}
+	k.written = true
+	k.merged = true
+	return r, k.Close()
+}
+
+// retainAfter ends the use of the base of a merge and removes it if it was replaced.
+func (s *Store) retainAfter(c *Checkpoint) {
+	s.unpin(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.retainLocked() // what stays is tried again with the next checkpoint
+}
+
+// blameBase sets the base aside if it is the one that is damaged.
+func (s *Store) blameBase(c *Checkpoint, err error) error {
+	if IsDamage(err) {
+		return s.blame(c.ID, err)
+	}
+	return err
+}
+
+func (c *Checkpoint) needsMerge() bool {
+	for _, m := range c.Memories {
+		if m.planMerge() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// merge writes the folder.
+func (k *Sink) merge(c *Checkpoint) (MergeReport, error) {
+	r := MergeReport{ID: k.ID()}
+	m := c.Manifest
+	m.Memories = nil
+	if err := k.writeFile(tableName, c.Table); err != nil {
+		return r, err
+	}
+	for i, mem := range c.Memories {
+		e := c.Manifest.Memories[i]
+		run := mem.planMerge()
+		kept := mem.Layers[:len(mem.Layers)-run]
+		var err error
+		if e.Layers, err = k.linkLayers(c.Dir, kept); err != nil {
+			return r, err
+		}
+		if run > 0 {
+			merged, err := k.mergeLayers(mem, len(kept))
+			if err != nil {
+				return r, fmt.Errorf("memory %q: %w", mem.Name, err)
+			}
+			r.Memories, r.Files = r.Memories+1, r.Files+run
+			for _, f := range merged {
+				r.Pages += f.Pages
+			}
+			e.Layers = append(e.Layers, merged...)
+			if err := k.checkMemory(Memory{Name: e.Name, Size: e.Size, Root: e.Root}, e.Layers); err != nil {
+				return r, err
+			}
+		}
+		m.Memories = append(m.Memories, e)
+	}
+	return r, k.writeManifest(&m)
+}
+
+// mergeLayers writes the layers from a number on as one file, or as none if the memory is zero all over.
+func (k *Sink) mergeLayers(mem *MemoryFile, from int) ([]FileEntry, error) {
+	var indexes []*pageIndex
+	for _, l := range mem.Layers[from:] {
+		indexes = append(indexes, l.index)
+	}
+	extents := overlay(indexes, from)
+	if from == 0 {
+		extents = stored(extents)
+	}
+	if len(extents) == 0 {
+		return nil, nil
+	}
+	w, err := newPageFileWriter(k.store.fs, k.temp, unfinishedName)
+	if err != nil {
+		return nil, err
+	}
+	buf := make([]byte, batchPages*PageSize)
+	for _, e := range extents {
+		if err := w.copyExtent(mem, e, buf, k.store.config.Hashing); err != nil {
+			return nil, abort(w, err)
+		}
+	}
+	f, err := w.finish(k.raft.Index)
+	return []FileEntry{f}, err
+}
+
+// copyExtent adds the pages of an extent, verified.
+func (w *pageFileWriter) copyExtent(mem *MemoryFile, e extent, buf []byte, h Hashing) error {
+	for i := uint64(0); e.zero && i < e.count; i++ {
+		if err := w.addZero(e.first + i); err != nil {
+			return err
+		}
+	}
+	for at := uint64(0); !e.zero && at < e.count; {
+		n := min(e.count-at, batchPages)
+		layer := mem.Layers[e.layer]
+		if err := layer.readVerified(e.position+at, buf[:n*PageSize], h.Page); err != nil {
+			return err
+		}
+		for i := range n {
+			p := Page{Hash: layer.Hash(e.position + at + i), Bytes: buf[i*PageSize : (i+1)*PageSize]}
+			if err := w.add(e.first+at+i, p); err != nil {
+				return err
+			}
+		}
+		at += n
+	}
+	return nil
+}
+
+// mergeInBackground starts the goroutine that merges, unless it runs.
+func (s *Store) mergeInBackground() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.merging || s.config.Merge != MergeInBackground {
+		return
+	}
+	s.merging = true
+	s.merges.Go(func() {
+		r, err := s.Merge()
+		if (err != nil || r.ID != "") && s.config.OnMerge != nil {
+			s.config.OnMerge(r, err)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.merging = false
+	})
+}
+
+// Close waits for the merge in the background, if any. The store must not be used after it.
+func (s *Store) Close() error {
+	s.merges.Wait()
+	return nil
+}
