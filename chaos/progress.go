@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,16 +55,22 @@ func progressOf(views []ReplicaView, processes []ProcessStatus) Progress {
 	return p
 }
 
-// Lines describes the progress in two lines: the cluster, the replicas.
-func (p Progress) Lines() [2]string {
-	rates := fmt.Sprintf("%6.1fs  %s rounds/s  %s messages/s  p50 %s  p99 %s  %s rounds compared  checkpoint %d",
+// replicasALine is how many replicas fit into a line of 80 columns.
+const replicasALine = 3
+
+// Lines describes the progress for people: a line about the cluster, and the replicas, three to a line.
+func (p Progress) Lines() []string {
+	lines := []string{fmt.Sprintf("%.1fs  %s rounds/s  %s msg/s  p50 %s  p99 %s  %s compared  ckpt %d",
 		p.Elapsed.Seconds(), number(uint64(p.RoundsPerSecond+0.5)), number(uint64(p.MessagesPerSecond+0.5)),
-		duration(p.Latency.P50), duration(p.Latency.P99), number(p.Compared), p.Checkpoint)
-	var replicas []string
-	for _, r := range p.Replicas {
-		replicas = append(replicas, fmt.Sprintf("%s %s %d %s", r.Name, r.State, r.Round, shortRoot(r.Root, 8)))
+		duration(p.Latency.P50), duration(p.Latency.P99), number(p.Compared), p.Checkpoint)}
+	for some := range slices.Chunk(p.Replicas, replicasALine) {
+		var texts []string
+		for _, r := range some {
+			texts = append(texts, fmt.Sprintf("%s %s %d %s", r.Name, r.State, r.Round, shortRoot(r.Root, 8)))
+		}
+		lines = append(lines, strings.Join(texts, "  "))
 	}
-	return [2]string{rates, "         " + strings.Join(replicas, "  ")}
+	return lines
 }
 
 // shortRoot is the beginning of a root; "-" for none.

@@ -3,7 +3,6 @@ package memstore
 import (
 	"bytes"
 	"slices"
-	"time"
 
 	"lockstep/pagetrie"
 )
@@ -49,7 +48,7 @@ func (m *Memory) Commit(size PageCount) (Commit, error) {
 }
 
 func (m *Memory) commit(size PageCount) (Commit, error) {
-	t0 := time.Now()
+	t0 := m.clock()
 	runs, err := m.tracker.collect(m.runs[:0])
 	if err != nil {
 		return Commit{}, err
@@ -61,9 +60,9 @@ func (m *Memory) commit(size PageCount) (Commit, error) {
 		}
 	}
 	m.runs = runs
-	t1 := time.Now()
+	t1 := m.clock()
 	changed := m.compare(runs)
-	t2 := time.Now()
+	t2 := m.clock()
 	handles, err := m.save(changed)
 	if err != nil {
 		return Commit{}, err
@@ -71,16 +70,16 @@ func (m *Memory) commit(size PageCount) (Commit, error) {
 	replaced := m.merge(changed, handles)
 	m.version.Size = size
 	m.store.retire(replaced)
-	t3 := time.Now()
+	t3 := m.clock()
 	old := m.tracked
 	m.size, m.tracked = size, size
 	if err := m.tracker.committed(changed, old); err != nil {
 		return Commit{}, err
 	}
 	m.stats.Changed += uint64(len(changed))
-	m.stats.Find += t1.Sub(t0) + time.Since(t3)
-	m.stats.Compare += t2.Sub(t1)
-	m.stats.Save += t3.Sub(t2)
+	m.stats.Find += t1 - t0 + m.clock() - t3
+	m.stats.Compare += t2 - t1
+	m.stats.Save += t3 - t2
 	return Commit{Version: m.version, Changed: changed, Handles: handles}, nil
 }
 

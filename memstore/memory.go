@@ -27,6 +27,8 @@ type MemoryConfig struct {
 	// Query makes a memory whose effects are always thrown away: Rollback only, no Commit. Its caller must hold a Pin
 	// that covers Version (or the version given to Advance) from Begin to Rollback.
 	Query bool
+	// Clock measures the times in Stats; nil means the monotonic clock. A benchmark may want processor time.
+	Clock func() time.Duration
 	// Like is another memory of the same canister, or nil. Attach then costs as much as the versions differ, instead of a
 	// walk over all pages. It may be in use by another goroutine, or detached.
 	Like *Memory
@@ -86,6 +88,7 @@ type Memory struct {
 	state memoryState
 	err   error // what broke it
 	runs  []run // collect's, kept for its memory
+	clock func() time.Duration
 	stats Stats
 }
 
@@ -112,7 +115,7 @@ func Attach(c MemoryConfig) (*Memory, error) {
 		return nil, fmt.Errorf("attach memory: %w", err)
 	}
 	m := &Memory{
-		store: c.Store, base: c.Base, query: c.Query, version: c.Version,
+		store: c.Store, clock: c.Clock, base: c.Base, query: c.Query, version: c.Version,
 		mem:      bytesAt(c.Base, uintptr(c.Reserved)),
 		reserved: PageCount(c.Reserved / PageSize),
 		size:     PageCount(c.Size / PageSize),
@@ -120,6 +123,9 @@ func Attach(c MemoryConfig) (*Memory, error) {
 	}
 	if c.Adopt {
 		m.tracked = 0
+	}
+	if start := time.Now(); m.clock == nil {
+		m.clock = func() time.Duration { return time.Since(start) }
 	}
 	var err error
 	if m.tracker, err = newTracker(c.Tracker, m); err != nil {

@@ -2,9 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"slices"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -37,6 +40,9 @@ var raftKeys = map[string]string{
 func (s *raftSink) Accept(_ string, level hclog.Level, msg string, args ...any) {
 	ctx := context.Background()
 	to, known := raftLevels[level]
+	if slices.ContainsFunc(args, closedByUs) {
+		to = slog.LevelDebug
+	}
 	if !known || !s.to.Enabled(ctx, to) {
 		return
 	}
@@ -49,6 +55,12 @@ func (s *raftSink) Accept(_ string, level hclog.Level, msg string, args ...any) 
 		attrs = append(attrs, slog.Any(key, plain(args[i+1])))
 	}
 	s.to.LogAttrs(ctx, to, msg, attrs...)
+}
+
+// closedByUs recognises the end of connections that the node itself has closed.
+func closedByUs(arg any) bool {
+	err, ok := arg.(error)
+	return ok && errors.Is(err, net.ErrClosed)
 }
 
 // plain resolves hclog's lazily formatted values.

@@ -67,7 +67,7 @@ Exit codes: 0 stopped, 1 the replica diverged, 2 the disk or another part of the
 	f.StringArrayVar(&o.peers, "peer", nil, "another replica, as ID=RAFTHOST:PORT,HTTPHOST:PORT; once for each")
 	f.StringVar(&o.tracker, "tracker", "", "how changed pages are found: "+trackers())
 	f.Uint64Var(&o.checkpointEvery, "checkpoint-every", 0, "rounds between two checkpoints (0: the node's default)")
-	f.StringVar(&o.optLevel, "opt-level", "", "optimisation of the WebAssembly compiler: none, speed, speed_and_size")
+	f.StringVar(&o.optLevel, "opt-level", "", "optimisation of the WebAssembly compiler: "+optLevels())
 	f.IntVar(&o.workers, "workers", 0, "canisters of a round that run at the same time (0: one a processor)")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error; the log goes to standard error")
 	f.BoolVar(&o.expose, "expose", false, "allow a client port that other machines can reach")
@@ -82,6 +82,11 @@ func trackers() string {
 		names = append(names, string(t))
 	}
 	return strings.Join(names, ", ")
+}
+
+// optLevels lists the levels of optimisation.
+func optLevels() string {
+	return fmt.Sprintf("%s, %s, %s", canister.OptNone, canister.OptSpeed, canister.OptSpeedAndSize)
 }
 
 // config makes a node's configuration of the flags.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,7 +68,7 @@ everything could be compared), 3 wrong use or the run could not be made.`,
 	f.Uint64Var(&o.seed, "seed", 0, "makes the same messages again; 0 draws one")
 	f.Uint64Var(&o.checkpointEvery, "checkpoint-every", 1000, "rounds between two checkpoints")
 	f.StringVar(&o.tracker, "tracker", "", "how changed pages are found: "+trackers())
-	f.StringVar(&o.optLevel, "opt-level", "", "optimisation of the WebAssembly compiler: none, speed, speed_and_size")
+	f.StringVar(&o.optLevel, "opt-level", "", "optimisation of the WebAssembly compiler: "+optLevels())
 	f.StringVar(&o.data, "data", "", "folder of the cluster: made if missing, continued otherwise, kept in the end")
 	f.BoolVar(&o.keep, "keep", false, "keep the temporary folder")
 	f.StringVar(&o.logLevel, "log-level", "info", "of the replicas' logs: debug, info, warn or error")
@@ -84,9 +82,15 @@ func (o *runOptions) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	var out runOutput = newTextOutput(c.OutOrStdout(), o)
+	var out runOutput
 	if o.asJSON {
 		out = newJSONOutput(c.OutOrStdout(), o)
+	} else {
+		text := newTextOutput(c.OutOrStdout(), o)
+		if text.screen.terminal {
+			config.Every = time.Second / 2
+		}
+		out = text
 	}
 	stop, ctx, forget := interrupts(c.Context(), func() { out.ending("interrupted: letting calls on their way finish; again to end at once") })
 	defer forget()
@@ -172,6 +176,9 @@ func (o *runOptions) check() error {
 		if _, err := memstore.ParseTracker(o.tracker); err != nil {
 			errs = append(errs, fmt.Errorf("--tracker: %w", err))
 		}
+	}
+	if o.optLevel != "" && !strings.Contains(optLevels()+",", o.optLevel+",") {
+		errs = append(errs, fmt.Errorf("--opt-level %q: use %s", o.optLevel, optLevels()))
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {

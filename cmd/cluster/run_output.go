@@ -94,8 +94,7 @@ func (t *textOutput) ready() {}
 func (t *textOutput) progressed(p chaos.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	lines := p.Lines()
-	t.screen.show(lines[:]...)
+	t.screen.show(p.Lines())
 }
 
 func (t *textOutput) ending(why string) {

@@ -36,11 +36,8 @@ const (
 )
 
 // show replaces what was shown before.
-func (s *screen) show(lines ...string) {
+func (s *screen) show(lines []string) {
 	if !s.terminal {
-		for i, line := range lines {
-			lines[i] = strings.TrimSpace(line)
-		}
 		fmt.Fprintln(s.w, strings.Join(lines, "  |  "))
 		return
 	}

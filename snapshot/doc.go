@@ -1,0 +1,154 @@
+// Package snapshot writes, verifies, shares and serves checkpoints: folders of files with the whole replicated state at one
+// raft log index. To raft it is a SnapshotStore.
+//
+//	state machine ── State ──▶ Sink.WriteState ─┐                    ┌─▶ OpenCheckpoint, FromReader ─▶ files to map
+//	                                            ├─▶ temporary folder │
+//	peer ── stream ──▶ Sink.Write (verified) ───┘   synced, renamed ─┤
+//	                                                                 └─▶ Reader ── stream ──▶ peer
+//
+// It knows pages, hashes and files; not Wasm, not rounds, and not how the state root is made. Two functions of the state
+// machine's hashing are given to it in Config.Hashing.
+//
+// # Store
+//
+// A store is one folder, used by one process at a time:
+//
+//	checkpoint-INDEX-TERM-N     a complete checkpoint, N tells apart those of one log entry; only the highest N counts
+//	damaged-checkpoint-...      set aside as evidence, with a file REASON; Config.KeepDamaged of them
+//	tmp-...                     being written or removed; deleted by OpenStore
+//
+// A checkpoint folder holds the manifest, the table and page files. Files are never written again once the folder has its
+// name, and a page file's name is its digest: checkpoints share the files that did not change by hard link.
+//
+// # Invariants
+//
+//   - A folder called checkpoint-... is complete and durable, whatever operation a crash falls into. Contents are synced,
+//     then the names in the folder, then it is renamed, then its parent is synced. Removing goes the other way round: the
+//     folder loses its name for good before it loses a file.
+//   - Nothing is believed that was not checked: no length is used before it is bounded by limits.go and by the file or
+//     stream it stands in, no page leaves for a peer or is kept from one without its hash being right.
+//   - All-zero pages are not stored. A page that no layer of a memory names is zero.
+//   - What is found damaged is never offered by List again.
+//   - A received checkpoint is the one that raft announced (index, term, configuration), is not older than the newest one
+//     here, and does not contradict one of the same log entry.
+//
+// # Opening and verifying
+//
+//	              manifest, table   page indexes          pages             roots of memories
+//	OpenDir       SHA-256           CRC-32C               -                 -
+//	Store.Open    SHA-256           SHA-256 and CRC-32C   Config.VerifyOnOpen decides on both
+//	Verify        SHA-256           SHA-256 and CRC-32C   each              each
+//	Reader        SHA-256           CRC-32C               each              -
+//	Sink.Write    SHA-256           SHA-256 and CRC-32C   each              each
+//	Merge         SHA-256           CRC-32C               those copied      of merged memories
+//
+// Whether the state root is that of the table and the memories is for the state machine to check when it restores; it calls
+// Store.SetAside if not.
+//
+// A hard-linked file that is damaged is damaged in every checkpoint that shares it. The next older checkpoint helps against
+// a damaged manifest, table or newest overlay; against a damaged base a peer helps.
+//
+// # Incremental checkpoints
+//
+// The first checkpoint of a memory is one base file. Later ones add an overlay with the pages that changed, found from
+// Memory.Changes if the state machine gives them, by comparing page hashes otherwise. A memory is written as a base again if
+// nearly all of it changed, or if it is so small that this costs next to nothing.
+//
+// Merging keeps a size pyramid. After a local checkpoint, a memory whose overlays together exceed half of its base gets a new
+// base; one with MaxOverlays overlays has the newest of them merged. The result is the same state under the next N, published
+// like any checkpoint. Bounds, counted by TestPyramid and TestCheckpointCostsWhatChanged:
+//
+//   - files: at most MaxOverlays + 1 for a memory after a merge, never more than MaxLayers;
+//   - bytes written by a checkpoint: changed pages x 4 KiB x 1.05 + 64 KiB + table, for up to a few hundred memories;
+//   - bytes written by merges: at most 3 times the pages changed, for memories up to 2000 times larger than one change set;
+//   - disk: at most 2.5 times the state plus one change set, with Keep 2, while a base is being merged. A run that changes
+//     more than half of the state between checkpoints has Keep + 1 states on disk instead.
+//
+// # Manifest
+//
+// Integers are little-endian. C is the end of the servers, M the end of the memories.
+//
+//	offset  size  field               meaning
+//	0       8     magic               "LSCHECK\x01"
+//	8       4     version             1
+//	12      4     reserved            0
+//	16      8     length              of the manifest, with checksum; at most MaxManifestBytes
+//	24      8     index               of the last raft log entry in the state
+//	32      8     term                of that entry
+//	40      8     configuration index of the raft configuration below
+//	48      8     round               last round in the state
+//	56      32    root                of the replicated state
+//	88      8     table length        at most MaxTableBytes
+//	96      32    table digest        SHA-256("lockstep state table\0", table)
+//	128     4     page size           4096
+//	132     4     servers             at most MaxServers
+//	136     4     memories            at most MaxMemories
+//	140     4     reserved            0
+//	144           servers             one after the other, as below
+//	C             memories            ascending by name, as below
+//	M       32    checksum            SHA-256("lockstep checkpoint manifest\0", bytes 0 to M)
+//
+// A server: suffrage (1), length of identifier (2), identifier, length of address (2), address.
+//
+// A memory, with L layers and a name of N bytes:
+//
+//	offset  size  field               meaning
+//	0       8     size                in pages, at most MaxMemoryPages
+//	8       32    root                of the memory
+//	40      4     layers              at most MaxLayers, oldest first; 0 for a memory that is zero
+//	44      4     name length         1 to MaxNameBytes
+//	48      N     name
+//	48+N    64xL  layers              as below
+//
+// A layer:
+//
+//	offset  size  field               meaning
+//	0       8     length              of the page file
+//	8       8     pages               stored in it
+//	16      8     born                raft index of the checkpoint that wrote it; nothing depends on it
+//	24      4     index sum           CRC-32C of the file's index
+//	28      4     reserved            0
+//	32      32    digest              SHA-256("lockstep page file\0", index); in hexadecimal, with ".pages", the file's name
+//
+// # Page file
+//
+// Pages come first so that they lie on page boundaries and can be mapped. D pages are stored, the index has R ranges.
+//
+//	offset        size   field        meaning
+//	0             4096xD pages        in the order of the ranges
+//	4096xD        16xR   ranges       as below; the index begins here
+//	  + 16xR      32xD   hashes       of the pages, in their order
+//	  + 32xD      8      magic        "LSPAGES\x01"
+//	  + 8         4      version      1
+//	  + 4         4      page size    4096
+//	  + 4         8      pages        D
+//	  + 8         8      zero pages   declared zero by ranges of kind 1
+//	  + 8         8      ranges       R
+//
+// A range: first page (8), count (4), kind (4): 0 stored, 1 zero. Ranges ascend, do not overlap, and neighbours of one kind
+// are joined, so that one set of pages has one encoding. Kind 1 hides a page of an older layer; the oldest layer has none.
+//
+// # Stream
+//
+// What a Reader yields and a Sink takes: the checkpoint with every memory as one file.
+//
+//	offset  size  field               meaning
+//	0       8     magic               "LSSTREAM"
+//	8       4     version             1
+//	12      4     manifest length     1 to MaxManifestBytes
+//	16            manifest            of the checkpoint with one layer for each memory
+//	              table
+//	              page files          in the order of the manifest: index, then pages
+//
+// # Goroutines
+//
+// Verification and receiving hash on up to GOMAXPROCS goroutines that end with the call. The Close of a local checkpoint
+// starts at most one goroutine that merges; it ends with the merge, and Store.Close waits for it.
+//
+// # Sources
+//
+// The layered page files and the pyramid are after the Internet Computer's overlay files (dfinity/ic, rs/state_layout and
+// rs/replicated_state/src/page_map/storage.rs); O'Neil et al., "The log-structured merge-tree", 1996; the order of syncs is
+// that of Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014; raft's demands are those of
+// hashicorp/raft 1.7.3, snapshot.go and replication.go.
+package snapshot
