@@ -22,6 +22,8 @@ var recursions = []struct{ name, code string }{
 	{"many results", manyResults(100)},
 	{"hoisted", hoisted("i64", "i64.const %d", "i64.mul", "i64.add", 400)},
 	{"hoisted vectors", hoisted("v128", "v128.const i64x2 %d 7", "i64x2.mul", "i64x2.add", 400)},
+	{"chained", chained("i64", "i64.popcnt", "i64.add", "i64.const 0", 400)},
+	{"chained vectors", chained("v128", "i64x2.abs", "i64x2.add", "v128.const i64x2 0 0", 400)},
 	{"deep operands", `(func $g (param i64) (result i64) (call $f) (local.get 0)) (func $f ` +
 		strings.Repeat(`(i64.add (call $g (i64.const 1)) `, 200) + `(i64.const 0)` + strings.Repeat(")", 200) + ` drop)`},
 	{"through the host", `(func $f (call $msg_arg_data_copy (i32.const 0) (i32.const 0) (i32.const 0)) (call $f) (call $f))`},
@@ -68,6 +70,17 @@ func hoisted(typ, constant, mul, add string, n int) string {
 	}
 	fmt.Fprintf(&b, "(br 0)) unreachable)\n(func $f (drop (call $h (global.get $sum))))")
 	return b.String()
+}
+
+// chained hoists the most values an instruction: each is made of the last one
+// by one operation, and all are summed up after the call.
+func chained(typ, op, add, zero string, n int) string {
+	step := fmt.Sprintf("(local.tee 1 (%s (local.get 1))) %s ", op, add)
+	return fmt.Sprintf(`(global $sum (mut %s) (%s))
+	  (func $h (param %s) (result %s) (local %s) (loop
+	    (drop (call $h (local.get 0)))
+	    (local.set 1 (local.get 0)) (global.get $sum) %s (global.set $sum) (br 0)) unreachable)
+	  (func $f (drop (call $h (global.get $sum))))`, typ, zero, typ, typ, typ, strings.Repeat(step, n))
 }
 
 func constantOf(format string, v int) string {

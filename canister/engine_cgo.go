@@ -56,15 +56,15 @@ import (
 // checkNativeStack makes sure that the engine's limit on native stack, which
 // must never be reached, lies within the stacks that threads have.
 func checkNativeStack() error {
-	const need = program.NativeStackBytes + 1<<20 // host functions and the runtime below
+	const need = program.NativeStackBytes + 4<<20 // host functions and the runtime below
 	size := uint64(C.lockstep_thread_stack())
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_STACK, &limit); err != nil {
 		return fmt.Errorf("read the limit on stacks: %w", err)
 	}
 	if size = min(size, limit.Cur); size < need {
-		return fmt.Errorf("threads have %d KiB of stack, canisters need %d: run under 'ulimit -s 8192' or more",
-			size>>10, need>>10)
+		return fmt.Errorf("threads have %d KiB of stack, canisters need %d, and the limit could not be raised: "+
+			"see 'ulimit -Hs'", size>>10, need>>10)
 	}
 	return nil
 }

@@ -64,10 +64,27 @@ type ReplicaCounts struct {
 	Late uint64 `json:"late"`
 }
 
+// Root is a state's root as it is printed: 64 hexadecimal digits, in JSON too.
+type Root pagetrie.Hash
+
+// String gives the digits.
+func (r Root) String() string { return pagetrie.Hash(r).String() }
+
+// MarshalText gives the digits.
+func (r Root) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// Short is the first digits; "-" if there is no root.
+func (r Root) Short(digits int) string {
+	if r == (Root{}) {
+		return "-"
+	}
+	return r.String()[:digits]
+}
+
 // Witness is one replica's word on a round.
 type Witness struct {
-	Replica string        `json:"replica"`
-	Root    pagetrie.Hash `json:"root"`
+	Replica string `json:"replica"`
+	Root    Root   `json:"root"`
 }
 
 // Disagreement is a round after which two reports differ.
@@ -214,10 +231,10 @@ func (a *Agreement) forget(n int) {
 
 // disagreement describes a report that differs from what the round's witnesses said.
 func (a *Agreement) disagreement(r *roundRecord, replica int, att fsm.Attestation) *Disagreement {
-	d := &Disagreement{Round: att.Round, Differs: Witness{Replica: a.replicas[replica], Root: att.Root}}
+	d := &Disagreement{Round: att.Round, Differs: Witness{Replica: a.replicas[replica], Root: Root(att.Root)}}
 	for i, name := range a.replicas {
 		if r.seen&(1<<i) != 0 {
-			d.Agreed = append(d.Agreed, Witness{Replica: name, Root: r.root})
+			d.Agreed = append(d.Agreed, Witness{Replica: name, Root: Root(r.root)})
 		}
 	}
 	return d

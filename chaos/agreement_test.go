@@ -125,8 +125,8 @@ func plant(a agreementChecker, replicas int, last, bad fsm.RoundNumber) error {
 				continue
 			}
 			name := fmt.Sprintf("n%d", replicas)
-			if d == nil || d.Round != bad || d.Differs.Replica != name || d.Differs.Root != rootOf(bad, 1) ||
-				len(d.Agreed) != replicas-1 || d.Agreed[0] != (Witness{"n1", rootOf(bad, 0)}) {
+			if d == nil || d.Round != bad || d.Differs.Replica != name || d.Differs.Root != Root(rootOf(bad, 1)) ||
+				len(d.Agreed) != replicas-1 || d.Agreed[0] != (Witness{"n1", Root(rootOf(bad, 0))}) {
 				return fmt.Errorf("after round %d of replica %d got %v, want round %d of %s", round, replica, d, bad, name)
 			}
 		}

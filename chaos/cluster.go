@@ -92,7 +92,7 @@ func prepareFolder(f *Folder, nodes int) error {
 	if f.Manifest != nil {
 		if have := len(f.Manifest.Nodes); nodes != 0 && nodes != have {
 			return fmt.Errorf("%w %s: its cluster has %d nodes, %d were asked for: leave the number away, or name another folder",
-				ErrFolder, f.Path, have, nodes)
+				ErrFolder, f.name, have, nodes)
 		}
 		if f.Manifest.portsFree() {
 			return nil

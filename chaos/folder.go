@@ -81,7 +81,9 @@ var ErrFolder = errors.New("data folder")
 
 // Folder is a cluster's folder, locked for this process from OpenFolder to Close.
 type Folder struct {
+	// Path is absolute; name is what OpenFolder was given, for errors.
 	Path string
+	name string
 	// Manifest is nil in a folder that is new; SetManifest makes it one of a cluster.
 	Manifest  *Manifest
 	temporary bool
@@ -98,7 +100,7 @@ func OpenFolder(path string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w %s: %w", ErrFolder, path, err)
 	}
-	f := &Folder{Path: abs}
+	f := &Folder{Path: abs, name: path}
 	if err := f.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w %s: %w", ErrFolder, path, err), f.Close())
 	}
@@ -199,14 +201,14 @@ func readManifest(path string) (*Manifest, error) {
 // SetManifest makes the folder that of a cluster: after it returns nil, cluster.json is on disk.
 func (f *Folder) SetManifest(m Manifest) error {
 	if err := m.Validate(); err != nil {
-		return fmt.Errorf("%w %s: %w", ErrFolder, f.Path, err)
+		return fmt.Errorf("%w %s: %w", ErrFolder, f.name, err)
 	}
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err == nil {
 		err = writeFileSync(filepath.Join(f.Path, manifestName), append(data, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("%w %s: %w", ErrFolder, f.Path, err)
+		return fmt.Errorf("%w %s: %w", ErrFolder, f.name, err)
 	}
 	f.Manifest = &m
 	return nil
@@ -275,7 +277,7 @@ func newTemporaryFolder() (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFolder, err)
 	}
-	f := &Folder{Path: path, temporary: true}
+	f := &Folder{Path: path, name: path, temporary: true}
 	// The mark is locked before it gets its name, so that nobody can find it unlocked while this run lives.
 	err = f.lock(temporaryName + ".new")
 	if err == nil {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"lockstep/fsm"
-	"lockstep/pagetrie"
 )
 
 // ReplicaReport is what a replica says about itself at one moment.
@@ -21,7 +20,7 @@ type ReplicaReport struct {
 	Term uint64
 	// Round is the newest round that it has applied, Root the state's root after it.
 	Round fsm.RoundNumber
-	Root  pagetrie.Hash
+	Root  Root
 	// Checkpoint is the round of its newest checkpoint on disk, 0 for none or unknown.
 	Checkpoint fsm.RoundNumber
 	// Stopped says why it has stopped applying rounds for good; "" while it has not. Diverged is set when the reason is
@@ -54,7 +53,7 @@ type ReplicaView struct {
 	Asked     time.Time
 	// Reported is the newest round whose root the replica has reported, and Root that root.
 	Reported fsm.RoundNumber
-	Root     pagetrie.Hash
+	Root     Root
 	// Counters are summed over the replica's processes, as far as they were seen.
 	Counters ReplicaCounters
 }
@@ -288,7 +287,7 @@ func (w *watcher) take(roots []fsm.Attestation) error {
 	last := roots[len(roots)-1]
 	w.fresh = false
 	v := &w.views[w.replica]
-	v.Reported, v.Root = last.Round, last.Root
+	v.Reported, v.Root = last.Round, Root(last.Root)
 	return nil
 }
 

@@ -42,7 +42,7 @@ func (r *scriptedReplica) Report(context.Context) (ReplicaReport, error) {
 	if r.down {
 		return ReplicaReport{}, errors.New("down")
 	}
-	return ReplicaReport{Incarnation: r.incarnation, Round: r.last, Root: r.root(r.last).Root, Stopped: r.stopped}, nil
+	return ReplicaReport{Incarnation: r.incarnation, Round: r.last, Root: Root(r.root(r.last).Root), Stopped: r.stopped}, nil
 }
 
 func (r *scriptedReplica) Counters(context.Context) (ReplicaCounters, error) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"lockstep/fsm"
-	"lockstep/pagetrie"
 )
 
 // Progress is a run at one moment.
@@ -33,7 +32,7 @@ type ReplicaProgress struct {
 	State string          `json:"state"`
 	PID   int             `json:"pid"`
 	Round fsm.RoundNumber `json:"round"`
-	Root  pagetrie.Hash   `json:"root"`
+	Root  Root            `json:"root"`
 }
 
 // progressOf puts together what is known about the replicas.
@@ -66,19 +65,11 @@ func (p Progress) Lines() []string {
 	for some := range slices.Chunk(p.Replicas, replicasALine) {
 		var texts []string
 		for _, r := range some {
-			texts = append(texts, fmt.Sprintf("%s %s %d %s", r.Name, r.State, r.Round, shortRoot(r.Root, 8)))
+			texts = append(texts, fmt.Sprintf("%s %s %d %s", r.Name, r.State, r.Round, r.Root.Short(8)))
 		}
 		lines = append(lines, strings.Join(texts, "  "))
 	}
 	return lines
-}
-
-// shortRoot is the beginning of a root; "-" for none.
-func shortRoot(root pagetrie.Hash, digits int) string {
-	if root == (pagetrie.Hash{}) {
-		return "-"
-	}
-	return root.String()[:digits]
 }
 
 // duration rounds to about three digits.

@@ -200,7 +200,7 @@ func (r *remoteReplica) Report(ctx context.Context) (ReplicaReport, error) {
 	}
 	report := ReplicaReport{
 		Incarnation: s.Started.Format(time.RFC3339Nano) + " " + strconv.Itoa(s.Restarts),
-		Role:        s.Role, Term: s.Term, Round: fsm.RoundNumber(s.Round), Root: root,
+		Role:        s.Role, Term: s.Term, Round: fsm.RoundNumber(s.Round), Root: Root(root),
 		Checkpoint: fsm.RoundNumber(s.Checkpoints.Round),
 	}
 	if s.State == node.StateDiverged || s.State == node.StateFailed {

@@ -76,7 +76,7 @@ type reading struct {
 }
 
 // ErrInterrupted is why a run that was stopped before its clients could start has no verdict.
-var ErrInterrupted = errors.New("stopped before the cluster was ready: there is nothing to judge")
+var ErrInterrupted = errors.New("stopped before the clients could start: there is nothing to judge")
 
 func (r *run) run() (*Verdict, error) {
 	ctx, cancel := context.WithCancelCause(r.ctx)

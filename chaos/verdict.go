@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"lockstep/fsm"
-	"lockstep/pagetrie"
 )
 
 // Judgement is what a run has shown.
@@ -55,7 +54,7 @@ type ReplicaVerdict struct {
 	Reason string `json:"reason,omitempty"`
 	// Round and Root are the newest that it reported.
 	Round fsm.RoundNumber `json:"round"`
-	Root  pagetrie.Hash   `json:"root"`
+	Root  Root            `json:"root"`
 	ReplicaCounts
 	// Missing counts the rounds that it neither reported nor skipped.
 	Missing     uint64 `json:"missing"`
@@ -181,9 +180,9 @@ func (v Verdict) Write(w io.Writer) error {
 	var b strings.Builder
 	v.writeTraffic(&b)
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nREPLICA\tSTATE\tLAST ROUND\tROOT\tCOMPARED\tSKIPPED\tCHECKPOINTS\tRESTARTS\tINSTALLS")
+	fmt.Fprintln(t, "\nREPLICA\tSTATE\tROUND\tROOT\tCOMPARED\tSKIPPED\tCKPTS\tRESTARTS\tINSTALLS")
 	for _, r := range v.Replicas {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\n", r.Name, r.State, r.Round, shortRoot(r.Root, 16),
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\n", r.Name, r.State, r.Round, r.Root.Short(16),
 			number(r.Compared), number(r.Skipped), r.Checkpoints, r.Restarts, r.Installs)
 	}
 	t.Flush() // writes to memory

@@ -17,7 +17,7 @@ func wellRun() Evidence {
 		for round := fsm.RoundNumber(1); round <= 10; round++ {
 			a.Report(i, att(round, 0))
 		}
-		e.Views = append(e.Views, ReplicaView{Name: name, Reachable: true, Reported: 10, Root: rootOf(10, 0),
+		e.Views = append(e.Views, ReplicaView{Name: name, Reachable: true, Reported: 10, Root: Root(rootOf(10, 0)),
 			Report: ReplicaReport{Role: "follower", Round: 10}})
 		e.Processes = append(e.Processes, ProcessStatus{State: ProcessRunning, Starts: 1})
 	}
@@ -39,7 +39,7 @@ func TestJudge(t *testing.T) {
 			e.Counts.Replicas[1].Reported, e.Counts.Replicas[1].Skipped = 6, 4
 		}, Agreed, "(6 by all; n2 went on from a checkpoint past 4)"},
 		{"disagreement", func(e *Evidence) {
-			e.Disagreement = &Disagreement{Round: 7, Agreed: []Witness{{"n1", rootOf(7, 0)}}, Differs: Witness{"n3", rootOf(7, 1)}}
+			e.Disagreement = &Disagreement{Round: 7, Agreed: []Witness{{"n1", Root(rootOf(7, 0))}}, Differs: Witness{"n3", Root(rootOf(7, 1))}}
 		}, Disagreed, "round 7: n1 had root"},
 		{"a replica found out", func(e *Evidence) {
 			e.Views[1].Report.Diverged, e.Views[1].Report.Stopped = true, "diverged at round 9"
@@ -99,7 +99,7 @@ func TestVerdictWrite(t *testing.T) {
 	for _, want := range []string{
 		"2s: 1,246 messages acknowledged (623 a second) in 10 rounds (5 a second)",
 		"updates: 1,234 replied, 5 trapped;", "queries: 7 replied;", "errors: 2 refused, 0 with an unknown outcome; the last: no leader",
-		"n3       follower  10          " + rootOf(10, 0).String()[:16] + "  10        0        0            1         0",
+		"n3       follower  10     " + rootOf(10, 0).String()[:16] + "  10        0        0      1         0",
 		"AGREED: 3 replicas",
 	} {
 		if !strings.Contains(b.String(), want) {

@@ -146,4 +146,3 @@ func TestUpdateAcrossLeaderChange(t *testing.T) {
 	}
 	c.agree()
 }
-

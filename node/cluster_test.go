@@ -283,11 +283,15 @@ func (c *cluster) install(client *Client, name string) {
 	}
 }
 
-// add sends updates that each add 1.
+// add sends updates that each add 1, in a session of their own.
 func (c *cluster) add(client *Client, name string, times int) {
 	c.t.Helper()
+	session, err := client.OpenSession(c.ctx)
+	if err != nil {
+		c.t.Fatal(err)
+	}
 	for range times {
-		r, err := client.Update(c.ctx, name, "add", []byte{1})
+		r, err := session.Update(c.ctx, name, "add", []byte{1})
 		if err != nil {
 			c.t.Fatal(err)
 		}

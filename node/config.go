@@ -246,7 +246,7 @@ func validateID(name string) error {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
 		default:
-			return fmt.Errorf("name %q: character %q is not allowed: use a-z, A-Z, 0-9, - _ and .", name, r)
+			return fmt.Errorf("name %q: character %q is not allowed: use letters, digits, dots, dashes and underscores", name, r)
 		}
 	}
 	return nil

@@ -171,7 +171,7 @@ func TestNoLeaderRefuses(t *testing.T) {
 	c := startCluster(t, 3, nil)
 	client := c.client()
 	c.install(client, "counter")
-	c.leader()
+	c.agree()
 	c.stop(1)
 	c.stop(2)
 	c.eventually("no leader", func() bool { s := c.nodes[0].Status(); return s.Leader == "" && s.Role != "leader" })

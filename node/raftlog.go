@@ -10,12 +10,13 @@ import (
 	"slices"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 )
 
 // newRaftLogger gives raft a logger whose only sink is the node's own.
 func newRaftLogger(to *slog.Logger) hclog.Logger {
 	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard})
-	l.RegisterSink(&raftSink{to: to.With("from", "raft")})
+	l.RegisterSink(&raftSink{to: to.With("part", "raft")})
 	return l
 }
 
@@ -33,7 +34,7 @@ var raftLevels = map[hclog.Level]slog.Level{
 // raftKeys are raft's names for what has a fixed key in this program's log.
 var raftKeys = map[string]string{
 	"error": "err", "last-index": "index", "previous-index": "index", "latest-index": "index",
-	"peer": "node", "leader-id": "node", "last-term": "term",
+	"last-term": "term",
 }
 
 // Accept implements hclog.SinkAdapter.
@@ -60,7 +61,7 @@ func (s *raftSink) Accept(_ string, level hclog.Level, msg string, args ...any) 
 // closedByUs recognises the end of connections that the node itself has closed.
 func closedByUs(arg any) bool {
 	err, ok := arg.(error)
-	return ok && errors.Is(err, net.ErrClosed)
+	return ok && (errors.Is(err, net.ErrClosed) || errors.Is(err, raft.ErrTransportShutdown))
 }
 
 // plain resolves hclog's lazily formatted values.

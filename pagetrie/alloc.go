@@ -133,7 +133,7 @@ func allocLargeBucket(n int) *bucket {
 	return &x.bucket
 }
 
-// allocInner returns an inner node with n kids, all nil; its capacity may be larger.
+// allocInner returns a branch with n mixed kids, all nil; its capacity may be larger.
 func allocInner(n int) *inner {
 	switch {
 	case n <= 2:
@@ -141,48 +141,95 @@ func allocInner(n int) *inner {
 			inner
 			a [2]node
 		})
-		x.kids = x.a[:n]
+		x.kids.mixed = x.a[:n]
 		return &x.inner
 	case n <= 4:
 		x := new(struct {
 			inner
 			a [4]node
 		})
-		x.kids = x.a[:n]
+		x.kids.mixed = x.a[:n]
 		return &x.inner
 	case n <= 8:
 		x := new(struct {
 			inner
 			a [8]node
 		})
-		x.kids = x.a[:n]
+		x.kids.mixed = x.a[:n]
 		return &x.inner
 	case n <= 12:
 		x := new(struct {
 			inner
 			a [12]node
 		})
-		x.kids = x.a[:n]
+		x.kids.mixed = x.a[:n]
 		return &x.inner
 	case n <= 16:
 		x := new(struct {
 			inner
 			a [16]node
 		})
-		x.kids = x.a[:n]
+		x.kids.mixed = x.a[:n]
 		return &x.inner
 	case n <= 24:
 		x := new(struct {
 			inner
 			a [24]node
 		})
-		x.kids = x.a[:n]
+		x.kids.mixed = x.a[:n]
 		return &x.inner
 	}
 	x := new(struct {
 		inner
 		a [fanOut]node
 	})
-	x.kids = x.a[:n]
+	x.kids.mixed = x.a[:n]
+	return &x.inner
+}
+
+// allocTwig returns a branch with n leaves, all nil; its capacity may be larger.
+func allocTwig(n int) *inner {
+	switch {
+	case n <= 2:
+		x := new(struct {
+			inner
+			a [2]*leaf
+		})
+		x.kids.leaves = x.a[:n]
+		return &x.inner
+	case n <= 4:
+		x := new(struct {
+			inner
+			a [4]*leaf
+		})
+		x.kids.leaves = x.a[:n]
+		return &x.inner
+	case n <= 8:
+		x := new(struct {
+			inner
+			a [8]*leaf
+		})
+		x.kids.leaves = x.a[:n]
+		return &x.inner
+	case n <= 16:
+		x := new(struct {
+			inner
+			a [16]*leaf
+		})
+		x.kids.leaves = x.a[:n]
+		return &x.inner
+	case n <= 24:
+		x := new(struct {
+			inner
+			a [24]*leaf
+		})
+		x.kids.leaves = x.a[:n]
+		return &x.inner
+	}
+	x := new(struct {
+		inner
+		a [fanOut]*leaf
+	})
+	x.kids.leaves = x.a[:n]
 	return &x.inner
 }

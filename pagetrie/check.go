@@ -87,13 +87,14 @@ func (x *inner) check() error {
 		return fmt.Errorf("branch at key %#x: shift %d", x.base, x.shift)
 	case prefixAbove(x.base, x.shift) != x.base:
 		return fmt.Errorf("branch at key %#x: bits below the prefix, shift %d", x.base, x.shift)
-	case len(x.kids) < 2 || x.starts.count() != len(x.kids):
-		return fmt.Errorf("branch at key %#x: %d kids, starts %b", x.base, len(x.kids), x.starts)
-	case fits(x.kids):
+	case x.kids.count() < 2 || x.starts.count() != x.kids.count():
+		return fmt.Errorf("branch at key %#x: %d kids, starts %b", x.base, x.kids.count(), x.starts)
+	case x.kids.light():
 		return fmt.Errorf("branch at key %#x: %d entries belong in a bucket", x.base, x.size)
 	}
 	size, rest := 0, x.starts
-	for _, kid := range x.kids {
+	for i := range x.kids.count() {
+		kid := x.kids.at(i)
 		if err := checkNode(kid); err != nil {
 			return err
 		}
@@ -143,14 +144,14 @@ func (x *inner) checkRun(r run) error {
 	for _, h := range [2]run{{r.from, half, r.shift}, {r.from + half, half, r.shift}} {
 		mask := x.starts & buddies(h.from, h.from+half-1)
 		first := (x.starts & below(h.from)).count()
-		kids := x.kids[first : first+mask.count()]
-		if !fits(kids) {
+		kids := x.kids.part(first, first+mask.count())
+		if !kids.light() {
 			if err := x.checkRun(h); err != nil {
 				return err
 			}
-		} else if len(kids) > 1 {
+		} else if kids.count() > 1 {
 			return fmt.Errorf("branch at key %#x, shift %d: slots %d to %d in %d kids, want one bucket",
-				x.base, x.shift, h.from, h.from+half-1, len(kids))
+				x.base, x.shift, h.from, h.from+half-1, kids.count())
 		}
 	}
 	return nil

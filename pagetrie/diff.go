@@ -70,8 +70,8 @@ func (d *differ) nodes(a, b node) bool {
 	}
 	sa, sb := sideOf(a, shift), sideOf(b, shift)
 	if sa.starts == sb.starts { // then kid i of both owns the same keys
-		for i := range sa.kids {
-			if !d.nodes(sa.kids[i], sb.kids[i]) {
+		for i := range sa.kids.count() {
+			if !d.nodes(sa.kids.at(i), sb.kids.at(i)) {
 				return false
 			}
 		}
@@ -87,11 +87,11 @@ func (d *differ) halves(r run, a, b *side) bool {
 	case a.light() && b.light():
 		return d.lights(a, b)
 	case r.width == 1 && a.light():
-		return d.against(b.kids[0], a.run, false)
+		return d.against(b.kids.at(0), a.run, false)
 	case r.width == 1 && b.light():
-		return d.against(a.kids[0], b.run, true)
+		return d.against(a.kids.at(0), b.run, true)
 	case r.width == 1:
-		return d.nodes(a.kids[0], b.kids[0])
+		return d.nodes(a.kids.at(0), b.kids.at(0))
 	}
 	half := r.width / 2
 	aLo, aHi := a.cut(r.from+half, r.shift)
@@ -112,13 +112,13 @@ func (d *differ) sideOnly(a, b *side) bool {
 	if !d.runs(a.run, b.run) {
 		return false
 	}
-	for _, kid := range a.kids {
-		if !d.only(kid, nil) {
+	for i := range a.kids.count() {
+		if !d.only(a.kids.at(i), nil) {
 			return false
 		}
 	}
-	for _, kid := range b.kids {
-		if !d.only(nil, kid) {
+	for i := range b.kids.count() {
+		if !d.only(nil, b.kids.at(i)) {
 			return false
 		}
 	}

@@ -66,7 +66,7 @@ func counterpart(b node, shift uint8, key uint64) node {
 		return nil
 	}
 	if i := y.rank(y.slot(key)); i > 0 {
-		return y.kids[i-1]
+		return y.kids.at(i - 1)
 	}
 	return nil
 }
@@ -112,7 +112,8 @@ func (d *difference) branch(a *inner, b node) node {
 	before := d.gone
 	var out slots
 	rest := a.starts
-	for _, kid := range a.kids {
+	for i := range a.kids.count() {
+		kid := a.kids.at(i)
 		s := rest.lowest()
 		rest &= rest - 1
 		fresh := kid
@@ -143,25 +144,25 @@ func (d *difference) branch(a *inner, b node) node {
 
 // pack adds kids that lie in r, after some of them became smaller: the largest runs of slots that fit in a bucket
 // become one.
-func (s *slots) pack(starts bitmap, kids []node, r run, token uint64) {
+func (s *slots) pack(starts bitmap, all []node, r run, token uint64) {
 	switch {
-	case len(kids) == 0:
+	case len(all) == 0:
 		return
-	case len(kids) == 1:
-		s.add(starts.lowest(), kids[0])
+	case len(all) == 1:
+		s.add(starts.lowest(), all[0])
 		return
-	case fits(kids):
+	case (&kids{mixed: all}).light():
 		var room [bucketMax]Entry
-		all := room[:0]
-		for _, kid := range kids {
-			all = appendEntries(all, kid)
+		ents := room[:0]
+		for _, kid := range all {
+			ents = appendEntries(ents, kid)
 		}
-		s.add(starts.lowest(), newBucket(all, token))
+		s.add(starts.lowest(), newBucket(ents, token))
 		return
 	}
 	half := r.width / 2
 	left := starts & below(r.from+half)
 	at := left.count()
-	s.pack(left, kids[:at], run{r.from, half, r.shift}, token)
-	s.pack(starts&^left, kids[at:], run{r.from + half, half, r.shift}, token)
+	s.pack(left, all[:at], run{r.from, half, r.shift}, token)
+	s.pack(starts&^left, all[at:], run{r.from + half, half, r.shift}, token)
 }

@@ -57,7 +57,7 @@ func (x *inner) insert(e Entry, token uint64) (*inner, effect) {
 	s := x.slot(e.Key)
 	i := x.rank(s) - 1
 	if x.starts.has(s) {
-		if kid := x.kids[i]; heavy(kid) {
+		if kid := x.kids.at(i); heavy(kid) {
 			fresh, eff := insert(kid, e, token)
 			if eff == unchanged {
 				return x, unchanged
@@ -82,13 +82,13 @@ func (x *inner) insert(e Entry, token uint64) (*inner, effect) {
 // below s (-1 for none). A bucket reaches to the largest aligned run of slots that no other kid shares; such runs are
 // nested or apart, so its start alone tells, and its memory is not touched.
 func (x *inner) bucketFor(s uint, i int) (int, bool) {
-	if i >= 0 && !heavy(x.kids[i]) {
+	if i >= 0 && !heavy(x.kids.at(i)) {
 		start := (x.starts & below(s)).highest()
 		if (x.starts & buddies(start, s)).count() == 1 {
 			return i, true
 		}
 	}
-	if i++; i < len(x.kids) && !heavy(x.kids[i]) {
+	if i++; i < x.kids.count() && !heavy(x.kids.at(i)) {
 		start := (x.starts &^ upTo(s)).lowest()
 		if (x.starts & buddies(s, start)).count() == 1 {
 			return i, true
@@ -99,7 +99,7 @@ func (x *inner) bucketFor(s uint, i int) (int, bool) {
 
 // insertBucket puts e into kid i, a bucket to whose run of slots e belongs.
 func (x *inner) insertBucket(i int, e Entry, token uint64) (*inner, effect) {
-	b := x.kids[i].(*bucket)
+	b := x.kids.at(i).(*bucket)
 	start := x.slot(b.ents[0].Key)
 	at, found := b.search(e.Key)
 	if found {

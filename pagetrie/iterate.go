@@ -39,7 +39,12 @@ func each(n node, yield func(uint64, Value) bool) bool {
 			}
 		}
 	case *inner:
-		for _, kid := range x.kids {
+		for _, l := range x.kids.leaves {
+			if !each(l, yield) {
+				return false
+			}
+		}
+		for _, kid := range x.kids.mixed {
 			if !each(kid, yield) {
 				return false
 			}
@@ -58,7 +63,7 @@ func eachWithin(n node, lo, last uint64, yield func(uint64, Value) bool) bool {
 	if last < x.base || end < lo {
 		return true
 	}
-	from, to := 0, len(x.kids)
+	from, to := 0, x.kids.count()
 	if lo > x.base {
 		from = max(x.rank(x.slot(lo))-1, 0)
 	}
@@ -67,7 +72,7 @@ func eachWithin(n node, lo, last uint64, yield func(uint64, Value) bool) bool {
 	}
 	for i := from; i < to; i++ {
 		inside := i > from && i < to-1
-		if inside && !each(x.kids[i], yield) || !inside && !eachWithin(x.kids[i], lo, last, yield) {
+		if inside && !each(x.kids.at(i), yield) || !inside && !eachWithin(x.kids.at(i), lo, last, yield) {
 			return false
 		}
 	}
@@ -108,12 +113,12 @@ func floor(n node, key uint64) (Entry, bool) {
 		if key < x.base {
 			return Entry{}, false
 		}
-		i := len(x.kids) - 1
+		i := x.kids.count() - 1
 		if x.matches(key) {
 			i = x.rank(x.slot(key)) - 1
 		}
 		for ; i >= 0; i-- { // the kid before the first tried has only smaller keys
-			if e, ok := floor(x.kids[i], key); ok {
+			if e, ok := floor(x.kids.at(i), key); ok {
 				return e, true
 			}
 		}
@@ -142,8 +147,8 @@ func ceiling(n node, key uint64) (Entry, bool) {
 		if x.matches(key) {
 			i = max(x.rank(x.slot(key))-1, 0)
 		}
-		for ; i < len(x.kids); i++ { // the kid after the first tried has only greater keys
-			if e, ok := ceiling(x.kids[i], key); ok {
+		for ; i < x.kids.count(); i++ { // the kid after the first tried has only greater keys
+			if e, ok := ceiling(x.kids.at(i), key); ok {
 				return e, true
 			}
 		}

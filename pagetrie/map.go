@@ -37,7 +37,11 @@ func get(n node, key uint64) (Value, bool) {
 		if i == 0 {
 			return 0, false
 		}
-		n = x.kids[i-1]
+		if x.kids.leaves != nil {
+			l := x.kids.leaves[i-1]
+			return l.vals[key&slotMask], l.has(key)
+		}
+		n = x.kids.mixed[i-1]
 	}
 	if l, ok := n.(*leaf); ok {
 		return l.vals[key&slotMask], l.has(key)

@@ -74,7 +74,7 @@ type leaf struct {
 // inner is a branch on fanBits bits of the key, after a compressed path. It has at least 2 kids, and its
 // entries are not light. Kid i starts at the slot of the i-th bit of starts and owns the keys up to the next start.
 type inner struct {
-	kids    []node // usually lies behind the header, in the same allocation
+	kids    kids
 	base    uint64 // the prefix: key bits above the branching digit, zeros below
 	starts  bitmap
 	shift   uint8 // position of the branching digit: a multiple of fanBits, at least fanBits
@@ -173,47 +173,62 @@ func (x *inner) own(token uint64) *inner {
 	if token != 0 && x.token == token {
 		return x
 	}
-	c := x.header(len(x.kids), token)
-	copy(c.kids, x.kids)
+	var c *inner
+	if x.kids.leaves != nil {
+		c = allocTwig(len(x.kids.leaves))
+		copy(c.kids.leaves, x.kids.leaves)
+	} else {
+		c = allocInner(len(x.kids.mixed))
+		copy(c.kids.mixed, x.kids.mixed)
+	}
+	c.inheritFrom(x, token)
 	return c
 }
 
-// header returns a copy of x with room for n kids and none of them set.
-func (x *inner) header(n int, token uint64) *inner {
-	stale := atomic.LoadUint32(&x.stale)
-	c := allocInner(n)
-	c.base, c.token, c.size, c.stale, c.starts, c.shift = x.base, token, x.size, stale, x.starts, x.shift
+// inheritFrom sets all fields of the new c but its kids to those of x.
+func (c *inner) inheritFrom(x *inner, token uint64) {
+	c.stale = atomic.LoadUint32(&x.stale) // before digests, see leaf.own
+	c.base, c.token, c.size, c.starts, c.shift = x.base, token, x.size, x.starts, x.shift
 	if d := x.digests.Load(); d != nil {
 		c.digests.Store(d)
 	}
-	return c
 }
 
 // setKid puts n in place of kid i, which starts at slot s as n does.
 func (x *inner) setKid(i int, s uint, n node, token uint64) *inner {
-	y := x.own(token)
-	y.kids[i] = n
-	y.stale |= 1 << (s >> groupBits)
-	return y
+	l, isLeaf := n.(*leaf)
+	switch {
+	case x.kids.leaves != nil && isLeaf:
+		x = x.own(token)
+		x.kids.leaves[i] = l
+	case x.kids.leaves == nil && (!isLeaf || isLeafNode(x.kids.mixed[i])):
+		x = x.own(token)
+		x.kids.mixed[i] = n
+	default: // the kids may change their form
+		return x.splice(bit(s), bit(s), []node{n}, token)
+	}
+	x.stale |= 1 << (s >> groupBits)
+	return x
 }
 
 // splice replaces the kids that start at gone by kids that start at starts. Both lie in one gap between other kids.
-func (x *inner) splice(gone, starts bitmap, kids []node, token uint64) *inner {
+func (x *inner) splice(gone, starts bitmap, all []node, token uint64) *inner {
 	i := (x.starts & below((gone | starts).lowest())).count()
 	tail := i + gone.count()
-	n := len(x.kids) - gone.count() + len(kids)
+	n := x.kids.count() - gone.count() + len(all)
 	y := x
-	if token != 0 && x.token == token && n <= cap(x.kids) {
-		was := x.kids
-		y.kids = was[:n]
-		copy(y.kids[i+len(kids):], was[tail:])
+	if token != 0 && x.token == token && x.kids.leaves == nil && n <= cap(x.kids.mixed) && !allLeaves(all) {
+		was := x.kids.mixed
+		y.kids.mixed = was[:n]
+		copy(y.kids.mixed[i+len(all):], was[tail:])
+		copy(y.kids.mixed[i:], all)
 		clear(was[min(n, len(was)):])
 	} else {
-		y = x.header(n, token)
-		copy(y.kids[:i], x.kids)
-		copy(y.kids[i+len(kids):], x.kids[tail:])
+		var room [fanOut]node
+		before, after := x.kids.part(0, i), x.kids.part(tail, x.kids.count())
+		y = newInner(after.appendTo(append(before.appendTo(room[:0]), all...)))
+		y.inheritFrom(x, token)
 	}
-	copy(y.kids[i:], kids)
 	y.stale |= groupsOf(gone | starts)
 	y.starts = y.starts&^gone | starts
 	return y

@@ -70,9 +70,9 @@ func (u *union) pourInner(x *inner, ents []Entry, win bool) (*inner, bool) {
 		for n < len(ents) && y.slot(ents[n].Key) == s {
 			n++
 		}
-		if i := y.rank(s) - 1; y.starts.has(s) && heavy(y.kids[i]) {
+		if i := y.rank(s) - 1; y.starts.has(s) && heavy(y.kids.at(i)) {
 			before := u.overlap
-			if kid, ch := u.pour(y.kids[i], ents[:n], win); ch {
+			if kid, ch := u.pour(y.kids.at(i), ents[:n], win); ch {
 				y, changed = y.setKid(i, s, kid, u.token), true
 				y.size += n - (u.overlap - before)
 			}

@@ -64,7 +64,7 @@ func (x *inner) remove(key uint64, token uint64) (node, bool) {
 		return x, false
 	}
 	start := (x.starts & upTo(s)).highest()
-	fresh, ok := remove(x.kids[i], key, token)
+	fresh, ok := remove(x.kids.at(i), key, token)
 	if !ok {
 		return x, false
 	}
@@ -81,8 +81,8 @@ func (x *inner) remove(key uint64, token uint64) (node, bool) {
 	if fresh == nil || !heavy(fresh) {
 		y = y.fuse(s, token)
 	}
-	if len(y.kids) == 1 {
-		return y.kids[0], true
+	if y.kids.count() == 1 {
+		return y.kids.at(0), true
 	}
 	return y, true
 }
@@ -96,7 +96,7 @@ func (x *inner) fuse(s uint, token uint64) *inner {
 			continue
 		}
 		first := (x.starts & below(run.lowest())).count()
-		if !fits(x.kids[first : first+run.count()]) {
+		if part := x.kids.part(first, first+run.count()); !part.light() {
 			break
 		}
 		found = run
@@ -107,23 +107,8 @@ func (x *inner) fuse(s uint, token uint64) *inner {
 	first := (x.starts & below(found.lowest())).count()
 	var room [bucketMax]Entry
 	all := room[:0]
-	for _, kid := range x.kids[first : first+found.count()] {
-		all = appendEntries(all, kid)
+	for i := range found.count() {
+		all = appendEntries(all, x.kids.at(first+i))
 	}
 	return x.splice(found, bit(found.lowest()), []node{newBucket(all, token)}, token)
-}
-
-// fits reports whether the kids are few enough for one bucket.
-func fits(kids []node) bool {
-	sum := 0
-	for _, kid := range kids {
-		b, ok := kid.(*bucket)
-		if !ok {
-			return false
-		}
-		if sum += len(b.ents); sum > bucketMax {
-			return false
-		}
-	}
-	return true
 }

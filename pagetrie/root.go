@@ -133,19 +133,19 @@ func (d *digester) inner(x *inner) Hash {
 		return x.digests.Load().node
 	}
 	fresh := copyOf(x.digests.Load())
-	kids := x.kids
+	next := 0
 	for g := range groupCount {
 		mask := x.starts >> (g << groupBits) & 0xff
-		mine := kids[:mask.count()]
-		kids = kids[len(mine):]
+		first := next
+		next += mask.count()
 		if stale>>g&1 == 0 || mask == 0 {
 			continue
 		}
 		var room [1 << groupBits]Hash
-		for i, kid := range mine {
-			room[i] = d.node(kid)
+		for i := first; i < next; i++ {
+			room[i-first] = d.node(x.kids.at(i))
 		}
-		fresh.groups[g] = d.branchGroup(byte(mask), room[:len(mine)])
+		fresh.groups[g] = d.branchGroup(byte(mask), room[:next-first])
 	}
 	d.begin(kindBranch)
 	d.buf = binary.BigEndian.AppendUint64(d.buf, x.base)

@@ -69,8 +69,7 @@ func (s *slots) split(ents []Entry, shift uint8, token uint64) {
 
 // branch makes the inner node of the kids collected, at least two, which are already as split would have them.
 func (s *slots) branch(key uint64, shift uint8, size int, token uint64) *inner {
-	x := allocInner(s.n)
-	copy(x.kids, s.kids[:s.n])
+	x := newInner(s.kids[:s.n])
 	x.base, x.shift, x.starts = prefixAbove(key, shift), shift, s.starts
 	x.size, x.token, x.stale = size, token, allStale
 	return x
@@ -101,8 +100,8 @@ func appendEntries(dst []Entry, n node) []Entry {
 			dst = append(dst, Entry{x.base + uint64(s), x.vals[s&slotMask]})
 		}
 	case *inner:
-		for _, kid := range x.kids {
-			dst = appendEntries(dst, kid)
+		for i := range x.kids.count() {
+			dst = appendEntries(dst, x.kids.at(i))
 		}
 	}
 	return dst

@@ -5,7 +5,7 @@ package pagetrie
 // run until the sides can be compared is what merge and diff have in common.
 type side struct {
 	starts bitmap  // slots at which the kids start
-	kids   []node  // whole kids; none if run is used
+	kids   kids    // whole kids; none if run is used
 	run    []Entry // entries of a bucket that lie in the run of slots
 	whole  *bucket // that bucket, if all its entries are in run
 }
@@ -15,18 +15,18 @@ func sideOf(n node, shift uint8) side {
 	if x, ok := n.(*inner); ok && x.shift == shift {
 		return side{starts: x.starts, kids: x.kids}
 	}
-	s := side{starts: bit(uint(n.anchor() >> shift)), kids: []node{n}}
+	s := side{starts: bit(uint(n.anchor() >> shift)), kids: kids{mixed: []node{n}}}
 	s.settle()
 	return s
 }
 
-func (s *side) empty() bool { return len(s.kids) == 0 && len(s.run) == 0 }
-func (s *side) light() bool { return len(s.kids) == 0 }
+func (s *side) empty() bool { return s.kids.count() == 0 && len(s.run) == 0 }
+func (s *side) light() bool { return s.kids.count() == 0 }
 
 // settle makes a single bucket a run.
 func (s *side) settle() {
-	if len(s.kids) == 1 {
-		if b, ok := s.kids[0].(*bucket); ok {
+	if len(s.kids.mixed) == 1 {
+		if b, ok := s.kids.mixed[0].(*bucket); ok {
 			*s = side{run: b.ents, whole: b}
 		}
 	}
@@ -49,8 +49,8 @@ func (s *side) cut(mid uint, shift uint8) (lo, hi side) {
 	}
 	left := s.starts & below(mid)
 	at := left.count()
-	lo = side{starts: left, kids: s.kids[:at]}
-	hi = side{starts: s.starts &^ left, kids: s.kids[at:]}
+	lo = side{starts: left, kids: s.kids.part(0, at)}
+	hi = side{starts: s.starts &^ left, kids: s.kids.part(at, s.kids.count())}
 	lo.settle()
 	hi.settle()
 	return lo, hi
@@ -70,7 +70,7 @@ func (s *slots) addSide(a *side, shift uint8, token uint64) {
 		s.add(uint(a.run[0].Key>>shift)&slotMask, a.bucket(token))
 		return
 	}
-	s.n += copy(s.kids[s.n:], a.kids)
+	s.n = len(a.kids.appendTo(s.kids[:s.n]))
 	s.starts |= a.starts
 }
 

@@ -115,10 +115,10 @@ func (u *union) branches(a, b node, shift uint8) node {
 	}
 	x, _ := a.(*inner)
 	y, _ := b.(*inner)
-	if x != nil && x.shift == shift && x.starts == out.starts && sameKids(x.kids, out.kids[:out.n]) {
+	if x != nil && x.shift == shift && x.starts == out.starts && x.kids.equal(out.kids[:out.n]) {
 		return a
 	}
-	if y != nil && y.shift == shift && y.starts == out.starts && sameKids(y.kids, out.kids[:out.n]) {
+	if y != nil && y.shift == shift && y.starts == out.starts && y.kids.equal(out.kids[:out.n]) {
 		return b
 	}
 	c := out.branch(a.anchor(), shift, a.entries()+b.entries()-(u.overlap-before), u.token)
@@ -132,18 +132,8 @@ func (u *union) branches(a, b node, shift uint8) node {
 
 // aligned merges kid by kid if every kid of both sides is heavy, which is the usual case where keys are dense.
 func (u *union) aligned(out *slots, a, b *side) bool {
-	if a.light() || b.light() {
+	if a.light() || b.light() || !a.kids.heavy() || !b.kids.heavy() {
 		return false
-	}
-	for _, kid := range a.kids {
-		if !heavy(kid) {
-			return false
-		}
-	}
-	for _, kid := range b.kids {
-		if !heavy(kid) {
-			return false
-		}
 	}
 	out.starts = a.starts | b.starts
 	i, j := 0, 0
@@ -152,11 +142,11 @@ func (u *union) aligned(out *slots, a, b *side) bool {
 		inA, inB := a.starts.has(s), b.starts.has(s)
 		switch {
 		case inA && inB:
-			out.kids[out.n] = u.nodes(a.kids[i], b.kids[j])
+			out.kids[out.n] = u.nodes(a.kids.at(i), b.kids.at(j))
 		case inA:
-			out.kids[out.n] = a.kids[i]
+			out.kids[out.n] = a.kids.at(i)
 		default:
-			out.kids[out.n] = b.kids[j]
+			out.kids[out.n] = b.kids.at(j)
 		}
 		out.n++
 		if inA {
@@ -222,13 +212,13 @@ func (u *union) runs(out *slots, r run, a, b *side) bool {
 func (u *union) slot(a, b *side) node {
 	switch {
 	case a.light():
-		fresh, _ := u.pour(b.kids[0], a.run, true)
+		fresh, _ := u.pour(b.kids.at(0), a.run, true)
 		return fresh
 	case b.light():
-		fresh, _ := u.pour(a.kids[0], b.run, false)
+		fresh, _ := u.pour(a.kids.at(0), b.run, false)
 		return fresh
 	}
-	return u.nodes(a.kids[0], b.kids[0])
+	return u.nodes(a.kids.at(0), b.kids.at(0))
 }
 
 // inherit takes over from old, a branch of the same prefix, the digests of the groups that are alike.
@@ -243,7 +233,7 @@ func (x *inner) inherit(old *inner) {
 	for g := range groupCount {
 		was, is := old.starts>>(g<<groupBits)&0xff, x.starts>>(g<<groupBits)&0xff
 		n, m := was.count(), is.count()
-		if was != is || !sameKids(old.kids[i:i+n], x.kids[j:j+m]) {
+		if was != is || !sameKids(&old.kids, i, &x.kids, j, n) {
 			stale |= 1 << g
 		}
 		i, j = i+n, j+m
@@ -251,12 +241,10 @@ func (x *inner) inherit(old *inner) {
 	x.stale = stale
 }
 
-func sameKids(a, b []node) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
+// sameKids reports whether n kids of a from i on are those of b from j on.
+func sameKids(a *kids, i int, b *kids, j, n int) bool {
+	for k := range n {
+		if a.at(i+k) != b.at(j+k) {
 			return false
 		}
 	}

@@ -34,13 +34,14 @@
 //
 // # Opening and verifying
 //
-//	              manifest, table   page indexes          pages             roots of memories
-//	OpenDir       SHA-256           CRC-32C               -                 -
-//	Store.Open    SHA-256           SHA-256 and CRC-32C   Config.VerifyOnOpen decides on both
-//	Verify        SHA-256           SHA-256 and CRC-32C   each              each
-//	Reader        SHA-256           CRC-32C               each              -
-//	Sink.Write    SHA-256           SHA-256 and CRC-32C   each              each
-//	Merge         SHA-256           CRC-32C               those copied      of merged memories
+//	              manifest, table   page indexes          pages          roots of memories
+//	OpenDir       SHA-256           CRC-32C               -              -
+//	Store.Open    SHA-256           CRC-32C               -              -                    with VerifyIndexes
+//	Store.Open    SHA-256           CRC-32C and SHA-256   each           each                 with VerifyPages
+//	Verify        SHA-256           CRC-32C and SHA-256   each           each
+//	Reader        SHA-256           CRC-32C               each           -
+//	Sink.Write    SHA-256           CRC-32C and SHA-256   each           each
+//	Merge         SHA-256           CRC-32C               those copied   of merged memories
 //
 // Whether the state root is that of the table and the memories is for the state machine to check when it restores; it calls
 // Store.SetAside if not.
@@ -142,7 +143,7 @@
 //
 // # Goroutines
 //
-// Verification and receiving hash on up to GOMAXPROCS goroutines that end with the call. The Close of a local checkpoint
+// Verification hashes on up to GOMAXPROCS goroutines that end with the call. The Close of a local checkpoint
 // starts at most one goroutine that merges; it ends with the merge, and Store.Close waits for it.
 //
 // # Sources

@@ -11,20 +11,20 @@ package program
 // terms are the values that a frame may have to keep; the last one is there
 // because an optimising compiler keeps values of its own alive across a loop
 // (hoisted, shared), of which it cannot have more than instructions that
-// compute them: three instructions (two operands, one operation) make one
-// such value of 8 bytes, and 8/3 < unitBytes/8.
+// compute them: two instructions at least make one such value of 8 bytes, and
+// 8/2 < unitBytes/8.
 //
 // A function that calls nothing and weighs little is not counted at all: it
 // ends a chain and cannot prolong it.
 const (
-	unitBytes         = 24
+	unitBytes         = 48
 	fixedWeight       = 16
 	uncountedLeaf     = 128
 	instructionsAUnit = 8
 
 	// MaxStackUnits is the highest stack limit that the engine's backstop
 	// leaves room for; NativeStackBytes is that backstop.
-	MaxStackUnits    = 1 << 18
+	MaxStackUnits    = 1 << 20
 	NativeStackBytes = MaxStackUnits * unitBytes
 )
 

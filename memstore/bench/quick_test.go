@@ -19,7 +19,8 @@ func TestQuick(t *testing.T) {
 	pages := memstore.PageCount(1 << 18)
 	if os.Getenv("PAGES") == "64m" { pages = 1<<14 }
 	if os.Getenv("PAGES") == "4g" { pages = 1<<20 }
-	src, err := checkpointSource(s, os.TempDir(), pages)
+	ff, err := contentsFile(os.TempDir(), pages)
+	src := source{file: ff}
 	if err != nil { t.Fatal(err) }
 	pats := []Pattern{clustered(), scattered(), scatteredFresh(), random("1%", int(pages)/100), random("10%", int(pages)/10), sequential(int(pages)), dense(256<<20)}
 	if pages < 1<<16 { pats = pats[:5] }

@@ -62,11 +62,42 @@ func measure(f func() error) (s Sample, err error) {
 	return s, err
 }
 
-// source is where a memory's contents are when a measurement begins.
+// source is where a memory's contents are when a measurement begins. Each series gets a version of its own, since every
+// version has one history.
 type source struct {
-	Name    string
-	version memstore.Version
-	file    *os.File // for untracked: the contents as a flat file; nil for zeroes
+	Name string
+	file *os.File // the contents as a flat file; nil for zeroes
+	copy bool     // in the store instead of mapped from the file
+}
+
+// version makes the source's version in the store.
+func (f source) version(s *memstore.Store, pages memstore.PageCount) (memstore.Version, error) {
+	v := memstore.Version{Size: pages}
+	if f.file == nil {
+		return v, nil
+	}
+	first, err := s.AddFile(f.file, 0, pages, nil)
+	if err != nil {
+		return v, err
+	}
+	b := pagetrie.Map{}.Edit()
+	for i := range pagetrie.Value(pages) {
+		b.Insert(uint64(i), first+i)
+	}
+	v.Pages = b.Map()
+	if !f.copy {
+		return v, nil
+	}
+	defer s.Drop(v)
+	d := pagetrie.Map{}.Edit()
+	for i, h := range v.Pages.All() {
+		c, err := s.Add(s.Page(h))
+		if err != nil {
+			return v, err
+		}
+		d.Insert(i, c)
+	}
+	return memstore.Version{Size: pages, Pages: d.Map()}, nil
 }
 
 // tracked measures a tracker.
@@ -78,13 +109,17 @@ type tracked struct {
 }
 
 func newTracked(w *workshop, s *memstore.Store, name memstore.Tracker, from source, pages memstore.PageCount, query bool) (*tracked, error) {
+	v, err := from.version(s, pages)
+	if err != nil {
+		return nil, err
+	}
 	r, err := w.rig(pages)
 	if err != nil {
 		return nil, err
 	}
 	t := &tracked{rig: r, kinds: map[string]uint64{}, config: memstore.MemoryConfig{
 		Store: s, Tracker: name, Base: r.base, Reserved: 4 << 30, Size: pages.Bytes(),
-		Version: from.version, Query: query, Clock: cpuTime,
+		Version: v, Query: query, Clock: cpuTime,
 	}}
 	if t.m, err = memstore.Attach(t.config); err != nil {
 		r.close()
@@ -151,9 +186,7 @@ func (t *tracked) reattach() error {
 
 func (t *tracked) close() error {
 	err := t.m.Detach()
-	if t.m.Version().Pages.Len() > 0 && !t.config.Query {
-		t.config.Store.Supersede(t.m.Version(), t.config.Version) // keep the source's pages, drop the others
-	}
+	t.config.Store.Drop(t.m.Version())
 	t.rig.close()
 	return err
 }
@@ -211,44 +244,25 @@ func (p *plain) message(op string, pat Pattern, x int, _ bool) (Sample, error) {
 
 func (p *plain) close() error { p.rig.close(); return nil }
 
-// checkpointSource writes a file of pages with contents and adds it to the store.
-func checkpointSource(s *memstore.Store, dir string, pages memstore.PageCount) (source, error) {
+// contentsFile writes a file of pages, none of them zero, and unlinks it.
+func contentsFile(dir string, pages memstore.PageCount) (*os.File, error) {
 	f, err := os.CreateTemp(dir, "lockstep-bench-*")
 	if err != nil {
-		return source{}, fmt.Errorf("checkpoint file: %w", err)
+		return nil, fmt.Errorf("checkpoint file: %w", err)
 	}
-	defer os.Remove(f.Name())
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, fmt.Errorf("checkpoint file: %w", err)
+	}
 	buf := make([]byte, 4<<20)
 	for at := uint64(0); at < pages.Bytes(); at += uint64(len(buf)) {
 		for i := 0; i < len(buf); i += 8 {
 			buf[i], buf[i+1], buf[i+7] = byte(at>>22)+1, byte(i>>12), byte(i>>3)
 		}
 		if _, err := f.Write(buf[:min(uint64(len(buf)), pages.Bytes()-at)]); err != nil {
-			return source{}, fmt.Errorf("checkpoint file: %w", err)
+			return nil, fmt.Errorf("checkpoint file: %w", err)
 		}
 	}
-	first, err := s.AddFile(f, 0, pages, nil)
-	if err != nil {
-		return source{}, err
-	}
-	b := pagetrie.Map{}.Edit()
-	for i := range uint64(pages) {
-		b.Insert(i, first+pagetrie.Value(i))
-	}
-	return source{Name: "checkpoint", version: memstore.Version{Size: pages, Pages: b.Map()}, file: f}, nil
-}
-
-// deltaSource has every page in the store.
-func deltaSource(s *memstore.Store, from source) (source, error) {
-	b := pagetrie.Map{}.Edit()
-	for i, h := range from.version.Pages.All() {
-		d, err := s.Add(s.Page(h))
-		if err != nil {
-			return source{}, err
-		}
-		b.Insert(i, d)
-	}
-	return source{Name: "delta", version: memstore.Version{Size: from.version.Size, Pages: b.Map()}, file: from.file}, nil
+	return f, nil
 }
 
 // summary is the median and the quartiles of durations.
