@@ -103,13 +103,13 @@ func TestCacheKey(t *testing.T) {
 	small, big := DefaultLimits(), DefaultLimits()
 	small.MemoryBytes = 1 << 20
 	keys := map[cacheKey]bool{}
-	for _, level := range []OptLevel{OptNone, OptSpeed, OptSpeedAndSize} {
+	for _, engine := range allEngines {
 		for _, limits := range []Limits{small, big} {
 			p, err := Prepare(wat(t, scribbleWAT), limits)
 			if err != nil {
 				t.Fatal(err)
 			}
-			keys[testEngine(t, level).cacheKey(p)] = true
+			keys[testEngine(t, engine).cacheKey(p)] = true
 		}
 	}
 	if len(keys) != 6 {
@@ -134,6 +134,9 @@ func TestCacheUnwritable(t *testing.T) {
 func TestConfigValidate(t *testing.T) {
 	if err := (EngineConfig{OptLevel: "fast"}).Validate(); err == nil {
 		t.Error("an unknown level passes")
+	}
+	if err := (EngineConfig{CallPath: "fast"}).Validate(); err == nil {
+		t.Error("an unknown call path passes")
 	}
 	for i, change := range []func(*Limits){
 		func(l *Limits) { l.MemoryBytes = 65537 },

@@ -99,9 +99,9 @@ func TestStackDepth(t *testing.T) {
 			wasm := wat(t, "(module "+imports()+"(memory 1)"+c.code+`(export "canister_update f" (func $f))
 			  (func (export "canister_update ok") (call $msg_reply)))`)
 			var first Outcome
-			for _, level := range []OptLevel{OptNone, OptSpeed, OptSpeedAndSize} {
+			for _, engine := range allEngines {
 				s := plainSetup()
-				s.level = level
+				s.engine = engine
 				s.limits.Fuel = 200_000_000
 				r := install(t, s, wasm)
 				out := r.update("f", "")
@@ -110,7 +110,7 @@ func TestStackDepth(t *testing.T) {
 					first = out
 				}
 				if out.String() != first.String() {
-					t.Errorf("level %s: %v, want %v", level, out, first)
+					t.Errorf("%+v: %v, want %v", engine, out, first)
 				}
 				want(t, r.update("ok", ""), Replied, "") // depth starts again at 0
 				want(t, r.update("f", ""), Trapped, textStackExhausted)

@@ -56,7 +56,7 @@
 //   - Host functions check every pointer against the memory as it is now, and
 //     pay with fuel for work that grows with a length.
 //
-// Host functions are rows of tables (ic0.go, wasi.go, env.go): name, type,
+// Host functions are rows of tables (ic0.go, wasi.go, assemblyscript.go): name, type,
 // occasions from which they may be called, and what they do. Preparation and
 // linking read the same tables.
 //

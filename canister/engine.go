@@ -1,6 +1,7 @@
 package canister
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -22,6 +23,16 @@ const (
 	OptSpeedAndSize OptLevel = "speed-and-size"
 )
 
+// CallPath is how calls into and out of canisters cross the language boundary.
+// Results do not depend on it.
+type CallPath string
+
+// The paths; the empty one is CallThin.
+const (
+	CallThin  CallPath = "thin"  // the engine's C interface
+	CallStock CallPath = "stock" // the engine's Go binding: the slow reference
+)
+
 // EngineConfig configures an Engine. None of it may change what canisters do.
 type EngineConfig struct {
 	// CacheDir holds compiled modules; it is made if missing. Empty: compiled
@@ -30,15 +41,24 @@ type EngineConfig struct {
 	CacheDir string
 	// OptLevel is empty for OptSpeed.
 	OptLevel OptLevel
+	// CallPath is empty for CallThin.
+	CallPath CallPath
 }
 
 // Validate reports every fault.
 func (c EngineConfig) Validate() error {
+	var errs []error
 	switch c.OptLevel {
 	case "", OptNone, OptSpeed, OptSpeedAndSize:
-		return nil
+	default:
+		errs = append(errs, fmt.Errorf("OptLevel %q: want %s, %s or %s", c.OptLevel, OptNone, OptSpeed, OptSpeedAndSize))
 	}
-	return fmt.Errorf("OptLevel %q: want %s, %s or %s", c.OptLevel, OptNone, OptSpeed, OptSpeedAndSize)
+	switch c.CallPath {
+	case "", CallThin, CallStock:
+	default:
+		errs = append(errs, fmt.Errorf("CallPath %q: want %s or %s", c.CallPath, CallThin, CallStock))
+	}
+	return errors.Join(errs...)
 }
 
 // Engine compiles and runs modules. One serves a whole replica; its methods
@@ -62,7 +82,7 @@ func NewEngine(c EngineConfig) (*Engine, error) {
 		return nil, err
 	}
 	engine := wasmtime.NewEngineWithConfig(c.wasmtime())
-	linker, err := newLinker(engine)
+	linker, err := newLinker(engine, c.CallPath)
 	if err != nil {
 		engine.Close()
 		return nil, err

@@ -43,6 +43,34 @@ type execution struct {
 	fuel     uint64 // to run on
 }
 
+// callPath carries calls to an instance, and what host functions need back.
+type callPath interface {
+	// call runs a function of type () -> (). An error is the world's.
+	call(f *wasmtime.Func, fuel uint64) (callEnd, error)
+	memory() []byte // as it is now, tracked like the canister's own accesses
+	size() uint64   // of the memory, in bytes
+	base() uintptr  // of the memory; a 32-bit memory never moves
+	resized()       // the memory grew between calls
+	fuel() (uint64, error)
+	setFuel(uint64) error
+	close()
+}
+
+// callEnd is how a call ended.
+type callEnd struct {
+	kind callKind
+	trap trapCode // if callTrapped
+	left uint64   // fuel
+}
+
+type callKind uint8
+
+const (
+	callReturned callKind = iota
+	callTrapped
+	callStopped // by a host function, which left its reason in the host
+)
+
 // run calls an exported function of type () -> () and tells how it ended:
 // status 0 if it returned, else why it stopped. It changes only the instance.
 func (in *instance) run(export string, x execution) (Outcome, error) {
@@ -52,19 +80,18 @@ func (in *instance) run(export string, x execution) (Outcome, error) {
 	}
 	in.host.start(x.env, x.occasion, x.arg)
 	in.host.fuelAt = x.fuel
-	if err := in.store.SetFuel(x.fuel); err != nil {
-		return Outcome{}, fmt.Errorf("set fuel: %w", err)
-	}
-	_, callErr := f.Call(in.store)
-	left, err := in.store.GetFuel()
+	end, err := in.path.call(f, x.fuel)
 	if err != nil {
-		return Outcome{}, fmt.Errorf("read fuel: %w", err)
+		return Outcome{}, fmt.Errorf("run canister: %w", err)
 	}
-	spent := x.fuel - left
-	if callErr == nil {
+	spent := x.fuel - end.left
+	switch end.kind {
+	case callReturned:
 		return Outcome{Fuel: spent}, nil
+	case callStopped:
+		return in.stopped(spent, x.fuel)
 	}
-	return in.stopped(callErr, spent, x.fuel)
+	return in.trapped(end.trap, spent, x.fuel)
 }
 
 func (in *instance) function(export string) (*wasmtime.Func, error) {
@@ -79,23 +106,21 @@ func (in *instance) function(export string) (*wasmtime.Func, error) {
 	return f, nil
 }
 
-// stopped turns the end of an execution that did not return into an outcome.
-func (in *instance) stopped(callErr error, spent, fuel uint64) (Outcome, error) {
-	if err := in.host.stopped; err != nil {
-		trap, ok := errors.AsType[canisterTrap](err)
-		switch {
-		case !ok:
-			return Outcome{}, fmt.Errorf("host function: %w", err)
-		case trap == errOutOfFuel:
-			return outOfFuel(fuel), nil
-		}
-		return failed(Trapped, cleanText(string(trap), maxTrapText), spent), nil
+// stopped is the outcome of an execution that a host function ended.
+func (in *instance) stopped(spent, fuel uint64) (Outcome, error) {
+	trap, ok := errors.AsType[canisterTrap](in.host.stopped)
+	switch {
+	case !ok:
+		return Outcome{}, fmt.Errorf("run canister: host function: %w", in.host.stopped)
+	case trap == errOutOfFuel:
+		return outOfFuel(fuel), nil
 	}
-	trap, ok := errors.AsType[*wasmtime.Trap](callErr)
-	if !ok || trap.Code() == nil {
-		return Outcome{}, fmt.Errorf("run canister: %w", callErr)
-	}
-	switch code := trapCode(*trap.Code()); code {
+	return failed(Trapped, cleanText(string(trap), maxTrapText), spent), nil
+}
+
+// trapped is the outcome of an execution that the engine ended.
+func (in *instance) trapped(code trapCode, spent, fuel uint64) (Outcome, error) {
+	switch code {
 	case trapOutOfFuel:
 		return outOfFuel(fuel), nil
 	case trapStackOverflow:
@@ -109,14 +134,12 @@ func (in *instance) stopped(callErr error, spent, fuel uint64) (Outcome, error) 
 		case depth > in.module.Program.Config.StackUnits:
 			return failed(Trapped, textStackExhausted, spent), nil
 		}
-		return failed(Trapped, trapTexts[code], spent), nil
-	default:
-		text, known := trapTexts[code]
-		if !known {
-			return Outcome{}, fmt.Errorf("run canister: unexpected trap %d: %w", code, callErr)
-		}
-		return failed(Trapped, text, spent), nil
 	}
+	text, known := trapTexts[code]
+	if !known {
+		return Outcome{}, fmt.Errorf("run canister: unexpected trap %d", code)
+	}
+	return failed(Trapped, text, spent), nil
 }
 
 func outOfFuel(fuel uint64) Outcome {

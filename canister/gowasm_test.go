@@ -38,15 +38,15 @@ func goCanister(t *testing.T) []byte {
 	return wasm
 }
 
-func goSetup(level OptLevel, tracker memstore.Tracker) setup {
+func goSetup(engine EngineConfig, tracker memstore.Tracker) setup {
 	s := plainSetup()
-	s.level, s.tracker = level, tracker
+	s.engine, s.tracker = engine, tracker
 	s.limits.Fuel = 2_000_000_000
 	return s
 }
 
 func TestGoReactor(t *testing.T) {
-	r := install(t, goSetup(OptNone, memstore.TrackerCompare), goCanister(t))
+	r := install(t, goSetup(allEngines[1], memstore.TrackerCompare), goCanister(t))
 	want(t, r.update("add", "one two two"), Replied, "3")
 	want(t, r.query("list", ""), Replied,
 		"init:init=1 one=1 query=1 two=2 at 2000 (open /etc/passwd: Bad file number; 0 arguments)")
@@ -74,12 +74,12 @@ func TestGoReactor(t *testing.T) {
 // TestGoReplicas gives one list of messages to replicas that differ in
 // everything that may differ: tracker, compiler, and when they were restored.
 func TestGoReplicas(t *testing.T) {
-	first := install(t, goSetup(OptSpeed, memstore.TrackerNaive), goCanister(t))
-	replicas := []*rig{first, install(t, goSetup(OptNone, memstore.TrackerPrefetch), goCanister(t))}
+	first := install(t, goSetup(allEngines[0], memstore.TrackerNaive), goCanister(t))
+	replicas := []*rig{first, install(t, goSetup(allEngines[1], memstore.TrackerPrefetch), goCanister(t))}
 	methods := []string{"add", "random", "add", "panic", "parallel", "sleep", "recurse"}
 	for i := range 42 {
 		if i == 14 || i == 28 {
-			s := goSetup(OptSpeed, []memstore.Tracker{memstore.TrackerCompare, memstore.TrackerPrefetch}[i/14-1])
+			s := goSetup(allEngines[0], []memstore.Tracker{memstore.TrackerCompare, memstore.TrackerPrefetch}[i/14-1])
 			replicas = append(replicas, replicas[i/14-1].replica(s, replicas[i/14-1].State()))
 		}
 		method, arg := methods[i%len(methods)], fmt.Sprintf("word%d again", i)

@@ -14,27 +14,27 @@ import (
 // shared engines, one a level of optimisation: starting one is dear.
 var engines = struct {
 	sync.Mutex
-	m map[OptLevel]*Engine
-}{m: make(map[OptLevel]*Engine)}
+	m map[EngineConfig]*Engine
+}{m: make(map[EngineConfig]*Engine)}
 
-func testEngine(t testing.TB, level OptLevel) *Engine {
+func testEngine(t testing.TB, c EngineConfig) *Engine {
 	t.Helper()
 	engines.Lock()
 	defer engines.Unlock()
-	if e := engines.m[level]; e != nil {
+	if e := engines.m[c]; e != nil {
 		return e
 	}
-	e, err := NewEngine(EngineConfig{OptLevel: level})
+	e, err := NewEngine(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	engines.m[level] = e
+	engines.m[c] = e
 	return e
 }
 
 // setup is one way to run a canister.
 type setup struct {
-	level   OptLevel
+	engine  EngineConfig
 	tracker memstore.Tracker
 	limits  Limits
 }
@@ -44,7 +44,7 @@ func plainSetup() setup {
 	l.MemoryBytes = 64 << 20
 	l.Fuel = 20_000_000
 	l.InstallFuel = 2_000_000_000
-	return setup{OptSpeed, memstore.TrackerCompare, l}
+	return setup{EngineConfig{OptLevel: OptSpeed}, memstore.TrackerCompare, l}
 }
 
 func (s setup) config(t testing.TB) Config {
@@ -58,7 +58,7 @@ func (s setup) config(t testing.TB) Config {
 			t.Error(err)
 		}
 	})
-	return Config{Engine: testEngine(t, s.level), Store: store, Tracker: s.tracker, Limits: s.limits}
+	return Config{Engine: testEngine(t, s.engine), Store: store, Tracker: s.tracker, Limits: s.limits}
 }
 
 func wat(t testing.TB, text string) []byte {
@@ -196,13 +196,21 @@ func TestMain(m *testing.M) {
 // allSetups crosses trackers with levels of optimisation, sparingly.
 func allSetups() []setup {
 	var all []setup
-	levels := []OptLevel{OptSpeed, OptNone, OptSpeedAndSize}
 	for i, tracker := range []memstore.Tracker{"compare", "naive", "prefetch"} {
 		s := plainSetup()
-		s.level, s.tracker = levels[i], tracker
+		s.engine, s.tracker = allEngines[i], tracker
 		all = append(all, s)
 	}
 	return all
 }
 
-func (s setup) name() string { return string(s.tracker) + "/" + string(s.level) }
+// allEngines differ in all that an engine's configuration may choose.
+var allEngines = []EngineConfig{
+	{OptLevel: OptSpeed, CallPath: CallThin},
+	{OptLevel: OptNone, CallPath: CallStock},
+	{OptLevel: OptSpeedAndSize, CallPath: CallThin},
+}
+
+func (s setup) name() string {
+	return string(s.tracker) + "/" + string(s.engine.OptLevel) + "/" + string(s.engine.CallPath)
+}

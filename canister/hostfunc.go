@@ -56,6 +56,9 @@ func trapf(format string, args ...any) error { return canisterTrap(fmt.Sprintf(f
 // does not pay for.
 const errOutOfFuel = canisterTrap("out of fuel")
 
+// maxHostParams bounds the parameters of a host function.
+const maxHostParams = 16
+
 // hostTable is every function there is, by module and name.
 var hostTable = indexHostFuncs(ic0Funcs, wasiFuncs, envFuncs)
 

@@ -18,6 +18,7 @@ type instance struct {
 	store   *wasmtime.Store
 	inst    *wasmtime.Instance
 	mem     *wasmtime.Memory // nil if the module has none that could hold a byte
+	path    callPath
 	globals *globalSet
 	depth   *wasmtime.Global
 	timer   *wasmtime.Global // the clock, nil if the module cannot wait
@@ -76,6 +77,11 @@ func (in *instance) bind() {
 	if p.MemoryMax > 0 {
 		in.mem = in.inst.GetExport(in.store, program.MemoryExport).Memory()
 	}
+	if in.config.Engine.config.CallPath == CallStock {
+		in.path = &stockCall{store: in.store, mem: in.mem, host: in.host}
+	} else {
+		in.path = newThinCall(in.store, in.mem, in.host)
+	}
 }
 
 // lay brings memory and globals to the state, or starts tracking a memory
@@ -98,7 +104,7 @@ func (in *instance) lay(c instanceConfig) error {
 	in.tracked, err = memstore.Attach(memstore.MemoryConfig{
 		Store:    c.Store,
 		Tracker:  c.Tracker,
-		Base:     in.base(),
+		Base:     in.path.base(),
 		Reserved: c.module.Program.MemoryMax * memstore.WasmPageSize,
 		Size:     in.size().Bytes(),
 		Version:  version,
@@ -109,10 +115,7 @@ func (in *instance) lay(c instanceConfig) error {
 }
 
 func (in *instance) size() memstore.PageCount {
-	if in.mem == nil {
-		return 0
-	}
-	return memstore.PageCount(in.mem.DataSize(in.store) / memstore.PageSize)
+	return memstore.PageCount(in.path.size() / memstore.PageSize)
 }
 
 // growTo makes the engine's memory as large as a version's.
@@ -125,6 +128,7 @@ func (in *instance) growTo(size memstore.PageCount) error {
 	if _, err := in.mem.Grow(in.store, uint64((size-now)/perWasmPage)); err != nil {
 		return fmt.Errorf("grow memory from %d to %d bytes: %w", now.Bytes(), size.Bytes(), err)
 	}
+	in.path.resized()
 	return nil
 }
 
@@ -182,13 +186,16 @@ func (in *instance) close() error {
 	if in.tracked != nil {
 		err = in.tracked.Detach()
 	}
+	in.path.close()
 	in.store.Close()
 	return err
 }
 
-func (in *instance) fuel() (uint64, error) { return in.store.GetFuel() }
+func (in *instance) memory() []byte { return in.path.memory() }
 
-func (in *instance) setFuel(fuel uint64) error { return in.store.SetFuel(fuel) }
+func (in *instance) fuel() (uint64, error) { return in.path.fuel() }
+
+func (in *instance) setFuel(fuel uint64) error { return in.path.setFuel(fuel) }
 
 func (in *instance) clock() int64 {
 	if in.timer == nil {

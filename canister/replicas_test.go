@@ -87,7 +87,7 @@ func TestReplicasAgree(t *testing.T) {
 	for _, tracker := range memstore.Trackers() {
 		s := plainSetup()
 		s.tracker = tracker
-		s.level = []OptLevel{OptNone, OptSpeed, OptSpeedAndSize}[len(replicas)%3]
+		s.engine = allEngines[len(replicas)%len(allEngines)]
 		s.limits.MemoryBytes = 40 * memstore.WasmPageSize
 		replicas = append(replicas, install(t, s, wasm))
 	}
@@ -98,7 +98,7 @@ func TestReplicasAgree(t *testing.T) {
 			if i%29 == n+3 { // goes on as another replica, in a store of its own
 				other := replicas[(n+1)%len(replicas)]
 				s := plainSetup()
-				s.tracker, s.level, s.limits = rep.config.Tracker, rep.config.Engine.config.OptLevel, rep.config.Limits
+				s.tracker, s.engine, s.limits = rep.config.Tracker, rep.config.Engine.config, rep.config.Limits
 				replicas[n] = other.replica(s, other.State())
 				replicas[n].messages = rep.messages
 			}

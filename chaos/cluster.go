@@ -84,40 +84,42 @@ func StartCluster(c ClusterConfig) (*Cluster, error) {
 	return cl, nil
 }
 
-// prepareFolder makes a new folder that of a cluster, or checks that an old one has the shape that is asked for.
+// prepareFolder makes a new folder that of a cluster, or checks that an old one has the shape that is asked for. An old
+// cluster whose ports somebody else has taken moves to others.
 func prepareFolder(f *Folder, nodes int) error {
 	if nodes < 0 || nodes > MaxNodes {
 		return fmt.Errorf("%d nodes: a cluster has 1 to %d", nodes, MaxNodes)
 	}
-	if f.Manifest != nil {
-		if have := len(f.Manifest.Nodes); nodes != 0 && nodes != have {
-			return fmt.Errorf("%w %s: its cluster has %d nodes, %d were asked for: leave the number away, or name another folder",
-				ErrFolder, f.name, have, nodes)
-		}
-		if f.Manifest.portsFree() {
-			return nil
-		}
-		nodes = len(f.Manifest.Nodes) // somebody else listens there by now: the cluster moves
+	m := f.Manifest
+	if m == nil {
+		m = newManifest(nodes)
+	} else if have := len(m.Nodes); nodes != 0 && nodes != have {
+		return fmt.Errorf("%w %s: its cluster has %d nodes, %d were asked for: leave the number away, or name another folder",
+			ErrFolder, f.name, have, nodes)
 	}
-	if nodes == 0 {
-		nodes = DefaultNodes
+	if f.Manifest != nil && m.portsFree() {
+		return nil
 	}
-	ports, err := pickPorts(2 * nodes)
+	ports, err := pickPorts(2 * len(m.Nodes))
 	if err != nil {
 		return err
 	}
-	m := Manifest{Format: manifestFormat, ClusterID: newClusterID()}
-	if f.Manifest != nil {
-		m.ClusterID = f.Manifest.ClusterID
+	for i := range m.Nodes {
+		m.Nodes[i].Raft, m.Nodes[i].HTTP = ports[2*i], ports[2*i+1]
 	}
+	return f.SetManifest(*m)
+}
+
+// newManifest describes a new cluster that has no addresses yet; 0 nodes are DefaultNodes.
+func newManifest(nodes int) *Manifest {
+	if nodes == 0 {
+		nodes = DefaultNodes
+	}
+	m := &Manifest{Format: manifestFormat, ClusterID: newClusterID()}
 	for i := range nodes {
-		id := fmt.Sprintf("n%d", i+1)
-		if f.Manifest != nil {
-			id = f.Manifest.Nodes[i].ID
-		}
-		m.Nodes = append(m.Nodes, Member{ID: id, Raft: ports[2*i], HTTP: ports[2*i+1]})
+		m.Nodes = append(m.Nodes, Member{ID: fmt.Sprintf("n%d", i+1)})
 	}
-	return f.SetManifest(m)
+	return m
 }
 
 // portsFree reports whether nobody listens on the cluster's ports.
@@ -180,7 +182,7 @@ func (c *Cluster) WaitReady(ctx context.Context, ready func() bool) error {
 	for !ready() {
 		for i, p := range c.nodes {
 			if err := p.failure(); err != nil {
-				return fmt.Errorf("replica %s: %w (its log: %s)", c.members[i].ID, err, c.LogPath(i))
+				return fmt.Errorf("replica %s: %w", c.members[i].ID, err)
 			}
 		}
 		select {

@@ -18,12 +18,18 @@ import (
 // fakeReplicaFlag makes this test binary behave as a replica's process would.
 const fakeReplicaFlag = "--fake-replica="
 
+// realReplicaFlag makes it run a replica, with or without a planted bug.
+const realReplicaFlag = "--real-replica="
+
 // fakeParentFlag makes it run a cluster of such replicas in the folder that follows.
 const fakeParentFlag = "--fake-parent="
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], fakeReplicaFlag) {
 		os.Exit(fakeReplica(strings.TrimPrefix(os.Args[1], fakeReplicaFlag), os.Args[2:]))
+	}
+	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], realReplicaFlag) {
+		os.Exit(realReplica(strings.TrimPrefix(os.Args[1], realReplicaFlag), os.Args[2:]))
 	}
 	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], fakeParentFlag) {
 		os.Exit(fakeParent(strings.TrimPrefix(os.Args[1], fakeParentFlag), os.Args[2]))

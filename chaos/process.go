@@ -127,13 +127,8 @@ func (p *process) run(first chan<- error) {
 			first <- err
 			first = nil
 		}
-		if errors.Is(err, errStopping) {
-			p.end(ProcessStopped, p.Status().Exit)
-			return
-		}
 		if err != nil {
-			p.log.Error("start replica", "node", p.name, "err", err)
-			p.end(ProcessFailed, err.Error())
+			p.endUnstarted(err)
 			return
 		}
 		began := time.Now()
@@ -143,10 +138,7 @@ func (p *process) run(first chan<- error) {
 			state = ProcessRestarting
 		}
 		if state != ProcessRestarting || p.isStopping() {
-			if p.isStopping() && state != ProcessDiverged && state != ProcessFailed {
-				state = ProcessStopped
-			}
-			p.end(state, exit)
+			p.end(p.final(state), exit)
 			return
 		}
 		if time.Since(began) > backoffReset {
@@ -162,6 +154,25 @@ func (p *process) run(first chan<- error) {
 		}
 		backoff = min(2*backoff, backoffMost)
 	}
+}
+
+// final is the state in which a process is left that ended in another one: whatever ends while it is being stopped was
+// stopped, unless it had a reason of its own.
+func (p *process) final(state ProcessState) ProcessState {
+	if p.isStopping() && state != ProcessDiverged && state != ProcessFailed {
+		return ProcessStopped
+	}
+	return state
+}
+
+// endUnstarted books that a process could not be started.
+func (p *process) endUnstarted(err error) {
+	if errors.Is(err, errStopping) {
+		p.end(ProcessStopped, p.Status().Exit)
+		return
+	}
+	p.log.Error("start replica", "node", p.name, "err", err)
+	p.end(ProcessFailed, err.Error())
 }
 
 // child is one incarnation of a process.

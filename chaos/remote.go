@@ -31,6 +31,10 @@ type remote struct {
 	clients map[int]*node.Client // of the driver's clients, by number
 }
 
+// tryTimeout is how long a client waits for one replica before it sends its message to the next one. The session keeps a
+// message that was only slow from running twice.
+const tryTimeout = 5 * time.Second
+
 func newRemote(members []Member) (*remote, error) {
 	r := &remote{http: &http.Client{Transport: &http.Transport{}}, clients: map[int]*node.Client{}}
 	for _, m := range members {
@@ -154,7 +158,9 @@ func (r *remote) clientOf(number int) (*node.Client, error) {
 		return c, nil
 	}
 	first := number % len(r.addresses)
-	c, err := node.NewClient(node.ClientConfig{Addresses: slices.Concat(r.addresses[first:], r.addresses[:first])})
+	c, err := node.NewClient(node.ClientConfig{
+		Addresses: slices.Concat(r.addresses[first:], r.addresses[:first]), Timeout: tryTimeout,
+	})
 	if err == nil {
 		r.clients[number] = c
 	}

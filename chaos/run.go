@@ -24,11 +24,10 @@ type RunConfig struct {
 	Rounds uint64
 	// Stop ends the run early when it is closed; the run is judged all the same.
 	Stop <-chan struct{}
-	// Started is told when the processes run, Ready when the modules are installed and the clients start, Progressed
-	// every Every (0 means 1 s) while they run, Settling when they have ended. All are called by Run's goroutine; all
-	// may be nil.
+	// Started is told when the processes run, Progressed every Every (0 means 1 s) while the clients run and once when
+	// they have ended, Settling if the replicas then take more than a second to reach the same round. All are called by
+	// Run's goroutine; all may be nil.
 	Started    func(*Cluster)
-	Ready      func()
 	Progressed func(Progress)
 	Settling   func()
 	Every      time.Duration
@@ -45,8 +44,8 @@ const (
 
 // Run starts a cluster, runs clients against it while the roots are compared, judges what was seen and stops everything.
 // The error is for runs that could not be made; a run that was made has a verdict, whatever it says. When ctx ends, all
-// is killed at once and the error is ctx's. Nothing stays behind but a folder that was named, kept, or holds the evidence
-// of a disagreement.
+// is killed at once and the error is ctx's. Nothing stays behind but a folder that was named, kept, or holds evidence: of a
+// disagreement, or of why a replica ended.
 func Run(ctx context.Context, c RunConfig) (*Verdict, error) {
 	r := &run{RunConfig: c, ctx: ctx}
 	if r.Every == 0 {
@@ -98,20 +97,12 @@ func (r *run) run() (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.call(r.Ready)
 	elapsed := r.drive()
-	r.call(r.Settling)
 	settled := r.settle()
 	if err := r.ctx.Err(); err != nil {
 		return nil, context.Cause(r.ctx)
 	}
 	return r.judge(elapsed, settled)
-}
-
-func (r *run) call(f func()) {
-	if f != nil {
-		f()
-	}
 }
 
 // start brings the cluster up to the moment at which clients can start. A temporary cluster that lost a port to somebody
@@ -234,6 +225,7 @@ func (r *run) settle() bool {
 	ctx, cancel := context.WithTimeout(r.ctx, settleWithin)
 	defer cancel()
 	ended := time.Now()
+	slow := time.After(time.Second)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !r.observer.Settled(ended) {
@@ -243,13 +235,17 @@ func (r *run) settle() bool {
 		select {
 		case <-ctx.Done():
 			return false
+		case <-slow:
+			if r.Settling != nil {
+				r.Settling()
+			}
 		case <-tick.C:
 		}
 	}
 	return true
 }
 
-// judge stops observing and draws the conclusion. The folder of a run that disagreed stays.
+// judge stops observing and draws the conclusion. The folder of a run that disagreed or lost a replica stays.
 func (r *run) judge(elapsed time.Duration, settled bool) (*Verdict, error) {
 	r.observer.Finish(r.ctx)
 	v := Judge(Evidence{
@@ -257,7 +253,7 @@ func (r *run) judge(elapsed time.Duration, settled bool) (*Verdict, error) {
 		Disagreement: r.observer.Disagreement(), Settled: settled, Traffic: r.driver.Traffic(),
 	})
 	v.Elapsed = elapsed
-	if v.Judgement == Disagreed {
+	if v.Judgement == Disagreed || r.lost() {
 		return &v, r.cluster.folder.Keep()
 	}
 	return &v, nil

@@ -31,12 +31,16 @@ type adaptive struct {
 	warm   bool
 	rent   time.Duration // what being cold has cost
 	cow    copying
+	own    []run // while cold: the pages that the last walk found written
+	walked bool  // own is of the mapping as it is
 	limits adaptiveLimits
 
 	kinds   map[uint64]*kind
-	kind    *kind // of the running message
-	hot     []hotPage
-	dense   bitset // chunks that are open
+	kind    *kind     // of the running message
+	hot     []hotPage // ascending
+	isHot   bitset    // the same pages
+	hotKind uint64    // of the message that opened the newest
+	dense   bitset    // chunks that are open
 	nDense  int
 	sampler *sampler // of the running message's thread, recording; or nil
 	faults  uint64   // of the thread at Begin
@@ -49,7 +53,8 @@ type adaptive struct {
 // adaptiveLimits are the tracker's thresholds; tests make them small.
 type adaptiveLimits struct {
 	armPage     time.Duration // estimated price of arming, a page
-	hotPages    int           // open pages outside dense chunks
+	hotPages    int           // open pages outside dense chunks, at most
+	hotShared   int           // hot pages up to which messages of other kinds bear them
 	hotIdle     uint8         // messages after which an unchanged hot page is armed again
 	denseOpen   int           // dirty pages that make a chunk dense
 	denseClose  int           // changed pages under which it is dense no longer
@@ -60,15 +65,16 @@ type adaptiveLimits struct {
 
 func defaultLimits() adaptiveLimits {
 	return adaptiveLimits{
-		armPage: 40 * time.Nanosecond, hotPages: 64, hotIdle: 3, denseOpen: chunkPages / 4, denseClose: chunkPages / 8,
-		sample: 1024, sampleSize: 1024, rememberMax: 4096,
+		armPage: 40 * time.Nanosecond, hotPages: 1 << 17, hotShared: 64, hotIdle: 3, denseOpen: chunkPages / 4, denseClose: chunkPages / 8,
+		sample: 1024, sampleSize: 1024, rememberMax: 1 << 17,
 	}
 }
 
 // kind is what is known about messages that were begun alike.
 type kind struct {
-	last  []uint32 // pages found written by the last one, ascending; nil for too many
-	count int      // how many those were
+	last  []uint32 // pages found written by the last one, and those hot then; ascending; empty for too many
+	count int      // how many were found
+	same  bool     // most of them were those of the message before
 	once  bitset   // chunks that the last one wrote densely
 	dense bitset   // chunks to be open while one runs
 }
@@ -80,7 +86,7 @@ type hotPage struct {
 }
 
 // maxKinds bounds the memory for prediction; with more kinds it starts afresh.
-const maxKinds = 256
+const maxKinds = 64
 
 func newAdaptive(m *Memory) tracker {
 	return &adaptive{m: m, limits: defaultLimits(), kinds: map[uint64]*kind{}, audits: 2}
@@ -93,6 +99,7 @@ func (t *adaptive) attach() error {
 		return err
 	}
 	t.cow = copying{m: t.m, least: 1 << 30}
+	t.isHot = newBitset(int(t.m.reserved))
 	t.dense = newBitset(t.chunks())
 	return t.cow.attach()
 }
@@ -106,27 +113,39 @@ func (t *adaptive) begin() error {
 		t.kind = &kind{once: newBitset(t.chunks()), dense: newBitset(t.chunks())}
 		t.kinds[t.m.kind] = t.kind
 	}
+	t.sampler = nil
+	runtime.LockOSThread()
+	t.locked = true
 	if !t.warm {
+		t.faults = threadFaults()
 		return nil
 	}
 	if err := t.setDense(t.kind.dense); err != nil {
 		return err
 	}
-	runtime.LockOSThread()
-	t.locked = true
-	t.sampler = nil
-	if t.kind.count <= t.limits.sample && t.m.tracked >= t.limits.sampleSize {
-		t.sampler = threadSampler()
+	if len(t.hot) > t.limits.hotShared && t.hotKind != t.m.kind {
+		if err := t.closeHot(); err != nil {
+			return err
+		}
 	}
-	// The window of the count encloses that of the samples: as many samples as faults are then all of them.
-	if t.sampler != nil {
-		t.sampler.turn(true)
-		t.faults = threadFaults()
-		t.sampler.start()
-	} else {
-		t.faults = threadFaults()
-	}
+	t.startFaults()
 	return nil
+}
+
+// startFaults opens the window in which faults are counted. It encloses the one in which they are sampled: as many
+// samples as faults are then all of them.
+func (t *adaptive) startFaults() {
+	want := t.kind.count <= t.limits.sample && t.m.tracked >= t.limits.sampleSize
+	if s := threadSampler(); s != nil {
+		s.turn(want)
+		if want {
+			t.sampler = s
+		}
+	}
+	t.faults = threadFaults()
+	if t.sampler != nil {
+		t.sampler.start()
+	}
 }
 
 // endFaults gives the number of faults since begin, and their addresses in t.addrs if known is true.
@@ -150,13 +169,10 @@ func (t *adaptive) unlock() {
 }
 
 func (t *adaptive) collect(runs []run) ([]run, error) {
-	if !t.warm {
-		start := time.Now()
-		runs, err := t.cow.collect(runs)
-		t.rent += time.Since(start)
-		return runs, err
-	}
 	faults, known := t.endFaults()
+	if !t.warm {
+		return t.collectCold(runs, faults)
+	}
 	found, err := t.find(t.pages[:0], faults, known)
 	if err != nil {
 		return nil, err
@@ -167,6 +183,20 @@ func (t *adaptive) collect(runs []run) ([]run, error) {
 	}
 	t.remember(found)
 	return t.join(runs, found), nil
+}
+
+// collectCold gives the pages that are the memory's own. Without a fault there are no new ones.
+func (t *adaptive) collectCold(runs []run, faults uint64) ([]run, error) {
+	if faults > 0 || !t.walked {
+		start := time.Now()
+		own, err := t.cow.collect(t.own[:0])
+		if err != nil {
+			return nil, err
+		}
+		t.own, t.walked = own, true
+		t.rent += time.Since(start)
+	}
+	return append(runs, t.own...), nil
 }
 
 // find gives the written pages outside open ones, ascending, and arms them again or makes them hot.
@@ -202,11 +232,12 @@ func (t *adaptive) findSampled(found []uint32) ([]uint32, error) {
 // settle arms written pages again, but for those that the last message of this kind wrote, too: they become hot.
 func (t *adaptive) settle(found []uint32) error {
 	var again []run
+	last := t.kind.last
 	for _, p := range found {
-		if len(t.hot) < t.limits.hotPages && t.wroteLast(p) {
-			if !slices.ContainsFunc(t.hot, func(h hotPage) bool { return h.page == p }) {
-				t.hot = append(t.hot, hotPage{page: p})
-			}
+		for len(last) > 0 && last[0] < p {
+			last = last[1:]
+		}
+		if len(last) > 0 && last[0] == p && t.heatUp(p) {
 			continue
 		}
 		if n := len(again); n > 0 && p < again[n-1].end+rearmGap && !t.opensBetween(again[n-1].end, p) {
@@ -215,6 +246,7 @@ func (t *adaptive) settle(found []uint32) error {
 			again = append(again, run{p, p + 1})
 		}
 	}
+	t.sortHot()
 	for _, r := range again {
 		if err := t.m.rearm(r); err != nil {
 			return err
@@ -226,19 +258,16 @@ func (t *adaptive) settle(found []uint32) error {
 // rearmGap is how many pages a walk may pass over for nothing rather than cost another system call.
 const rearmGap = 128
 
-// opensBetween says whether a walk over [from, to) would arm an open page.
+// opensBetween says whether a walk over [from, to), a short range, would arm an open page.
 func (t *adaptive) opensBetween(from, to uint32) bool {
-	for _, h := range t.hot {
-		if h.page >= from && h.page < to {
-			return true
+	if len(t.hot) > 0 {
+		for p := from; p < to; p++ {
+			if t.isHot.has(p) {
+				return true
+			}
 		}
 	}
 	return t.nDense > 0 && from < to && (t.dense.has(from>>chunkShift) || t.dense.has((to-1)>>chunkShift))
-}
-
-func (t *adaptive) wroteLast(p uint32) bool {
-	_, yes := slices.BinarySearch(t.kind.last, p)
-	return yes
 }
 
 // findPredicted looks at the pages that the last message of this kind wrote, and is done if as many are written as there
@@ -272,16 +301,21 @@ func (t *adaptive) findPredicted(found []uint32, faults uint64) (_ []uint32, don
 }
 
 func (t *adaptive) isOpen(p uint32) bool {
-	return t.dense.has(p>>chunkShift) || slices.ContainsFunc(t.hot, func(h hotPage) bool { return h.page == p })
+	return t.dense.has(p>>chunkShift) || t.isHot.has(p)
 }
 
-// findAll walks everything but dense chunks. Hot pages are armed by it like the others.
+// findAll walks everything but dense chunks. Hot pages are found, too; where messages of this kind write the same pages
+// again and again, those become the new hot ones, else every page is armed.
 func (t *adaptive) findAll(found []uint32) ([]uint32, error) {
 	t.m.stats.FullScans++
-	t.hot = t.hot[:0]
+	t.coolAll()
+	query := queryRearm
+	if t.kind.same {
+		query = queryWritten
+	}
 	var runs []run
 	err := t.closedRanges(func(r run) (err error) {
-		runs, err = t.m.scan(runs, r, queryRearm)
+		runs, err = t.m.scan(runs, r, query)
 		return err
 	})
 	if err != nil {
@@ -292,7 +326,10 @@ func (t *adaptive) findAll(found []uint32) ([]uint32, error) {
 			found = append(found, p)
 		}
 	}
-	return found, nil
+	if t.kind.same {
+		err = t.settle(found)
+	}
+	return found, err
 }
 
 // closedRanges calls f with the ranges between dense chunks.
@@ -340,10 +377,7 @@ func (t *adaptive) audit(found []uint32) error {
 // join makes candidates of found, hot and dense pages.
 func (t *adaptive) join(runs []run, found []uint32) []run {
 	if len(t.hot) > 0 {
-		for _, h := range t.hot {
-			found = append(found, h.page)
-		}
-		slices.Sort(found)
+		found = t.withHot(found)
 	}
 	end := uint32(t.m.tracked)
 	k := 0

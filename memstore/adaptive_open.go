@@ -20,6 +20,9 @@ func (t *adaptive) committed(changed []PageIndex, grown PageCount) error {
 		t.thinDense(changed)
 		return t.watchFrom(grown)
 	}
+	if grown < m.tracked { // pages of the new range may be the memory's own already
+		t.walked = false
+	}
 	t.rent += time.Duration(countPages(m.runs)-len(changed)) * compareWaste
 	if t.rent < t.limits.armPage*time.Duration(m.tracked) {
 		return nil
@@ -73,13 +76,17 @@ func (t *adaptive) watchFrom(from PageCount) error {
 func (t *adaptive) remember(found []uint32) {
 	k := t.kind
 	k.count = len(found)
-	if k.last = k.last[:0]; len(found) <= t.limits.rememberMax {
+	if len(found) > 0 {
+		k.same = 2*common(found, k.last) > len(found)
+	}
+	if k.last = k.last[:0]; len(found)+len(t.hot) <= t.limits.rememberMax {
 		k.last = append(k.last, found...)
-		for _, h := range t.hot {
-			k.last = append(k.last, h.page)
+		if len(t.hot) > 0 {
+			k.last = slices.Compact(t.withHot(k.last))
 		}
-		slices.Sort(k.last)
-		k.last = slices.Compact(k.last)
+	}
+	if len(found) == 0 {
+		return
 	}
 	once := newBitset(t.chunks())
 	for i := 0; i < len(found); {
@@ -95,6 +102,21 @@ func (t *adaptive) remember(found []uint32) {
 		}
 	}
 	k.once = once
+}
+
+// common counts the members of two ascending lists that are in both.
+func common(a, b []uint32) (n int) {
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch {
+		case a[i] < b[j]:
+			i++
+		case a[i] > b[j]:
+			j++
+		default:
+			n, i, j = n+1, i+1, j+1
+		}
+	}
+	return n
 }
 
 // setDense opens and closes chunks so that those of want are open.
@@ -156,31 +178,12 @@ func (t *adaptive) thinDense(changed []PageIndex) {
 	}
 }
 
-// coolHot arms hot pages again that have not changed for a while.
-func (t *adaptive) coolHot(changed []PageIndex) error {
-	keep := t.hot[:0]
-	for _, h := range t.hot {
-		if _, yes := slices.BinarySearch(changed, PageIndex(h.page)); yes {
-			h.idle = 0
-		} else if h.idle++; h.idle >= t.limits.hotIdle {
-			if !t.dense.has(h.page >> chunkShift) {
-				if err := t.m.rearm(run{h.page, h.page + 1}); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		keep = append(keep, h)
-	}
-	t.hot = keep
-	return nil
-}
-
 func (t *adaptive) rollback() error {
+	faults, known := t.endFaults()
 	if !t.warm {
+		t.walked = false
 		return t.cow.rollback()
 	}
-	faults, known := t.endFaults()
 	found, err := t.find(t.pages[:0], faults, known)
 	if err != nil {
 		return err
@@ -205,6 +208,7 @@ func (t *adaptive) rollback() error {
 
 func (t *adaptive) advance(pages []PageIndex) error {
 	if !t.warm {
+		t.walked = false
 		return t.cow.advance(pages)
 	}
 	var again []run

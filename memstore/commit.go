@@ -61,6 +61,10 @@ func (m *Memory) commit(size PageCount) (Commit, error) {
 	}
 	m.runs = runs
 	t1 := m.clock()
+	if len(runs) == 0 && size == m.size && size == m.version.Size {
+		m.stats.Find += t1 - t0
+		return Commit{Version: m.version}, m.tracker.committed(nil, m.tracked)
+	}
 	changed := m.compare(runs)
 	t2 := m.clock()
 	handles, err := m.save(changed)
@@ -186,12 +190,14 @@ func (m *Memory) merge(changed []PageIndex, handles []pagetrie.Value) []pagetrie
 		return nil
 	}
 	var replaced []pagetrie.Value
-	b := m.version.Pages.Edit()
-	for k, i := range changed {
+	for _, i := range changed { // before the first setHandle: a lookup may fill a chunk of the table from the old version
 		if old := m.handle(uint32(i)); old != 0 {
 			replaced = append(replaced, old)
 		}
-		m.handles[i] = handles[k]
+	}
+	b := m.version.Pages.Edit()
+	for k, i := range changed {
+		m.setHandle(i, handles[k], handles[k] != 0)
 		if handles[k] != 0 {
 			b.Insert(uint64(i), handles[k])
 		} else {

@@ -67,7 +67,11 @@ func TestConformance(t *testing.T) {
 			skipUnavailable(t, name)
 			for i := range n {
 				seed := first + uint64(i)
-				roots, err := conform(dir, name, newSeeded(seed, 30), eager)
+				tune := eager
+				if seed%3 == 0 {
+					tune = nil
+				}
+				roots, err := conform(dir, name, newSeeded(seed, 30), tune)
 				if err != nil {
 					t.Fatalf("%v; %s/%s", err, repeatHint(seed), name)
 				}
@@ -86,7 +90,7 @@ func eager(m *Memory) tracker {
 		t.least = 4
 	case *adaptive:
 		t.limits = adaptiveLimits{
-			armPage: time.Microsecond, hotPages: 6, hotIdle: 2, denseOpen: 8, denseClose: 4,
+			armPage: time.Microsecond, hotPages: 6, hotShared: 2, hotIdle: 2, denseOpen: 8, denseClose: 4,
 			sample: 8, sampleSize: 64, rememberMax: 16,
 		}
 	}
@@ -94,7 +98,19 @@ func eager(m *Memory) tracker {
 }
 
 // skipUnavailable skips where the kernel lacks a tracker's mechanism.
-func skipUnavailable(t testing.TB, name Tracker) {}
+func skipUnavailable(t testing.TB, name Tracker) {
+	mechanism := tryPrivate
+	switch name {
+	case TrackerUffd, TrackerAdaptive:
+		mechanism = tryMarks
+	case TrackerCow:
+	default:
+		return
+	}
+	if err := tryOn(mechanism); err != nil {
+		t.Skipf("the machine has not what %s needs: %v", name, err)
+	}
+}
 
 func FuzzProgram(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02"))

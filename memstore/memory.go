@@ -84,6 +84,7 @@ type Memory struct {
 	// handles mirrors version.Pages as a flat table, chunk by chunk as it is needed: 0 for absent.
 	handles []pagetrie.Value
 	filled  []bool
+	misses  []uint8 // lookups in chunks that are not filled
 
 	state memoryState
 	err   error // what broke it
@@ -135,6 +136,7 @@ func Attach(c MemoryConfig) (*Memory, error) {
 		return nil, fmt.Errorf("attach memory: %w", err)
 	}
 	m.filled = make([]bool, (m.reserved+chunkPages-1)/chunkPages)
+	m.misses = make([]uint8, len(m.filled))
 	m.layout = newLayout(m, c.Like)
 	if err := m.tracker.attach(); err != nil {
 		_ = m.tracker.detach()
@@ -295,16 +297,27 @@ func (m *Memory) fill(chunk uint32) {
 
 // handle is the handle of a page in the memory's version, 0 for absent.
 func (m *Memory) handle(i uint32) pagetrie.Value {
-	if !m.filled[i>>chunkShift] {
-		m.fill(i >> chunkShift)
+	chunk := i >> chunkShift
+	if m.filled[chunk] {
+		return m.handles[i]
 	}
-	return m.handles[i]
+	if m.misses[chunk]++; m.misses[chunk] >= fillAfter {
+		m.fill(chunk)
+		return m.handles[i]
+	}
+	if h, ok := m.version.Pages.Get(uint64(i)); ok {
+		return h
+	}
+	return 0
 }
+
+// fillAfter is how many lookups in the trie are cheaper than copying a chunk of it into the flat table.
+const fillAfter = 32
 
 // setHandle keeps the flat table in step with the version.
 func (m *Memory) setHandle(i PageIndex, h pagetrie.Value, present bool) {
 	if !m.filled[i>>chunkShift] {
-		return
+		return // the trie has it
 	}
 	if !present {
 		h = 0

@@ -29,7 +29,7 @@ type scanArg struct {
 	inverted, mask, anyOf, returned                         uint64
 }
 
-type scanRegion struct{ start, end, categories uint64 }
+type scanRegion struct{ start, end, _ uint64 }
 
 // scanVector bounds the ranges that one call returns. With more than 512 the kernel (6.18) leaves walk_end at an inner
 // restart point, so that going on from it reports ranges twice.

@@ -257,7 +257,7 @@ func (b *testbed) commit() error {
 		return fmt.Errorf("%d handles for %d changed pages", len(c.Handles), len(c.Changed))
 	}
 	for k, i := range c.Changed {
-		if h, ok := c.Version.Pages.Get(uint64(i)); h != c.Handles[k] || ok != (h != 0) {
+		if h, ok := c.Version.Pages.Get(uint64(i)); ok != (c.Handles[k] != 0) || ok && h != c.Handles[k] {
 			return fmt.Errorf("handle of page %d is %#x, the version has %#x", i, c.Handles[k], h)
 		}
 	}

@@ -71,6 +71,11 @@ func openSampler() *sampler {
 	return &sampler{fd: fd, ring: ring, control: (*unix.PerfEventMmapPage)(unsafe.Pointer(unsafe.SliceData(ring)))}
 }
 
+func (s *sampler) close() {
+	_ = unix.Munmap(s.ring)
+	_ = unix.Close(s.fd)
+}
+
 // turn switches recording. Costs a system call when it changes anything.
 func (s *sampler) turn(on bool) {
 	if s.on == on {
@@ -97,13 +102,13 @@ func (s *sampler) read(addrs []uintptr) (_ []uintptr, ok bool) {
 	head := atomic.LoadUint64(&s.control.Data_head)
 	data := s.ring[PageSize:]
 	for ; s.tail < head; s.tail += sampleBytes {
-		at := s.tail % (samplerPages * PageSize)
+		at := s.tail % uint64(len(data)) // records are multiples of 8 bytes; after a lost-samples record they wrap round
 		kind := *(*uint32)(unsafe.Pointer(&data[at]))
 		size := *(*uint16)(unsafe.Pointer(&data[at+6]))
 		if kind != recordSample || size != sampleBytes {
 			return addrs, false
 		}
-		addrs = append(addrs, uintptr(*(*uint64)(unsafe.Pointer(&data[at+8]))))
+		addrs = append(addrs, uintptr(*(*uint64)(unsafe.Pointer(&data[(at+8)%uint64(len(data))]))))
 	}
 	return addrs, true
 }

@@ -30,6 +30,8 @@ const (
 	// TrackerAdaptive combines them: cow while a memory is cold; then write marks, of which it reads only those that the
 	// thread's page faults point to; pages and chunks that are written again and again are left open and compared.
 	TrackerAdaptive Tracker = "adaptive"
+	// TrackerAuto is the fastest of the others that the machine allows; Probe says which, and why.
+	TrackerAuto Tracker = "auto"
 	// TrackerCompare does not track: it compares the whole memory with the last version. The oracle.
 	TrackerCompare Tracker = "compare"
 )
@@ -84,7 +86,7 @@ var trackers = []struct {
 	{trackerPrefetchAhead, func(m *Memory) tracker { return newFaulting(m, faultingOptions{ahead: true}) }},
 }
 
-// Trackers lists every name that ParseTracker takes.
+// Trackers lists every mechanism by name. ParseTracker takes these and auto.
 func Trackers() []Tracker {
 	var names []Tracker
 	for _, t := range trackers {
@@ -95,10 +97,10 @@ func Trackers() []Tracker {
 
 // ParseTracker checks a tracker's name. It does not say whether the kernel allows it; Attach does.
 func ParseTracker(name string) (Tracker, error) {
-	if t := Tracker(name); slices.Contains(Trackers(), t) {
+	if t := Tracker(name); t == TrackerAuto || slices.Contains(Trackers(), t) {
 		return t, nil
 	}
-	var known []string
+	known := []string{string(TrackerAuto)}
 	for _, t := range Trackers() {
 		known = append(known, string(t))
 	}
@@ -106,6 +108,9 @@ func ParseTracker(name string) (Tracker, error) {
 }
 
 func newTracker(name Tracker, m *Memory) (tracker, error) {
+	if name == TrackerAuto {
+		name = Probe().Tracker
+	}
 	for _, t := range trackers {
 		if t.name == name {
 			return t.make(m), nil

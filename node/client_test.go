@@ -51,7 +51,7 @@ func lossyProxy(t *testing.T, to string, lose func(*http.Request) bool) string {
 func TestSessionRunsOnce(t *testing.T) {
 	c := startCluster(t, 3, nil)
 	c.install(c.client(), "counter")
-	proxy := lossyProxy(t, c.cfgs[0].Peers[0].HTTP, func(r *http.Request) bool { return r.Header.Get(headerSession) != "" })
+	proxy := lossyProxy(t, c.cfgs[0].Peers[0].HTTP, func(r *http.Request) bool { return r.URL.Path != "/v1/sessions" })
 	client, err := NewClient(ClientConfig{Addresses: []string{proxy}})
 	if err != nil {
 		t.Fatal(err)

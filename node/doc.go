@@ -1,2 +1,72 @@
-// Package node.
+// Package node is one replica of a cluster: hashicorp/raft with its log, its checkpoints and its connections around the state
+// machine of package fsm, and the port where clients call it. It knows nothing of faults; chaos puts them into Config.Wrap and
+// around the process.
+//
+// # One message
+//
+//	client ── POST /v1/canisters/{name}/update/{method} ──► server (server.go, handlers.go)
+//	                                                           │ not the leader: passed on once (forward.go)
+//	                                                           ▼
+//	   queue ──► batcher: a round as soon as fewer than RoundsInFlight are on their way (batcher.go)
+//	                                                           │ raft.Apply
+//	             ┌─────────────────────────────────────────────┤
+//	             ▼                                             ▼
+//	   LogCache ► guardedLog ► Config.Wrap ► raft.db      transport ► streamLayer ► the other replicas
+//	   (logstore.go)                                      (guard.go)   (stream.go, handshake.go)
+//	             │ committed
+//	             ▼
+//	   fencedMachine ► fsm.Machine (fence.go) ──► result, root ──► the message's own sender
+//	             │ every CheckpointEvery rounds
+//	             ▼
+//	   checkpointer ► raft.Snapshot ► snapshot.Store (checkpoints.go)
+//
+// A linearizable query waits until the state machine has applied what was committed when the query came, proved by a majority
+// (reader.go). A stale one is answered at once, on any replica.
+//
+// # What can end a replica
+//
+// replica (replica.go) is everything between one opening of the data folder and the next; Node (node.go) has one at a time.
+//
+//	the machine finds another root than the leader's     state diverged: evidence/round-N/report.json, never started again
+//	the disk fails, or the machine does                  state failed: fix the cause and start the node again
+//	a leader's checkpoint contradicts our log            the uncommitted end of the log is cut and the replica opened again
+//	Stop
+//
+// replica.stop first puts up the fence before the state machine and cuts every connection, and only then does anything else
+// happen: so raft may be told what it likes to hear instead of panicking, because nothing that it does afterwards reaches
+// anybody. In the first two states the client port still answers /v1/status and /v1/roots until Stop.
+//
+// # Outcomes
+//
+// A call that has a result has happened. A call that failed is refused (it certainly did not happen) or unknown (it may have
+// happened): see classify in outcome.go. Only a session makes it safe to send an unknown message again.
+//
+// # Invariants
+//
+//   - Each sender gets its own message's result, or an error with an outcome; none waits after Stop has returned.
+//   - The log, from its first entry to its last, has no gap and nothing in it contradicts the newest checkpoint (mendLog,
+//     replica.installed). It reaches back to the second newest checkpoint and always holds the entry at the newest one.
+//   - A checkpoint from a leader never takes the state machine back (installGuard).
+//   - What is deleted from the log is covered by a checkpoint or provably not committed (conflict.cut).
+//   - No byte of Raft is exchanged with a node of another cluster.
+//   - A folder with evidence of a divergence is not served from and takes no part in elections.
+//
+// # Goroutines
+//
+//	Node.supervise             one a node; ends with the replica for good, or by Stop
+//	server.start               one a node, and net/http's per connection; ended by Stop
+//	batcher.run and one for each round in flight    batcher.close
+//	reader.run                 reader.close
+//	checkpointer.run           checkpointer.close
+//	roleWatcher.run            roleWatcher.close
+//	transport.listen           transport.Close, replica.stop
+//	raft's own                 replica.close: raft.Shutdown after the rounds in flight have ended, since raft answers
+//	                           none of them later; its connections' end with streamLayer.Close
+//	waitGroup                  ends with what it waits for; outlives Stop only when the disk hangs for closeTimeout
+//
+// # Sources
+//
+// Ongaro, "Consensus: Bridging Theory and Practice" §3 (Raft), §5.1 (compaction), §6.4 (read index); hashicorp/raft 1.7.3's
+// source and its issues 85 (damaged checkpoint), 212 (stream not drained), 503 (hung store), 612 (store error), 697 (install
+// of a checkpoint that the log contradicts); docs/adr/0006 for the choices.
 package node

@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -277,5 +278,21 @@ func TestBackPressure(t *testing.T) {
 	}
 	if r, err := client.Query(c.ctx, "counter", "get", nil); err != nil || count(r) != 3 {
 		t.Errorf("count %d, want 3; %v", count(r), err)
+	}
+}
+
+// Behind the fence nothing reaches the state machine.
+func TestFence(t *testing.T) {
+	f := newFencedMachine(nil, nil) // any use of the machine would panic
+	f.up.Store(true)
+	if err, ok := f.Apply(&raft.Log{}).(error); !ok || !errors.Is(err, errEnded) {
+		t.Errorf("Apply: %v", err)
+	}
+	f.StoreConfiguration(1, raft.Configuration{})
+	if _, err := f.Snapshot(); !errors.Is(err, errEnded) {
+		t.Errorf("Snapshot: %v", err)
+	}
+	if err := f.Restore(io.NopCloser(nil)); !errors.Is(err, errEnded) {
+		t.Errorf("Restore: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,6 +88,7 @@ func TestWipedNodeInstallsCheckpoint(t *testing.T) {
 	c.stop(victim)
 	c.wipe(victim)
 	c.add(client, "counter", 23)
+	c.cfgs[victim].CheckpointEvery = 1000 // no checkpoint of its own cuts its log
 	c.start(victim)
 	c.add(client, "counter", 1)
 	c.agree()
@@ -195,6 +197,15 @@ func TestFollowerForwards(t *testing.T) {
 	r, err := client.Query(c.ctx, "counter", "get", nil)
 	if err != nil || count(r) != 3 || r.Node != c.cfgs[c.leader()].ID {
 		t.Errorf("query through a follower: %+v, %v", r, err)
+	}
+	request, err := http.NewRequestWithContext(c.ctx, "POST", "http://"+c.nodes[c.follower()].HTTPAddr()+canisterPath("counter", "update", "add"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set(headerForwarded, "n9")
+	code, body, err := exchange(client.http, request)
+	if err != nil || code != 503 || !strings.Contains(string(body), "node n9 took it for one") || !strings.Contains(string(body), `"leader_http"`) {
+		t.Errorf("a request that was forwarded to a follower: %d %s, %v", code, body, err)
 	}
 }
 

@@ -42,15 +42,15 @@ func checkNode(n node) error {
 }
 
 func (b *bucket) check() error {
-	if len(b.ents) == 0 {
+	if len(b.ents()) == 0 {
 		return fmt.Errorf("empty bucket")
 	}
-	if !light(b.ents) {
-		return fmt.Errorf("bucket at key %#x: %d entries, not light", b.anchor(), len(b.ents))
+	if !light(b.ents()) {
+		return fmt.Errorf("bucket at key %#x: %d entries, not light", b.anchor(), len(b.ents()))
 	}
-	for i := 1; i < len(b.ents); i++ {
-		if b.ents[i-1].Key >= b.ents[i].Key {
-			return fmt.Errorf("bucket: key %#x after %#x", b.ents[i].Key, b.ents[i-1].Key)
+	for i := 1; i < len(b.ents()); i++ {
+		if b.ents()[i-1].Key >= b.ents()[i].Key {
+			return fmt.Errorf("bucket: key %#x after %#x", b.ents()[i].Key, b.ents()[i-1].Key)
 		}
 	}
 	return nil
@@ -124,7 +124,7 @@ func (x *inner) checkKid(kid node, start uint) error {
 			return fmt.Errorf("branch at key %#x, shift %d: below it a branch of shift %d", x.base, x.shift, k.shift)
 		}
 	case *bucket:
-		last := k.ents[len(k.ents)-1].Key
+		last := k.ents()[len(k.ents())-1].Key
 		if !x.matches(last) {
 			return fmt.Errorf("branch at key %#x, shift %d: key %#x in its buckets", x.base, x.shift, last)
 		}

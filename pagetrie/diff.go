@@ -50,11 +50,11 @@ func (d *differ) nodes(a, b node) bool {
 	y, bLight := b.(*bucket)
 	switch {
 	case aLight && bLight:
-		return d.runs(x.ents, y.ents)
+		return d.runs(x.ents(), y.ents())
 	case aLight:
-		return d.against(b, x.ents, false)
+		return d.against(b, x.ents(), false)
 	case bLight:
-		return d.against(a, y.ents, true)
+		return d.against(a, y.ents(), true)
 	}
 	shift, disjoint := apart(a, b)
 	if disjoint {

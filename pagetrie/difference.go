@@ -33,7 +33,7 @@ func (d *difference) nodes(a, b node) node {
 		return d.filter(x, b)
 	}
 	if y, light := b.(*bucket); light {
-		for _, e := range y.ents {
+		for _, e := range y.ents() {
 			var had bool
 			if a, had = remove(a, e.Key, d.token); had {
 				d.gone++
@@ -74,15 +74,15 @@ func counterpart(b node, shift uint8, key uint64) node {
 func (d *difference) filter(a *bucket, b node) node {
 	var room [bucketMax]Entry
 	keep := room[:0]
-	for _, e := range a.ents {
+	for _, e := range a.ents() {
 		if _, had := get(b, e.Key); !had {
 			keep = append(keep, e)
 		}
 	}
-	if len(keep) == len(a.ents) {
+	if len(keep) == len(a.ents()) {
 		return a
 	}
-	d.gone += len(a.ents) - len(keep)
+	d.gone += len(a.ents()) - len(keep)
 	return shape(keep, d.token)
 }
 

@@ -100,7 +100,7 @@ func (x *inner) bucketFor(s uint, i int) (int, bool) {
 // insertBucket puts e into kid i, a bucket to whose run of slots e belongs.
 func (x *inner) insertBucket(i int, e Entry, token uint64) (*inner, effect) {
 	b := x.kids.at(i).(*bucket)
-	start := x.slot(b.ents[0].Key)
+	start := x.slot(b.ents()[0].Key)
 	at, found := b.search(e.Key)
 	if found {
 		fresh, eff := b.set(at, e.Value, token)
@@ -129,61 +129,52 @@ func (x *inner) insertBucket(i int, e Entry, token uint64) (*inner, effect) {
 
 // fitsIn reports whether b is still light with key before entry i.
 func (b *bucket) fitsIn(i int, key uint64) bool {
-	if len(b.ents) == bucketMax {
+	if len(b.ents()) == bucketMax {
 		return false
 	}
 	from, to := i, i
-	for from > 0 && b.ents[from-1].Key^key < fanOut {
+	for from > 0 && b.ents()[from-1].Key^key < fanOut {
 		from--
 	}
-	for to < len(b.ents) && b.ents[to].Key^key < fanOut {
+	for to < len(b.ents()) && b.ents()[to].Key^key < fanOut {
 		to++
 	}
 	return to-from+1 < crowd
 }
 
+// own returns b, without its digest, if the holder of token made it, otherwise a copy of it.
+func (b *bucket) own(token uint64) *bucket {
+	if token == 0 || b.token != token {
+		return newBucket(b.ents(), token)
+	}
+	b.state.Store(unknown)
+	return b
+}
+
 // set changes the value of entry i.
 func (b *bucket) set(i int, v Value, token uint64) (*bucket, effect) {
-	if b.ents[i].Value == v {
+	if b.room[i].Value == v {
 		return b, unchanged
 	}
-	if token == 0 || b.token != token {
-		b = newBucket(b.ents, token)
-	}
-	b.ents[i].Value = v
-	b.forget()
-	return b, replaced
+	c := b.own(token)
+	c.room[i].Value = v
+	return c, replaced
 }
 
 // add puts e before entry i, where it fits in.
 func (b *bucket) add(i int, e Entry, token uint64) *bucket {
-	c := b
-	if n := len(b.ents); token != 0 && b.token == token && n < cap(b.ents) {
-		c.ents = b.ents[:n+1]
-		copy(c.ents[i+1:], c.ents[i:n])
-	} else {
-		c = allocBucket(n + 1)
-		c.token = token
-		copy(c.ents, b.ents[:i])
-		copy(c.ents[i+1:], b.ents[i:])
-	}
-	c.ents[i] = e
-	c.forget()
+	c := b.own(token)
+	c.n++
+	copy(c.room[i+1:c.n], c.room[i:])
+	c.room[i] = e
 	return c
 }
 
 // burst returns, in room, the entries of b with e before entry i, where it does not fit in.
 func (b *bucket) burst(i int, e Entry, room *[bucketMax + 1]Entry) []Entry {
-	all := room[:len(b.ents)+1]
-	copy(all, b.ents[:i])
+	all := room[:len(b.ents())+1]
+	copy(all, b.ents()[:i])
 	all[i] = e
-	copy(all[i+1:], b.ents[i:])
+	copy(all[i+1:], b.ents()[i:])
 	return all
-}
-
-// forget drops the digest of a bucket that is about to be something else.
-func (b *bucket) forget() {
-	if b.digest.Load() != nil {
-		b.digest.Store(nil)
-	}
 }

@@ -26,8 +26,8 @@ func (m Map) Range(lo, hi uint64) iter.Seq2[uint64, Value] {
 func each(n node, yield func(uint64, Value) bool) bool {
 	switch x := n.(type) {
 	case *bucket:
-		for i := range x.ents {
-			if !yield(x.ents[i].Key, x.ents[i].Value) {
+		for i := range x.ents() {
+			if !yield(x.ents()[i].Key, x.ents()[i].Value) {
 				return false
 			}
 		}
@@ -98,9 +98,9 @@ func floor(n node, key uint64) (Entry, bool) {
 	switch x := n.(type) {
 	case *bucket:
 		if i, found := x.search(key); found {
-			return x.ents[i], true
+			return x.ents()[i], true
 		} else if i > 0 {
-			return x.ents[i-1], true
+			return x.ents()[i-1], true
 		}
 	case *leaf:
 		if key >= x.base {
@@ -129,8 +129,8 @@ func floor(n node, key uint64) (Entry, bool) {
 func ceiling(n node, key uint64) (Entry, bool) {
 	switch x := n.(type) {
 	case *bucket:
-		if i, _ := x.search(key); i < len(x.ents) {
-			return x.ents[i], true
+		if i, _ := x.search(key); i < len(x.ents()) {
+			return x.ents()[i], true
 		}
 	case *leaf:
 		if key <= x.base|slotMask {

@@ -68,7 +68,7 @@ func (k *kids) light() bool {
 		if !ok {
 			return false
 		}
-		if sum += len(b.ents); sum > bucketMax {
+		if sum += len(b.ents()); sum > bucketMax {
 			return false
 		}
 	}

@@ -28,6 +28,9 @@ func (m Map) Get(key uint64) (Value, bool) {
 }
 
 func get(n node, key uint64) (Value, bool) {
+	if x, ok := n.(*inner); ok && !x.matches(key) { // further down, only the last node is asked
+		return 0, false
+	}
 	for {
 		x, ok := n.(*inner)
 		if !ok {
@@ -48,7 +51,7 @@ func get(n node, key uint64) (Value, bool) {
 	}
 	if b, ok := n.(*bucket); ok {
 		if i, found := b.search(key); found {
-			return b.ents[i].Value, true
+			return b.ents()[i].Value, true
 		}
 	}
 	return 0, false

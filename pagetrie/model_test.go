@@ -53,15 +53,10 @@ func inOrder(r *rand.Rand, model map[uint64]Value) Map {
 	keys := slices.Collect(maps.Keys(model))
 	slices.Sort(keys)
 	r.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
-	var m Map
-	edit := m.Edit()
+	var edit Builder
 	for _, k := range keys {
-		if r.IntN(8) == 0 { // a snapshot in between: the nodes are shared from here on
-			m = edit.Map()
-		}
-		if r.IntN(8) == 0 {
-			m = edit.Map().Insert(k, model[k])
-			edit = m.Edit()
+		if r.IntN(8) == 0 { // the nodes so far are shared from here on
+			edit = *edit.Map().Insert(k, model[k]).Edit()
 			continue
 		}
 		edit.Insert(k, model[k])

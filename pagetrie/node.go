@@ -5,12 +5,12 @@ import (
 	"sync/atomic"
 )
 
-// The numbers that fix the shape, and so the root, of every map. Changing one changes the format: see FORMAT.md.
+// The numbers that fix the shape, and so the root, of every map. Changing one changes the format: FORMAT.md has the table.
 const (
 	fanBits    = 5            // key bits that one branch decides
 	fanOut     = 1 << fanBits // slots of a branch, and keys of a block
 	slotMask   = fanOut - 1
-	bucketMax  = 31                  // entries that fit in a bucket
+	bucketMax  = 29                  // entries that fit in a bucket
 	crowd      = 16                  // entries in one block that make it a leaf
 	groupBits  = 3                   // a digest group is 8 adjacent slots
 	groupCount = fanOut >> groupBits // digest groups of a branch or leaf
@@ -54,12 +54,25 @@ type node interface {
 	anchor() uint64 // bucket: lowest key; leaf, inner: the prefix, zeros below it
 }
 
-// bucket is a subtree of light entries, ascending by key.
+// bucket is a subtree of light entries, ascending by key. It has no pointers, so the garbage collector does not look
+// inside, and it always has room for all the entries that a bucket may have, so that edits in place need no other one.
 type bucket struct {
-	digest atomic.Pointer[Hash] // of the contents, once somebody asked for it
-	ents   []Entry              // usually lies behind the header, in the same allocation
 	token  uint64
+	state  atomic.Uint32 // of digest: see below
+	n      int32
+	digest Hash // of the contents, once somebody asked for it
+	room   [bucketMax]Entry
 }
+
+// The states of a bucket's digest. Whoever brings it from unknown to written writes the digest; others may read it once
+// it is known.
+const (
+	unknown = iota
+	written
+	known
+)
+
+func (b *bucket) ents() []Entry { return b.room[:b.n] }
 
 // leaf is a block of fanOut adjacent keys, at least crowd of them present.
 type leaf struct {
@@ -84,11 +97,11 @@ type inner struct {
 	stale   uint32
 }
 
-func (b *bucket) entries() int { return len(b.ents) }
+func (b *bucket) entries() int { return int(b.n) }
 func (l *leaf) entries() int   { return l.present.count() }
 func (x *inner) entries() int  { return x.size }
 
-func (b *bucket) anchor() uint64 { return b.ents[0].Key }
+func (b *bucket) anchor() uint64 { return b.room[0].Key }
 func (l *leaf) anchor() uint64   { return l.base }
 func (x *inner) anchor() uint64  { return x.base }
 
@@ -100,23 +113,36 @@ func heavy(n node) bool {
 
 // search returns the position of key in b, or where it would go.
 func (b *bucket) search(key uint64) (at int, found bool) {
-	at = searchEntries(b.ents, key)
-	return at, at < len(b.ents) && b.ents[at].Key == key
+	at = searchEntries(b.ents(), key)
+	return at, at < len(b.ents()) && b.ents()[at].Key == key
 }
 
-// searchEntries returns how many entries of the ascending ents are below key.
+// searchEntries returns how many entries of the ascending ents are below key. The last steps compare without branches
+// and independently of each other, so that the cache misses of a cold bucket overlap.
 func searchEntries(ents []Entry, key uint64) int {
-	lo, n := 0, len(ents)
-	for n > 0 {
-		half := n >> 1
-		if ents[lo+half].Key < key {
-			lo += half + 1
-			n -= half + 1
+	skipped := 0
+	for len(ents) > bucketMax+1 {
+		half := len(ents) / 2
+		if ents[half].Key < key {
+			ents, skipped = ents[half+1:], skipped+half+1
 		} else {
-			n = half
+			ents = ents[:half]
 		}
 	}
-	return lo
+	at := uint64(0)
+	for i := 3; i < len(ents); i += 4 {
+		_, isBelow := bits.Sub64(ents[i].Key, key, 0)
+		at += 4 * isBelow
+	}
+	rest := ents[at:]
+	if len(rest) > 3 {
+		rest = rest[:3]
+	}
+	for i := range rest {
+		_, isBelow := bits.Sub64(rest[i].Key, key, 0)
+		at += isBelow
+	}
+	return skipped + int(at)
 }
 
 func (l *leaf) has(key uint64) bool { return (key^l.base) < fanOut && l.present.has(uint(key)) }
@@ -137,9 +163,8 @@ func prefixAbove(key uint64, shift uint8) uint64 { return key &^ (1<<(shift+fanB
 
 // newBucket copies ents, which are ascending and light.
 func newBucket(ents []Entry, token uint64) *bucket {
-	b := allocBucket(len(ents))
-	b.token = token
-	copy(b.ents, ents)
+	b := &bucket{token: token, n: int32(len(ents))}
+	copy(b.room[:], ents)
 	return b
 }
 

@@ -13,7 +13,7 @@ func remove(n node, key uint64, token uint64) (node, bool) {
 		}
 	case *bucket:
 		at, found := x.search(key)
-		if found && len(x.ents) == 1 {
+		if found && len(x.ents()) == 1 {
 			return nil, true
 		}
 		if found {
@@ -25,18 +25,10 @@ func remove(n node, key uint64, token uint64) (node, bool) {
 
 // drop takes out entry i of at least two.
 func (b *bucket) drop(i int, token uint64) *bucket {
-	n := len(b.ents) - 1
-	c := b
-	if token != 0 && b.token == token {
-		copy(c.ents[i:], c.ents[i+1:])
-		c.ents = c.ents[:n]
-	} else {
-		c = allocBucket(n)
-		c.token = token
-		copy(c.ents, b.ents[:i])
-		copy(c.ents[i:], b.ents[i+1:])
-	}
-	c.forget()
+	c := b.own(token)
+	copy(c.room[i:], c.room[i+1:c.n])
+	c.n--
+	c.room[c.n] = Entry{}
 	return c
 }
 

@@ -85,18 +85,21 @@ func (d *digester) node(n node) Hash {
 }
 
 func (d *digester) bucket(b *bucket) Hash {
-	if known := b.digest.Load(); known != nil {
-		return *known
+	if b.state.Load() == known {
+		return b.digest
 	}
 	d.begin(kindBucket)
-	d.buf = append(d.buf, byte(len(b.ents)))
-	for _, e := range b.ents {
+	d.buf = append(d.buf, byte(len(b.ents())))
+	for _, e := range b.ents() {
 		d.buf = binary.BigEndian.AppendUint64(d.buf, e.Key)
 		h := d.value(e.Value)
 		d.buf = append(d.buf, h[:]...)
 	}
 	fresh := d.sum()
-	b.digest.Store(&fresh)
+	if b.state.CompareAndSwap(unknown, written) {
+		b.digest = fresh
+		b.state.Store(known)
+	}
 	return fresh
 }
 
@@ -111,16 +114,15 @@ func (d *digester) leaf(l *leaf) Hash {
 		if stale>>g&1 == 0 || mask == 0 {
 			continue
 		}
-		d.begin(kindLeafGroup)
-		d.buf = append(d.buf, byte(mask))
-		for ; mask != 0; mask &= mask - 1 {
-			h := d.value(l.vals[uint(g)<<groupBits+mask.lowest()])
-			d.buf = append(d.buf, h[:]...)
+		var room [1 << groupBits]Hash
+		n := 0
+		for rest := mask; rest != 0; rest &= rest - 1 {
+			room[n] = d.value(l.vals[uint(g)<<groupBits+rest.lowest()])
+			n++
 		}
-		fresh.groups[g] = d.sum()
+		fresh.groups[g] = d.group(kindLeafGroup, byte(mask), room[:n])
 	}
-	d.begin(kindLeaf)
-	d.buf = binary.BigEndian.AppendUint64(d.buf, l.base)
+	d.beginLeaf(l.base)
 	fresh.node = d.sumGroups(l.present, fresh)
 	l.digests.Store(fresh)
 	atomic.StoreUint32(&l.stale, 0)
@@ -145,22 +147,32 @@ func (d *digester) inner(x *inner) Hash {
 		for i := first; i < next; i++ {
 			room[i-first] = d.node(x.kids.at(i))
 		}
-		fresh.groups[g] = d.branchGroup(byte(mask), room[:next-first])
+		fresh.groups[g] = d.group(kindBranchGroup, byte(mask), room[:next-first])
 	}
-	d.begin(kindBranch)
-	d.buf = binary.BigEndian.AppendUint64(d.buf, x.base)
-	d.buf = append(d.buf, x.shift)
+	d.beginBranch(x.base, x.shift)
 	fresh.node = d.sumGroups(x.starts, fresh)
 	x.digests.Store(fresh)
 	atomic.StoreUint32(&x.stale, 0)
 	return fresh.node
 }
 
-func (d *digester) branchGroup(mask byte, kids []Hash) Hash {
-	d.begin(kindBranchGroup)
+func (d *digester) beginLeaf(base uint64) {
+	d.begin(kindLeaf)
+	d.buf = binary.BigEndian.AppendUint64(d.buf, base)
+}
+
+func (d *digester) beginBranch(base uint64, shift uint8) {
+	d.begin(kindBranch)
+	d.buf = binary.BigEndian.AppendUint64(d.buf, base)
+	d.buf = append(d.buf, shift)
+}
+
+// group is the digest of 8 adjacent slots: which are used, and their hashes.
+func (d *digester) group(kind byte, mask byte, hashes []Hash) Hash {
+	d.begin(kind)
 	d.buf = append(d.buf, mask)
-	for _, h := range kids {
-		d.buf = append(d.buf, h[:]...)
+	for i := range hashes {
+		d.buf = append(d.buf, hashes[i][:]...)
 	}
 	return d.sum()
 }

@@ -93,7 +93,7 @@ func join(a, b node, token uint64) node {
 func appendEntries(dst []Entry, n node) []Entry {
 	switch x := n.(type) {
 	case *bucket:
-		dst = append(dst, x.ents...)
+		dst = append(dst, x.ents()...)
 	case *leaf:
 		for rest := x.present; rest != 0; rest &= rest - 1 {
 			s := rest.lowest()

@@ -27,7 +27,7 @@ func (s *side) light() bool { return s.kids.count() == 0 }
 func (s *side) settle() {
 	if len(s.kids.mixed) == 1 {
 		if b, ok := s.kids.mixed[0].(*bucket); ok {
-			*s = side{run: b.ents, whole: b}
+			*s = side{run: b.ents(), whole: b}
 		}
 	}
 }

@@ -32,10 +32,10 @@ func (u *union) nodes(a, b node) node {
 	case aLight && bLight:
 		return u.buckets(x, y)
 	case aLight:
-		fresh, _ := u.pour(b, x.ents, true)
+		fresh, _ := u.pour(b, x.ents(), true)
 		return fresh
 	case bLight:
-		fresh, _ := u.pour(a, y.ents, false)
+		fresh, _ := u.pour(a, y.ents(), false)
 		return fresh
 	}
 	shift, disjoint := apart(a, b)
@@ -52,9 +52,9 @@ func (u *union) nodes(a, b node) node {
 
 func (u *union) buckets(a, b *bucket) node {
 	var room [2 * bucketMax]Entry
-	all := mergeEntries(room[:0], a.ents, b.ents)
-	u.overlap += len(a.ents) + len(b.ents) - len(all)
-	if len(all) == len(a.ents) {
+	all := mergeEntries(room[:0], a.ents(), b.ents())
+	u.overlap += len(a.ents()) + len(b.ents()) - len(all)
+	if len(all) == len(a.ents()) {
 		return a
 	}
 	return shape(all, u.token)

@@ -15,6 +15,7 @@
 //
 //	checkpoint-INDEX-TERM-N     a complete checkpoint, N tells apart those of one log entry; only the highest N counts
 //	damaged-checkpoint-...      set aside as evidence, with a file REASON; Config.KeepDamaged of them
+//	transfer-...                verified pages of transfers that were cut
 //	tmp-...                     being written or removed; deleted by OpenStore
 //
 // A checkpoint folder holds the manifest, the table and page files. Files are never written again once the folder has its
@@ -141,9 +142,13 @@
 //	              table
 //	              page files          in the order of the manifest: index, then pages
 //
+// Two checkpoints of one state at one log entry have the same stream, whatever their layers. Transfer relies on it: a follower
+// says which pages it has (Have), is sent the others (WriteDelta, whose format is in delta.go), and rebuilds the leader's
+// stream. Pages of a transfer that was cut wait in files transfer-... of the store's folder, format in pagelog.go.
+//
 // # Goroutines
 //
-// Verification hashes on up to GOMAXPROCS goroutines that end with the call. The Close of a local checkpoint
+// Whatever hashes pages does so on up to GOMAXPROCS goroutines that end with the call. The Close of a local checkpoint
 // starts at most one goroutine that merges; it ends with the merge, and Store.Close waits for it.
 //
 // # Sources

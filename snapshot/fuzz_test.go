@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"testing"
@@ -158,6 +159,53 @@ func randomIndex(rng *rand.Rand, bound uint64) *pageIndex {
 		}
 	}
 	return x
+}
+
+// TestManifestFaults reaches checks of the manifest's decoder behind a right length and checksum.
+func TestManifestFaults(t *testing.T) {
+	s := openTestStore(t, Config{})
+	c, err := s.OpenCheckpoint(write(t, s, 1, smallModel()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	whole := c.Manifest.encode()
+	body := whole[:len(whole)-32]
+	memories := manifestHeadBytes + 2*(5+1+11)
+	layer := memories + memoryEntryBytes + len("canister-1")
+	put := func(at int, v byte) func([]byte) []byte {
+		return func(b []byte) []byte { b[at] = v; return b }
+	}
+	for name, change := range map[string]func(b []byte) []byte{
+		"more bytes":       func(b []byte) []byte { return append(b, 0) },
+		"fewer bytes":      func(b []byte) []byte { return b[:len(b)-1] },
+		"magic":            put(0, 'l'),
+		"version":          put(8, 2),
+		"first reserved":   put(12, 1),
+		"second reserved":  put(140, 1),
+		"suffrage":         put(manifestHeadBytes, 9),
+		"same name":        func(b []byte) []byte { return bytes.Replace(b, []byte("canister-2"), []byte("canister-1"), 1) },
+		"descending names": func(b []byte) []byte { return bytes.Replace(b, []byte("canister-2"), []byte("canister-0"), 1) },
+		"no name":          put(memories+44, 0),
+		"layers":           put(memories+40, MaxLayers+1),
+		"layer length":     put(layer+7, 1),
+		"layer pages":      put(layer+8+7, 1),
+		"layer reserved":   put(layer+28, 1),
+		"memory size":      put(memories+7, 1),
+		"table length":     put(88+7, 1),
+	} {
+		b := change(bytes.Clone(body))
+		binary.LittleEndian.PutUint64(b[16:], uint64(len(b)+32))
+		sum := manifestSum(b)
+		if m, fault := decodeManifest(append(b, sum[:]...)); fault == nil {
+			t.Errorf("%s: accepted %+v", name, m)
+		}
+	}
+	for n := range whole {
+		if _, fault := decodeManifest(whole[:n]); fault == nil {
+			t.Errorf("cut to %d: accepted", n)
+		}
+	}
 }
 
 // TestIndexFaults reaches every check of the index decoder with a right checksum.

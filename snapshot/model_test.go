@@ -91,6 +91,8 @@ func (mem *modelMemory) root() pagetrie.Hash {
 	return testHashing().Memory(mem.size, b.Map().Root(mem))
 }
 
+func randSource(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
+
 // mutate changes about n pages: new contents, zeros, the same bytes again, and now and then growth.
 func (m *model) mutate(rng *rand.Rand, n int) {
 	m.round++

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/crc32"
+	"runtime"
 	"slices"
 )
 
@@ -228,12 +229,10 @@ func (r *receiver) takePages(p []byte) error {
 }
 
 func (r *receiver) writePages(whole int) error {
-	hash := r.sink.store.config.Hashing.Page
-	for i := range uint64(whole / PageSize) {
-		if fault := checkPage(r.got[i*PageSize:(i+1)*PageSize], r.index.hash(r.page+i), hash); fault != "" {
-			r.offset = r.start + int64((r.page+i)*PageSize)
-			return r.fault("page %d %s", r.index.page(r.page+i), fault)
-		}
+	check := pageCheck{r.sink.store.config.Hashing.Page, r.index, runtime.GOMAXPROCS(0)}
+	if bad, fault := check.first(r.page, r.got[:whole]); fault != "" {
+		r.offset = r.start + int64(bad*PageSize)
+		return r.fault("page %d %s", r.index.page(bad), fault)
 	}
 	if _, err := r.file.WriteAt(r.got[:whole], int64(r.page*PageSize)); err != nil {
 		return err

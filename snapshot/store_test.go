@@ -298,6 +298,18 @@ func TestDamageIsSetAside(t *testing.T) {
 	}
 }
 
+// TestRenamedFolder: a folder cannot pass for the checkpoint of another log entry.
+func TestRenamedFolder(t *testing.T) {
+	dir := t.TempDir()
+	id := write(t, openTestStore(t, Config{Dir: dir}), 5, smallModel())
+	if err := os.Rename(filepath.Join(dir, id), filepath.Join(dir, "checkpoint-6-3-0")); err != nil {
+		t.Fatal(err)
+	}
+	if metas, _ := openTestStore(t, Config{Dir: dir}).List(); len(metas) != 0 {
+		t.Errorf("List is %v", metas[0])
+	}
+}
+
 func TestVerifyLevels(t *testing.T) {
 	for level, found := range map[VerifyLevel]bool{VerifyPages: true, VerifyIndexes: false} {
 		s := openTestStore(t, Config{VerifyOnOpen: level})

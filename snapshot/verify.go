@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -72,9 +73,12 @@ func (m *MemoryFile) verifyRoot(c *Checkpoint, h Hashing) error {
 	return &Damage{File: join(c.Dir, manifestName), Fault: fmt.Sprintf("memory %q: its pages have root %v, the manifest says %v", m.Name, root, m.Root)}
 }
 
-// noStrangers checks that a folder holds the files and nothing else.
+// noStrangers checks that a folder holds the files and nothing else. An open checkpoint may have lost its folder.
 func noStrangers(fsys FS, dir string, files map[string]bool) error {
 	names, err := fsys.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("verify checkpoint: %w", err)
 	}
@@ -102,7 +106,7 @@ func (p *PageFile) verify(h Hashing) error {
 			for i := next.Add(1) - 1; i < bad.Load(); i = next.Add(1) - 1 {
 				first := uint64(i) * batchPages
 				n := min(batchPages, p.Len()-first)
-				if errs[i] = p.readVerified(first, buf[:n*PageSize], h.Page); errs[i] != nil {
+				if errs[i] = p.readChecked(first, buf[:n*PageSize], pageCheck{h.Page, p.index, 1}); errs[i] != nil {
 					lower(&bad, i)
 				}
 			}
@@ -117,19 +121,61 @@ func lower(v *atomic.Int64, to int64) {
 	}
 }
 
-// readVerified reads stored pages from a position on and checks each against its hash.
+// readVerified reads stored pages from a position on and checks each against its hash, on all processors.
 // Preconditions: len(buf) is a multiple of PageSize.
 func (p *PageFile) readVerified(position uint64, buf []byte, hash func([]byte) pagetrie.Hash) error {
+	return p.readChecked(position, buf, pageCheck{hash, p.index, runtime.GOMAXPROCS(0)})
+}
+
+func (p *PageFile) readChecked(position uint64, buf []byte, c pageCheck) error {
 	if err := readFull(p.file, p.path, buf, p.offset(position)); err != nil {
 		return err
 	}
-	for i := range uint64(len(buf) / PageSize) {
-		if fault := checkPage(buf[i*PageSize:(i+1)*PageSize], p.Hash(position+i), hash); fault != "" {
-			page := p.PageIndex(position + i)
-			return &Damage{File: p.path, Offset: p.offset(position + i), Fault: fmt.Sprintf("page %d %s", page, fault)}
-		}
+	if bad, fault := c.first(position, buf); fault != "" {
+		return &Damage{File: p.path, Offset: p.offset(bad), Fault: fmt.Sprintf("page %d %s", p.PageIndex(bad), fault)}
 	}
 	return nil
+}
+
+// pageCheck checks pages against an index.
+type pageCheck struct {
+	hash    func([]byte) pagetrie.Hash
+	index   *pageIndex
+	workers int
+}
+
+// first finds the first bad page in buf, whose pages stand in the index from a position on.
+func (c pageCheck) first(position uint64, buf []byte) (bad uint64, fault string) {
+	n := len(buf) / PageSize
+	each := max((n+c.workers-1)/c.workers, 8) // fewer are not worth a goroutine
+	if n <= each {
+		return c.run(position, buf)
+	}
+	parts := (n + each - 1) / each
+	bads, faults := make([]uint64, parts), make([]string, parts)
+	var wg sync.WaitGroup
+	for i := range parts {
+		wg.Go(func() {
+			lo, hi := i*each, min((i+1)*each, n)
+			bads[i], faults[i] = c.run(position+uint64(lo), buf[lo*PageSize:hi*PageSize])
+		})
+	}
+	wg.Wait()
+	for i, fault := range faults {
+		if fault != "" {
+			return bads[i], fault
+		}
+	}
+	return 0, ""
+}
+
+func (c pageCheck) run(position uint64, buf []byte) (bad uint64, fault string) {
+	for i := range uint64(len(buf) / PageSize) {
+		if fault := checkPage(buf[i*PageSize:(i+1)*PageSize], c.index.hash(position+i), c.hash); fault != "" {
+			return position + i, fault
+		}
+	}
+	return 0, ""
 }
 
 var zeroPage [PageSize]byte

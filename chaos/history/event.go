@@ -29,8 +29,8 @@ type Event struct {
 	Op uint64
 	// Term, Index and Round are as in Raft and in the state machine. To is the last index of a range that begins at Index.
 	Term, Index, To, Round uint64
-	// Ran is the round in which a message ran the first time: Round itself, or an earlier one for a repeated message. It is 0
-	// for a message that did not run.
+	// Ran is the round in which a message ran the first time: for Executed Round itself, or an earlier one for a repeated
+	// message. It is 0 for a message that did not run (refused by the state machine, of an expired session, stale).
 	Ran uint64
 	// Session and Sequence are the message's; 0 for a message outside any session.
 	Session, Sequence uint64
@@ -65,7 +65,7 @@ const (
 	Note
 
 	// Started is a node that begins to work with the state that it found on disk: Index, Term, Round and Root of its newest
-	// checkpoint, zeros for none. Text is its options.
+	// checkpoint, zeros for none, and To the last index of its log. Text is its options.
 	Started
 	// Stopped is a node that has ended: Text says why. Crashed is one that a fault has ended.
 	Stopped
@@ -88,10 +88,10 @@ const (
 	// Applied is a round that a node has applied. Executed is one message of it, with the digest of its reply.
 	Applied
 	Executed
-	// Published is a checkpoint that is visible on a node's disk. Refused is a checkpoint that the node would not use;
+	// Published is a checkpoint that is visible on a node's disk. CheckpointRefused is a checkpoint that the node would not use;
 	// Text says why. Damaged is one that the harness has damaged, if Index is not 0.
 	Published
-	Refused
+	CheckpointRefused
 	Damaged
 	// InstallBegin is a checkpoint that begins to arrive from Peer. Installed is a node whose state became that of a checkpoint
 	// while it ran. InstallFailed is one that it did not take.
@@ -103,8 +103,11 @@ const (
 	// Gauge is a resource's size: Text is its name, Count its size.
 	Gauge
 
-	// Invoked is a client's call on its way to Node (0: any), Text the method. Returned is its end.
+	// Invoked is a client's call on its way to Node (0: any), Text the method.
 	Invoked
+	// Returned is its end, with Text the status or the error. If it is OK, Round is the round that the result is of: in which
+	// the message ran, the first time if it was repeated, or whose state a query read; Index is the log index of the round
+	// that answered, and Root the state's root after it.
 	Returned
 )
 
@@ -138,8 +141,8 @@ type Outcome uint8
 const (
 	// OK: there is a result, whatever the result is.
 	OK Outcome = iota + 1
-	// RefusedCall: it certainly did not happen and will not.
-	RefusedCall
+	// Refused: it certainly did not happen and will not.
+	Refused
 	// Unknown: it may have happened, and may still happen.
 	Unknown
 )

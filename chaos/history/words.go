@@ -42,42 +42,42 @@ type kindSpec struct {
 
 // kindSpecs is the format: one line a kind.
 var kindSpecs = [...]kindSpec{
-	FaultBegin:    {"fault-begin", fFault | fText, fNode},
-	FaultEnd:      {"fault-end", fFault, fText | fNode | fCount},
-	Healed:        {"healed", 0, fText},
-	Ended:         {"ended", 0, fText},
-	Mark:          {"mark", fText, fNode | fIndex | fRound | fTerm},
-	Note:          {"note", fText, fNode | fIndex | fRound | fTerm | fFault},
-	Started:       {"started", fNode, fTerm | fIndex | fRound | fRoot | fDigest | fText},
-	Stopped:       {"stopped", fNode, fText},
-	Crashed:       {"crashed", fNode, fFault | fText},
-	Panicked:      {"panicked", fNode | fText, 0},
-	Diverged:      {"diverged", fNode | fRound, fRoot | fText},
-	Stuck:         {"stuck", fText, fNode | fPeer | fIndex | fCount},
-	RoleChanged:   {"role", fNode | fRole, fTerm},
-	Voted:         {"voted", fNode | fPeer | fTerm, 0},
-	Appended:      {"appended", fNode | fIndex | fTerm, fDigest},
-	Truncated:     {"truncated", fNode | fIndex | fTo, 0},
-	Compacted:     {"compacted", fNode | fIndex | fTo, 0},
-	Committed:     {"committed", fNode | fIndex | fTerm, fDigest},
-	Applied:       {"applied", fNode | fIndex | fRound, fTerm | fRoot | fDigest},
-	Executed:      {"executed", fNode | fRound, fIndex | fSlot | fRan | fSession | fSequence | fDigest | fText},
-	Published:     {"checkpoint", fNode | fIndex, fTerm | fRound | fRoot | fDigest | fCount | fText},
-	Refused:       {"checkpoint-refused", fNode, fPeer | fIndex | fRound | fDigest | fText},
-	Damaged:       {"damaged", fNode, fFault | fIndex | fDigest | fText},
-	InstallBegin:  {"install-begin", fNode | fIndex, fPeer | fTerm | fRound | fCount},
-	Installed:     {"installed", fNode | fIndex, fPeer | fTerm | fRound | fRoot | fDigest | fCount},
-	InstallFailed: {"install-failed", fNode, fPeer | fIndex | fRound | fText},
-	Configured:    {"members", fText, fNode | fIndex | fTerm},
-	Gauge:         {"gauge", fText, fNode | fCount},
-	Invoked:       {"invoked", fOp | fClass, fNode | fClient | fSession | fSequence | fText},
-	Returned:      {"returned", fOp | fOutcome, fNode | fClient | fIndex | fRound | fSession | fRoot | fDigest | fText},
+	FaultBegin:        {"fault-begin", fFault | fText, fNode},
+	FaultEnd:          {"fault-end", fFault, fText | fNode | fCount},
+	Healed:            {"healed", 0, fText},
+	Ended:             {"ended", 0, fText},
+	Mark:              {"mark", fText, fNode | fIndex | fRound | fTerm},
+	Note:              {"note", fText, fNode | fIndex | fRound | fTerm | fFault},
+	Started:           {"started", fNode, fTerm | fIndex | fTo | fRound | fRoot | fDigest | fText},
+	Stopped:           {"stopped", fNode, fText},
+	Crashed:           {"crashed", fNode, fFault | fText},
+	Panicked:          {"panicked", fNode | fText, 0},
+	Diverged:          {"diverged", fNode | fRound, fRoot | fText},
+	Stuck:             {"stuck", fText, fNode | fPeer | fIndex | fCount},
+	RoleChanged:       {"role", fNode | fRole, fTerm},
+	Voted:             {"voted", fNode | fPeer | fTerm, 0},
+	Appended:          {"appended", fNode | fIndex | fTerm, fDigest},
+	Truncated:         {"truncated", fNode | fIndex | fTo, 0},
+	Compacted:         {"compacted", fNode | fIndex | fTo, 0},
+	Committed:         {"committed", fNode | fIndex | fTerm, fDigest},
+	Applied:           {"applied", fNode | fIndex | fRound, fTerm | fRoot | fDigest},
+	Executed:          {"executed", fNode | fRound, fIndex | fSlot | fRan | fSession | fSequence | fDigest | fText},
+	Published:         {"checkpoint", fNode | fIndex, fTerm | fRound | fRoot | fDigest | fCount | fText},
+	CheckpointRefused: {"checkpoint-refused", fNode, fPeer | fIndex | fRound | fDigest | fText},
+	Damaged:           {"damaged", fNode, fFault | fIndex | fDigest | fText},
+	InstallBegin:      {"install-begin", fNode | fIndex, fPeer | fTerm | fRound | fCount},
+	Installed:         {"installed", fNode | fIndex, fPeer | fTerm | fRound | fRoot | fDigest | fCount},
+	InstallFailed:     {"install-failed", fNode, fPeer | fIndex | fRound | fText},
+	Configured:        {"members", fText, fNode | fIndex | fTerm},
+	Gauge:             {"gauge", fText, fNode | fCount},
+	Invoked:           {"invoked", fOp | fClass, fNode | fClient | fSession | fSequence | fText},
+	Returned:          {"returned", fOp | fOutcome, fNode | fClient | fIndex | fRound | fRan | fRoot | fDigest | fText},
 }
 
 var (
 	roleWords    = [...]string{Follower: "follower", Candidate: "candidate", Leader: "leader"}
 	classWords   = [...]string{Update: "update", Query: "query", StaleQuery: "stale-query"}
-	outcomeWords = [...]string{OK: "ok", RefusedCall: "refused", Unknown: "unknown"}
+	outcomeWords = [...]string{OK: "ok", Refused: "refused", Unknown: "unknown"}
 )
 
 // Kinds lists all kinds.

@@ -126,13 +126,8 @@ func (t Target) Size(replicas int) int {
 // Quorum is the least majority of a cluster's replicas.
 func Quorum(replicas int) int { return replicas/2 + 1 }
 
-func join[S ~string](words []S) string {
-	var all []string
-	for _, w := range words {
-		all = append(all, string(w))
-	}
-	return strings.Join(all, ", ")
-}
+// join lists words for people.
+func join[S ~string](words []S) string { return joinWith(words, ", ") }
 
 // clip keeps what is quoted from a file short enough for a terminal.
 func clip(text string) string {

@@ -25,6 +25,7 @@ type nodeOptions struct {
 	peers                 []string
 	tracker, optLevel     string
 	checkpointEvery       uint64
+	trailingLogs          uint64
 	workers               int
 	logLevel              string
 	expose, stopWithStdin bool
@@ -67,6 +68,7 @@ Exit codes: 0 stopped, 1 the replica diverged, 2 the disk or another part of the
 	f.StringArrayVar(&o.peers, "peer", nil, "another replica, as ID=RAFTHOST:PORT,HTTPHOST:PORT; once for each")
 	f.StringVar(&o.tracker, "tracker", "", "how changed pages are found: "+trackers())
 	f.Uint64Var(&o.checkpointEvery, "checkpoint-every", 0, "rounds between two checkpoints (0: the node's default)")
+	f.Uint64Var(&o.trailingLogs, "trailing-logs", 0, "log entries kept behind a checkpoint; who lags more is sent the checkpoint (0: the node's default)")
 	f.StringVar(&o.optLevel, "opt-level", "", "optimisation of the WebAssembly compiler: "+optLevels())
 	f.IntVar(&o.workers, "workers", 0, "canisters of a round that run at the same time (0: one a processor)")
 	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error; the log goes to standard error")
@@ -109,7 +111,8 @@ func (o *nodeOptions) config(log io.Writer) (node.Config, error) {
 	config := node.Config{
 		ID: o.id, ClusterID: o.clusterID, DataDir: o.data, Peers: peers,
 		Tracker: memstore.Tracker(o.tracker), OptLevel: canister.OptLevel(o.optLevel), Workers: o.workers, CheckpointEvery: o.checkpointEvery,
-		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level})),
+		TrailingLogs: o.trailingLogs,
+		Logger:       slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level})),
 	}.WithDefaults()
 	return config, config.Validate()
 }

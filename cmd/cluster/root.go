@@ -28,7 +28,6 @@ Start here:   cluster run`,
 		SilenceUsage:  true,
 	}
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run:"}, &cobra.Group{ID: groupUse, Title: "Use a running cluster:"})
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 	for _, newCommand := range []func() *cobra.Command{

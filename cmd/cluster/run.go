@@ -25,6 +25,7 @@ type runOptions struct {
 	duration        time.Duration
 	rounds          uint64
 	checkpointEvery uint64
+	trailingLogs    uint64
 	tracker         string
 	optLevel        string
 	clients         int
@@ -67,6 +68,7 @@ everything could be compared), 3 wrong use or the run could not be made.`,
 	f.IntVar(&o.clients, "clients", 8, "concurrent clients, each with a session of its own")
 	f.Uint64Var(&o.seed, "seed", 0, "makes the same messages again; 0 draws one")
 	f.Uint64Var(&o.checkpointEvery, "checkpoint-every", 1000, "rounds between two checkpoints")
+	f.Uint64Var(&o.trailingLogs, "trailing-logs", 0, "log entries kept behind a checkpoint; who lags more is sent the checkpoint (0: the node's default)")
 	f.StringVar(&o.tracker, "tracker", "", "how changed pages are found: "+trackers())
 	f.StringVar(&o.optLevel, "opt-level", "", "optimisation of the WebAssembly compiler: "+optLevels())
 	f.StringVar(&o.data, "data", "", "folder of the cluster: made if missing, continued otherwise, kept in the end")
@@ -95,7 +97,7 @@ func (o *runOptions) run(c *cobra.Command) error {
 	stop, ctx, forget := interrupts(c.Context(), func() { out.ending("interrupted: letting calls on their way finish; again to end at once") })
 	defer forget()
 	config.Stop = stop
-	config.Started, config.Progressed, config.Ready, config.Settling = out.started, out.progressed, out.ready, out.settling
+	config.Started, config.Progressed, config.Settling = out.started, out.progressed, out.settling
 	verdict, err := chaos.Run(ctx, config)
 	if err != nil {
 		code := exitFault
@@ -140,7 +142,8 @@ func (o *runOptions) config(c *cobra.Command) (chaos.RunConfig, error) {
 		duration = 0
 	}
 	o.duration = duration
-	extra := []string{"--checkpoint-every", strconv.FormatUint(o.checkpointEvery, 10), "--log-level", o.logLevel}
+	extra := []string{"--checkpoint-every", strconv.FormatUint(o.checkpointEvery, 10),
+		"--trailing-logs", strconv.FormatUint(o.trailingLogs, 10), "--log-level", o.logLevel}
 	if o.tracker != "" {
 		extra = append(extra, "--tracker", o.tracker)
 	}

@@ -15,7 +15,6 @@ import (
 // runOutput is what `cluster run` prints, in the order of the methods. ending may come at any time, from any goroutine.
 type runOutput interface {
 	started(*chaos.Cluster)
-	ready()
 	progressed(chaos.Progress)
 	ending(why string)
 	settling()
@@ -58,6 +57,7 @@ func (t *textOutput) started(c *chaos.Cluster) {
 	table.Flush() // the error is seen when the verdict is written
 	first := c.Members()[0].HTTP
 	fmt.Fprintf(t.w, "\ntry     curl http://%s/v1/status     or     cluster status --node %s\n\n", first, first)
+	t.screen.show([]string{"starting replicas, installing canisters …"})
 }
 
 // parameters lists what the run was told or chose by itself.
@@ -89,8 +89,6 @@ func (o *runOptions) parameters() [][2]string {
 	}
 }
 
-func (t *textOutput) ready() {}
-
 func (t *textOutput) progressed(p chaos.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,7 +102,12 @@ func (t *textOutput) ending(why string) {
 	fmt.Fprintln(t.w, why)
 }
 
-func (t *textOutput) settling() {}
+func (t *textOutput) settling() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.screen.settle()
+	fmt.Fprintln(t.w, "waiting for every replica to reach the newest round …")
+}
 
 func (t *textOutput) verdict(v *chaos.Verdict) error {
 	t.mu.Lock()
@@ -176,8 +179,6 @@ func (j *jsonOutput) started(c *chaos.Cluster) {
 	}
 	j.print(e)
 }
-
-func (j *jsonOutput) ready() {}
 
 func (j *jsonOutput) progressed(p chaos.Progress) {
 	j.print(struct {

@@ -43,12 +43,17 @@ func (s *screen) show(lines []string) {
 	}
 	var b strings.Builder
 	b.WriteString(wrapOff + strings.Repeat(cursorUp, s.drawn))
-	for _, line := range lines {
-		b.WriteString("\r" + line + clearLine + "\n")
+	height := max(len(lines), s.drawn)
+	for i := range height {
+		b.WriteString("\r")
+		if i < len(lines) {
+			b.WriteString(lines[i])
+		}
+		b.WriteString(clearLine + "\n")
 	}
 	b.WriteString(wrapOn)
 	io.WriteString(s.w, b.String()) // a terminal that is gone sends SIGHUP
-	s.drawn = len(lines)
+	s.drawn = height
 }
 
 // settle leaves what is shown where it is: what comes next goes below.

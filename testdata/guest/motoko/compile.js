@@ -1,17 +1,28 @@
-// Compiles one Motoko actor: node compile.js PACKAGE SOURCE OUTPUT, where
-// PACKAGE is the folder of the npm package "motoko". Writes OUTPUT and, beside
-// it, its Candid interface.
+// Compiles one Motoko actor:
+//
+//   node compile.js PACKAGE SOURCE OUTPUT
+//
+// PACKAGE is the folder of the npm package "motoko". Version 4 makes 64-bit
+// modules whose memory is kept by an upgrade ("enhanced"); version 3 makes
+// 32-bit ones that write their variables to stable memory ("classic"), knows
+// no "persistent" actors, and calls its library base instead of core. The
+// sources are for version 4 and use nothing that has another meaning in 3.
 const fs = require("fs");
 const path = require("path");
 
 const [folder, source, output] = process.argv.slice(2);
 const motoko = require(path.resolve(folder));
+const major = Number(require(path.resolve(folder, "package.json")).version.split(".")[0]);
 
-// The packages' base libraries have one name here, whatever the version.
-for (const file of fs.readdirSync(path.join(folder, "packages", "latest"))) {
-  motoko.loadPackage(JSON.parse(fs.readFileSync(path.join(folder, "packages", "latest", file))));
+const libraries = path.join(folder, "packages", "latest");
+for (const file of fs.readdirSync(libraries)) {
+  const library = JSON.parse(fs.readFileSync(path.join(libraries, file), "utf8"));
+  motoko.loadPackage({ ...library, name: "core" });
 }
-motoko.write("Main.mo", fs.readFileSync(source, "utf8"));
-const { wasm } = motoko.wasm("Main.mo", "ic");
-fs.writeFileSync(output, wasm);
-fs.writeFileSync(output.replace(/\.wasm$/, ".did"), motoko.candid("Main.mo"));
+
+let text = fs.readFileSync(source, "utf8");
+if (major < 4) {
+  text = text.replace("persistent actor", "actor").replace(/^  var /gm, "  stable var ");
+}
+motoko.write("Main.mo", text);
+fs.writeFileSync(output, motoko.wasm("Main.mo", "ic").wasm);

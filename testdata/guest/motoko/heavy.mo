@@ -1,7 +1,7 @@
 /// Touches a lot of memory: an array of words, a tree of texts, and garbage.
-import Array "mo:core/Array";
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
+import Prim "mo:prim";
 
 persistent actor Heavy {
   type Tree = { #leaf; #node : (Tree, Nat64, Text, Tree) };
@@ -31,8 +31,13 @@ persistent actor Heavy {
 
   /// Makes the array `n` words long, each its own number.
   public func resize(n : Nat) : async Nat {
-    words := Array.thaw<Nat64>(Array.tabulate<Nat64>(n, func(i) { Nat64.fromNat(i) }));
-    words.size()
+    words := Prim.Array_init<Nat64>(n, 0);
+    var i = 0;
+    while (i < n) {
+      words[i] := Nat64.fromNat(i);
+      i += 1;
+    };
+    n
   };
 
   /// Writes `n` words all over the array.

@@ -1,0 +1,173 @@
+package plan
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// Shape is what the plans of a batch have in common. The zero value of a field means what its comment names.
+type Shape struct {
+	// Layer is what will run the plans; 0 means Sim.
+	Layer Layer
+	// Replicas is their number; 0 draws 3 or 5.
+	Replicas int
+	// Time is the runs' shape; a zero member means: Run drawn from 20 s to 60 s, Quiet 20 s, Window 3 s.
+	Time    Time
+	Cluster Cluster
+	// Kinds are the faults to choose among; nil means all that the layer can inject.
+	Kinds []Kind
+	// Trackers and Opts are the names to choose replicas' options from; none leaves them at their defaults.
+	Trackers, Opts []string
+	// Workloads are the names to choose from; none means "demo". Workload is the rest of it; zero members are drawn.
+	Workloads []string
+	Workload  Workload
+	// Same gives all replicas the default options. The default is that they differ.
+	Same bool
+	// Exceed lets faults go beyond the budget.
+	Exceed bool
+}
+
+// Generate draws a plan. The same seed and shape give the same plan; it is valid, and within the budget unless
+// Shape.Exceed.
+func Generate(seed uint64, s Shape) *Plan {
+	d := newDrawer(seed, s)
+	d.complete()
+	d.wild = math.Round(d.Float64()*100) / 100
+	p := &Plan{Seed: seed, Time: d.shape.Time, Cluster: s.Cluster, Workload: d.workload(seed)}
+	for n := range d.shape.Replicas {
+		p.Replicas = append(p.Replicas, d.options(n))
+	}
+	p.Drawn = Drawn{Wild: d.wild, Kinds: d.kinds()}
+	d.weather(p)
+	d.episodes(p)
+	b := p.Budget()
+	p.Allow = Allow{Stall: b.MayStall, Loss: b.MayLose}
+	return p
+}
+
+// complete draws what the shape leaves open.
+func (d *drawer) complete() {
+	s := &d.shape
+	if s.Layer == 0 {
+		s.Layer = Sim
+	}
+	if s.Replicas == 0 {
+		s.Replicas = pick(d, 3, 3, 5)
+	}
+	if s.Time.Run == 0 {
+		s.Time.Run = time.Duration(20+d.IntN(41)) * time.Second
+	}
+	if s.Time.Quiet == 0 {
+		s.Time.Quiet = 20 * time.Second
+	}
+	if s.Time.Window == 0 {
+		s.Time.Window = 3 * time.Second
+	}
+}
+
+// options draws what makes replica n (from 0) different from the others.
+func (d *drawer) options(n int) Options {
+	var o Options
+	if d.shape.Same {
+		return o
+	}
+	if t := d.shape.Trackers; len(t) > 0 {
+		o.Tracker = t[(n+d.IntN(len(t)))%len(t)]
+	}
+	if t := d.shape.Opts; len(t) > 0 {
+		o.Opt = pick(d, t...)
+	}
+	o.Workers, o.Procs = pick(d, 0, 1, 2, 4), pick(d, 0, 1, 2)
+	o.Checkpoint, o.Trailing = 16+d.IntN(120), d.size(16, 1024)
+	o.Kept = pick(d, 0, 2, 3)
+	o.Messages, o.Inflight, o.Append = d.size(1, 256), pick(d, 0, 1, 2, 8), pick(d, 0, 1, 7, 64)
+	return o
+}
+
+func (d *drawer) workload(seed uint64) Workload {
+	w := d.shape.Workload
+	if w.Name == "" {
+		w.Name = "demo"
+		if names := d.shape.Workloads; len(names) > 0 {
+			w.Name = pick(d, names...)
+		}
+	}
+	if w.Seed == 0 {
+		w.Seed = seed
+	}
+	if w.Clients == 0 {
+		w.Clients = d.size(2, 16)
+	}
+	if w.Rate == 0 {
+		w.Rate = float64(pick(d, 10, 20, 50, 100))
+	}
+	if w.Queries == 0 {
+		w.Queries = math.Round(d.Float64()*40) / 100
+	}
+	if w.Stale == 0 {
+		w.Stale = math.Round(d.Float64()*10) / 100
+	}
+	if w.Duplicates == 0 {
+		w.Duplicates = math.Round(d.Float64()*20) / 100
+	}
+	return w
+}
+
+// weather draws mild faults of all links for the whole run.
+func (d *drawer) weather(p *Plan) {
+	run := p.Time.Run
+	all := Fault{For: run, Nodes: Named(All), To: Named(All)}
+	for _, k := range []Kind{Delay, Loss, Duplicate, Reorder} {
+		if !slices.Contains(p.Drawn.Kinds, k) || !d.chance(0.5) {
+			continue
+		}
+		f := all
+		f.Kind = k
+		switch k {
+		case Delay:
+			f.Delay, f.Jitter = d.between(time.Millisecond, 20*time.Millisecond), d.between(time.Millisecond, 50*time.Millisecond)
+		case Loss, Duplicate:
+			f.Rate = d.share(0.05)
+		case Reorder:
+			f.Rate, f.Delay = d.share(0.05), d.between(time.Millisecond, 50*time.Millisecond)
+		}
+		p.Faults = append(p.Faults, f)
+	}
+}
+
+// episodes draws stretches of faults with quiet windows between, until the time to run is over.
+func (d *drawer) episodes(p *Plan) {
+	window := p.Time.Window
+	most := time.Duration(float64(p.Time.Run) * (0.1 + 0.4*d.wild))
+	for at := min(2*time.Second, p.Time.Run/10); ; {
+		length := d.between(200*time.Millisecond, max(most, 400*time.Millisecond))
+		if at+length > p.Time.Run {
+			break
+		}
+		for range 1 + int(d.ExpFloat64()*(0.5+2*d.wild)) {
+			d.addFault(p, at, at+length)
+		}
+		at += length + window + d.between(0, window)
+	}
+	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
+}
+
+// addFault adds a fault that keeps the plan within the budget, if one can be found.
+func (d *drawer) addFault(p *Plan, from, to time.Duration) {
+	for range 4 {
+		f := d.fault(d.kind(p.Drawn.Kinds), from, to)
+		if len(p.Faults) >= MaxFaults || f.End() > p.Time.Run {
+			return
+		}
+		p.Faults = append(p.Faults, f)
+		if d.shape.Exceed {
+			return
+		}
+		if b := p.Budget(); !b.MayLose && !b.MayStall {
+			return
+		}
+		p.Faults = p.Faults[:len(p.Faults)-1]
+	}
+}

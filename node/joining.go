@@ -1,0 +1,92 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+)
+
+// joiner keeps a replica with a new, empty folder from voting until it knows what the cluster has committed.
+//
+// The folder may replace one that was lost. What that one had acknowledged is gone, and a majority may have counted on it: a
+// vote for a candidate that lacks those entries would lose them for good. So a joining replica votes only for candidates that
+// are as new as itself, as when a cluster begins. It has joined when it holds an entry of the current leader's own term that is
+// committed: everything committed before is in its log then. A file marks a joining folder, so that a restart changes nothing.
+type joiner struct {
+	file   string
+	logger *slog.Logger
+	log    raft.LogStore
+	on     atomic.Bool
+}
+
+const (
+	joiningFile = "joining"
+	// newestOfNew is the last log index of a replica that holds nothing but the cluster's first configuration.
+	newestOfNew = 1
+)
+
+func newJoiner(dir *dataDir, log raft.LogStore, logger *slog.Logger) (*joiner, error) {
+	j := &joiner{file: dir.file(joiningFile), logger: logger, log: log}
+	_, err := os.Stat(j.file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look for %s: %w", joiningFile, err)
+	}
+	j.on.Store(err == nil)
+	return j, nil
+}
+
+// withhold answers a candidate that a joining replica must not vote for.
+func (j *joiner) withhold(rpc raft.RPC, term uint64) bool {
+	if !j.on.Load() {
+		return false
+	}
+	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}
+	var last uint64
+	var answer any
+	switch req := rpc.Command.(type) {
+	case *raft.RequestVoteRequest:
+		last, answer = req.LastLogIndex, &raft.RequestVoteResponse{RPCHeader: header, Term: term}
+	case *raft.RequestPreVoteRequest:
+		last, answer = req.LastLogIndex, &raft.RequestPreVoteResponse{RPCHeader: header, Term: term}
+	default:
+		return false
+	}
+	if last <= newestOfNew {
+		return false
+	}
+	j.logger.Warn("withheld a vote: this folder is new and the cluster is not; it votes once a leader has brought it up to date. "+
+		"If no leader can come back, and losing what it acknowledged is acceptable, stop the node and remove the file", "file", j.file, "index", last)
+	rpc.Respond(answer, nil)
+	return true
+}
+
+// appended looks at what a leader has just added, and ends the joining when it shows that nothing committed is missing.
+func (j *joiner) appended(req *raft.AppendEntriesRequest) error {
+	if !j.on.Load() || req.LeaderCommitIndex == 0 {
+		return nil
+	}
+	return j.committed(req.LeaderCommitIndex, req.Term)
+}
+
+// committed is told a committed index and the term of the leader that committed it.
+func (j *joiner) committed(index, term uint64) error {
+	var entry raft.Log
+	err := j.log.GetLog(index, &entry)
+	if errors.Is(err, raft.ErrLogNotFound) || err == nil && entry.Term != term {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(j.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("end joining: %w", err)
+	}
+	j.on.Store(false)
+	j.logger.Info("joined the cluster", "index", index, "term", term)
+	return nil
+}

@@ -1,0 +1,278 @@
+package pagetrie
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write testdata/roots: only with a change of the format on purpose")
+
+// golden are maps whose roots may never change. Values are hashed as SHA-256 of their 8 bytes, big-endian.
+var golden = []struct {
+	name string
+	make func() Map
+}{
+	{"empty", func() Map { return Map{} }},
+	{"one", func() Map { return Map{}.Insert(7, 1) }},
+	{"bucket", func() Map { return keys(29, func(i uint64) uint64 { return i * i * i * 1000 }) }},
+	{"burst bucket", func() Map { return keys(30, func(i uint64) uint64 { return i * i * i * 1000 }) }},
+	{"leaf", func() Map { return keys(32, func(i uint64) uint64 { return 96 + i }) }},
+	{"crowded leaf", func() Map { return keys(16, func(i uint64) uint64 { return 64 + 2*i }) }},
+	{"dense", func() Map { return keys(10_000, func(i uint64) uint64 { return i }) }},
+	{"strided", func() Map { return keys(3000, func(i uint64) uint64 { return i * 48 }) }},
+	{"scattered", func() Map { return keys(5000, func(i uint64) uint64 { return i * 0x9e3779b97f4a7c15 }) }},
+	{"ends", func() Map {
+		return Union(keys(40, func(i uint64) uint64 { return i }), keys(40, func(i uint64) uint64 { return ^i }))
+	}},
+}
+
+func keys(n uint64, key func(uint64) uint64) Map {
+	var b Builder
+	for i := range n {
+		b.Insert(key(i), Value(i+1))
+	}
+	return b.Map()
+}
+
+// shaHasher is what golden roots are made with.
+type shaHasher struct{}
+
+func (shaHasher) HashValue(v Value) Hash {
+	return sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(v)))
+}
+
+func TestGoldenRoots(t *testing.T) {
+	var lines []string
+	for _, g := range golden {
+		m := g.make()
+		if err := m.CheckHashes(shaHasher{}); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, fmt.Sprintf("%v  %s", m.Root(shaHasher{}), g.name))
+	}
+	got := strings.Join(lines, "\n") + "\n"
+	if *update {
+		if err := os.WriteFile("testdata/roots", []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/roots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("roots:\n%swant:\n%s", got, want)
+	}
+}
+
+// TestFormat computes the golden roots as FORMAT.md says, from the entries alone and sharing no code with the package.
+func TestFormat(t *testing.T) {
+	file, err := os.Open("testdata/roots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	for _, g := range golden {
+		if !lines.Scan() {
+			t.Fatal("testdata/roots ends early")
+		}
+		entries := entriesOf(g.make())
+		message := binary.BigEndian.AppendUint64([]byte("LPT1\x00"), uint64(len(entries)))
+		if len(entries) > 0 {
+			digest := formatNode(entries)
+			message = append(message, digest[:]...)
+		}
+		if got := fmt.Sprintf("%x  %s", sha256.Sum256(message), g.name); got != lines.Text() {
+			t.Errorf("by the table: %s, testdata: %s", got, lines.Text())
+		}
+	}
+}
+
+func formatLight(entries []Entry) bool {
+	inBlock := map[uint64]int{}
+	for _, e := range entries {
+		if inBlock[e.Key/32]++; inBlock[e.Key/32] == 16 {
+			return false
+		}
+	}
+	return len(entries) <= 29
+}
+
+func formatNode(entries []Entry) [32]byte {
+	first, last := entries[0].Key, entries[len(entries)-1].Key
+	if formatLight(entries) {
+		message := append([]byte("LPT1\x01"), byte(len(entries)))
+		for _, e := range entries {
+			h := shaHasher{}.HashValue(e.Value)
+			message = append(binary.BigEndian.AppendUint64(message, e.Key), h[:]...)
+		}
+		return sha256.Sum256(message)
+	}
+	var slots [32][]byte
+	if first/32 == last/32 {
+		for _, e := range entries {
+			h := shaHasher{}.HashValue(e.Value)
+			slots[e.Key%32] = h[:]
+		}
+		return formatGroups(binary.BigEndian.AppendUint64([]byte("LPT1\x02"), first/32*32), "LPT1\x04", slots)
+	}
+	shift := 0
+	for first>>shift>>5 != last>>shift>>5 {
+		shift += 5
+	}
+	formatRun(&slots, entries, shift, 0, 32)
+	message := binary.BigEndian.AppendUint64([]byte("LPT1\x03"), first>>shift>>5<<5<<shift)
+	return formatGroups(append(message, byte(shift)), "LPT1\x05", slots)
+}
+
+// formatRun fills slots from .. from+width-1 with the digests of the kids that start there.
+func formatRun(slots *[32][]byte, entries []Entry, shift, from, width int) {
+	var mine []Entry
+	for _, e := range entries {
+		if s := int(e.Key >> shift % 32); s >= from && s < from+width {
+			mine = append(mine, e)
+		}
+	}
+	switch {
+	case len(mine) == 0:
+	case width == 1 || formatLight(mine):
+		digest := formatNode(mine)
+		slots[mine[0].Key>>shift%32] = digest[:]
+	default:
+		formatRun(slots, mine, shift, from, width/2)
+		formatRun(slots, mine, shift, from+width/2, width/2)
+	}
+}
+
+func formatGroups(head []byte, groupHead string, slots [32][]byte) [32]byte {
+	var used uint32
+	var digests []byte
+	for g := range 4 {
+		mask, hashes := byte(0), []byte(nil)
+		for i, h := range slots[8*g : 8*g+8] {
+			if h != nil {
+				mask |= 1 << i
+				used |= 1 << (8*g + i)
+				hashes = append(hashes, h...)
+			}
+		}
+		if mask != 0 {
+			digest := sha256.Sum256(append(append([]byte(groupHead), mask), hashes...))
+			digests = append(digests, digest[:]...)
+		}
+	}
+	return sha256.Sum256(append(binary.BigEndian.AppendUint32(head, used), digests...))
+}
+
+// work counts the nodes of n that old does not have, and the SHA-256 calls that their digests need.
+func work(n node, old map[node]bool) (nodes, calls, depth int) {
+	if old[n] {
+		return 0, 0, 0
+	}
+	nodes, depth = 1, 2
+	switch x := n.(type) {
+	case *bucket:
+		return 1, 1, 1
+	case *leaf:
+		calls = 1 + bitCount(atomic.LoadUint32(&x.stale)&groupsOf(x.present))
+	case *inner:
+		calls = 1 + bitCount(atomic.LoadUint32(&x.stale)&groupsOf(x.starts))
+		below := 0
+		for i := range x.kids.count() {
+			n, c, d := work(x.kids.at(i), old)
+			nodes, calls, below = nodes+n, calls+c, max(below, d)
+		}
+		depth += below
+	}
+	return nodes, calls, depth
+}
+
+func bitCount(x uint32) int { return bitmap(x).count() }
+
+func nodesOf(n node, all map[node]bool) {
+	all[n] = true
+	if x, ok := n.(*inner); ok {
+		for i := range x.kids.count() {
+			nodesOf(x.kids.at(i), all)
+		}
+	}
+}
+
+// TestRootCost asserts how many hashes a root costs after k changes: only of new nodes, only of groups that changed,
+// and so at most k x (1 + depth), where a node on the path counts as two levels: its group and itself.
+func TestRootCost(t *testing.T) {
+	for _, p := range keyPatterns {
+		for _, n := range []int{300, 30_000} {
+			for _, k := range []int{1, 10, 200} {
+				t.Run(fmt.Sprintf("%s/n=%d/k=%d", p.name, n, k), func(t *testing.T) {
+					r := rand.New(rand.NewPCG(uint64(n), uint64(k)))
+					model := p.model(r, n, 1000)
+					for i := range uint64(n) { // a dense part for each pattern
+						model[1<<30+i] = Value(i)
+					}
+					base := inOrder(r, model)
+					base.Root(testHasher{})
+					old := map[node]bool{}
+					nodesOf(base.root, old)
+					var delta Builder
+					for range k {
+						delta.Insert(1<<30+r.Uint64N(uint64(n)), Value(2000+r.Uint64N(1000)))
+					}
+					checkRootCost(t, Union(delta.Map(), base), delta.Len(), old)
+					edit := base.Edit()
+					for range k {
+						edit.Insert(p.draw(r), 5000)
+					}
+					checkRootCost(t, edit.Map(), -1, old)
+				})
+			}
+		}
+	}
+}
+
+func checkRootCost(t *testing.T, m Map, changed int, old map[node]bool) {
+	t.Helper()
+	nodes, calls, depth := work(m.root, old)
+	d := digester{hasher: testHasher{}}
+	root := d.root(m.root)
+	if d.calls != calls+1 {
+		t.Errorf("%d SHA-256 calls, new nodes need %d and the root 1", d.calls, calls)
+	}
+	if most := changed*(1+depth) + 1; changed >= 0 && d.calls > most {
+		t.Errorf("%d SHA-256 calls for %d changes at depth %d, want at most %d", d.calls, changed, depth, most)
+	}
+	if changed >= 0 && d.values > 8*changed {
+		t.Errorf("%d value hashes for %d changes", d.values, changed)
+	}
+	if d.calls > 5*nodes+1 {
+		t.Errorf("%d SHA-256 calls for %d nodes", d.calls, nodes)
+	}
+	if want := FromSorted(entriesOf(m)).Root(testHasher{}); root != want {
+		t.Errorf("root %v, made anew %v", root, want)
+	}
+	again := digester{hasher: testHasher{}}
+	if again.root(m.root); again.calls != 1 || again.values != 0 {
+		t.Errorf("root again: %d SHA-256 calls, %d value hashes", again.calls, again.values)
+	}
+}
+
+func TestParseHash(t *testing.T) {
+	h := Map{}.Root(testHasher{})
+	if got, err := ParseHash(h.String()); err != nil || got != h {
+		t.Errorf("ParseHash(%q) = %v, %v", h.String(), got, err)
+	}
+	for _, bad := range []string{"", h.String()[1:], h.String() + "0", strings.Repeat("g", 64)} {
+		if _, err := ParseHash(bad); err == nil {
+			t.Errorf("ParseHash(%q) gives no error", bad)
+		}
+	}
+}

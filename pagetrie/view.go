@@ -1,0 +1,125 @@
+package pagetrie
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Kind says what a node is.
+type Kind uint8
+
+// The kinds of node. Their numbers are part of the format.
+const (
+	Bucket Kind = kindBucket
+	Leaf   Kind = kindLeaf
+	Branch Kind = kindBranch
+)
+
+// View is one node as another machine sees it: enough to compute its digest.
+type View struct {
+	Kind   Kind
+	Base   uint64   // leaf: its first key; branch: its prefix
+	Shift  uint8    // branch: position of its digit
+	Used   uint32   // leaf: slots present; branch: slots at which kids start
+	Keys   []uint64 // bucket: ascending
+	Hashes []Hash   // of the values, or of the kids; ascending
+}
+
+func (d *digester) view(n node) View {
+	switch x := n.(type) {
+	case *bucket:
+		v := View{Kind: Bucket}
+		for _, e := range x.ents() {
+			v.Keys = append(v.Keys, e.Key)
+			v.Hashes = append(v.Hashes, d.value(e.Value))
+		}
+		return v
+	case *leaf:
+		v := View{Kind: Leaf, Base: x.base, Used: uint32(x.present)}
+		for rest := x.present; rest != 0; rest &= rest - 1 {
+			v.Hashes = append(v.Hashes, d.value(x.vals[rest.lowest()&slotMask]))
+		}
+		return v
+	}
+	x := n.(*inner)
+	v := View{Kind: Branch, Base: x.base, Shift: x.shift, Used: uint32(x.starts)}
+	for i := range x.kids.count() {
+		v.Hashes = append(v.Hashes, d.node(x.kids.at(i)))
+	}
+	return v
+}
+
+// check reports a view that no node has.
+func (v *View) check() error {
+	ok := false
+	switch v.Kind {
+	case Bucket:
+		ok = len(v.Keys) > 0 && len(v.Keys) <= bucketMax && len(v.Hashes) == len(v.Keys)
+	case Leaf:
+		ok = v.Base%fanOut == 0 && len(v.Hashes) == bitmap(v.Used).count()
+	case Branch:
+		ok = v.Shift >= fanBits && v.Shift < 64 && v.Shift%fanBits == 0 && prefixAbove(v.Base, v.Shift) == v.Base &&
+			len(v.Hashes) == bitmap(v.Used).count() && len(v.Hashes) > 1
+	}
+	if !ok {
+		return fmt.Errorf("malformed node: kind %d, base %#x, shift %d, slots %b, %d keys, %d hashes",
+			v.Kind, v.Base, v.Shift, v.Used, len(v.Keys), len(v.Hashes))
+	}
+	return nil
+}
+
+// foreign computes the digest of a node of which only the view is known; it has passed check.
+func (d *digester) foreign(v *View) Hash {
+	if v.Kind == Bucket {
+		d.begin(kindBucket)
+		d.buf = append(d.buf, byte(len(v.Keys)))
+		for i, key := range v.Keys {
+			d.buf = binary.BigEndian.AppendUint64(d.buf, key)
+			d.buf = append(d.buf, v.Hashes[i][:]...)
+		}
+		return d.sum()
+	}
+	var groups digests
+	used, next := bitmap(v.Used), 0
+	for g := range groupCount {
+		mask := used >> (g << groupBits) & 0xff
+		if mask != 0 {
+			groups.groups[g] = d.foreignGroup(v.Kind, byte(mask), v.Hashes[next:next+mask.count()])
+			next += mask.count()
+		}
+	}
+	return d.foreignNode(v, &groups)
+}
+
+func (d *digester) foreignGroup(kind Kind, mask byte, hashes []Hash) Hash {
+	if kind == Leaf {
+		return d.group(kindLeafGroup, mask, hashes)
+	}
+	return d.group(kindBranchGroup, mask, hashes)
+}
+
+// foreignNode is the digest of a leaf or branch whose groups have these digests.
+func (d *digester) foreignNode(v *View, g *digests) Hash {
+	if v.Kind == Leaf {
+		d.beginLeaf(v.Base)
+	} else {
+		d.beginBranch(v.Base, v.Shift)
+	}
+	return d.sumGroups(bitmap(v.Used), g)
+}
+
+// route is where a lookup of key goes from a leaf or branch: the slot whose value or kid it ends at, if there is one.
+func (v *View) route(key uint64) (slot uint, ok bool) {
+	used := bitmap(v.Used)
+	if v.Kind == Leaf {
+		return uint(key) & slotMask, (key^v.Base) < fanOut && used.has(uint(key))
+	}
+	if (key^v.Base)>>v.Shift >= fanOut {
+		return 0, false
+	}
+	at := used & upTo(uint(key>>v.Shift)&slotMask)
+	if at == 0 {
+		return 0, false
+	}
+	return at.highest(), true
+}

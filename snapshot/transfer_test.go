@@ -1,0 +1,301 @@
+package snapshot
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"testing"
+)
+
+func admitAll(*Manifest) error { return nil }
+
+// deltaFor makes the delta of a checkpoint for what a transfer has, by way of the encoded description.
+func deltaFor(t testing.TB, c *Checkpoint, transfer *Transfer) ([]byte, DeltaReport) {
+	t.Helper()
+	var asked, sent bytes.Buffer
+	if _, err := transfer.Have().WriteTo(&asked); err != nil {
+		t.Fatal(err)
+	}
+	have, err := ReadHave(&asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := WriteDelta(&sent, c, have, testHashing())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Bytes != uint64(sent.Len()) {
+		t.Fatalf("report %+v, sent %d", r, sent.Len())
+	}
+	return sent.Bytes(), r
+}
+
+// transferPair is a leader with two checkpoints and a follower with the older one or nothing.
+type transferPair struct {
+	model    *model
+	newest   *Checkpoint
+	stream   []byte // of the newest
+	follower *Store
+	missing  uint64
+}
+
+func newTransferPair(t testing.TB, seed uint64, wiped bool) *transferPair {
+	rng := rand.New(rand.NewPCG(seed, 11))
+	p := &transferPair{follower: openTestStore(t, Config{FS: newMemFS(), Dir: "/follower"})}
+	leader := openTestStore(t, Config{FS: newMemFS(), Dir: "/leader"})
+	m := randomModel(rng, 400)
+	m.memory("canister-8", 16).set(3, 4)
+	write(t, leader, 1, m)
+	old := m.clone()
+	m.mutate(rng, 1+rng.IntN(20))
+	m.memory("canister-9", 16).set(2, 2)
+	var err error
+	if p.newest, err = leader.OpenCheckpoint(write(t, leader, 2, m)); err != nil {
+		t.Fatal(err)
+	}
+	_, r, err := leader.Open(p.newest.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.stream, err = io.ReadAll(r); err != nil {
+		t.Fatal(err)
+	}
+	if !wiped {
+		write(t, p.follower, 1, old)
+	}
+	for name, mem := range m.memories {
+		for page, is := range mem.pages {
+			if wiped || old.memories[name] == nil || old.memories[name].pages[page].Hash != is.Hash {
+				p.missing++
+			}
+		}
+	}
+	p.model = m
+	return p
+}
+
+func (p *transferPair) begin(t testing.TB) *Transfer {
+	t.Helper()
+	transfer, err := p.follower.BeginTransfer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return transfer
+}
+
+// finish receives a delta and checks everything about the result.
+func (p *transferPair) finish(t testing.TB, transfer *Transfer, delta []byte) {
+	t.Helper()
+	var last Progress
+	if err := transfer.Receive(bytes.NewReader(delta), admitAll, func(q Progress) { last = q }); err != nil {
+		t.Fatal(err)
+	}
+	if last.Bytes != uint64(len(delta)) || last.Total != last.Bytes {
+		t.Errorf("progress ended with %+v of %d bytes", last, len(delta))
+	}
+	r, size := transfer.Reader()
+	if b, err := io.ReadAll(r); err != nil || int64(len(b)) != size || !bytes.Equal(b, p.stream) {
+		t.Errorf("the assembled stream is not the leader's (%d bytes of %d, %v)", len(b), len(p.stream), err)
+	}
+	id, err := transfer.Publish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := transfer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := p.follower.OpenCheckpoint(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	compare(t, c, p.model)
+	metas, _ := p.follower.List()
+	if names, _ := p.follower.fs.List("/follower"); len(names) != len(metas) {
+		t.Errorf("left behind: %v", names)
+	}
+}
+
+// TestTransferSendsWhatIsMissing counts bytes.
+func TestTransferSendsWhatIsMissing(t *testing.T) {
+	for seed := range uint64(30) {
+		wiped := seed%3 == 0
+		p := newTransferPair(t, seed, wiped)
+		transfer := p.begin(t)
+		delta, r := deltaFor(t, p.newest, transfer)
+		if r.Pages != p.missing {
+			t.Errorf("seed %d: %d pages sent, %d are missing", seed, r.Pages, p.missing)
+		}
+		limit := p.missing*PageSize*110/100 + 256<<10
+		if wiped {
+			limit = p.missing*PageSize*102/100 + 256<<10
+		}
+		if r.Bytes > limit {
+			t.Errorf("seed %d: %d bytes sent for %d pages, at most %d are promised", seed, r.Bytes, p.missing, limit)
+		}
+		p.finish(t, transfer, delta)
+	}
+}
+
+// TestTransferResumes cuts transfers, restarts the store, and counts what is sent again.
+func TestTransferResumes(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 12))
+		p := newTransferPair(t, seed, seed%2 == 0)
+		sent := uint64(0)
+		for range 1 + rng.IntN(4) {
+			transfer := p.begin(t)
+			delta, _ := deltaFor(t, p.newest, transfer)
+			cut := rng.IntN(len(delta))
+			var got Progress
+			err := transfer.Receive(bytes.NewReader(delta[:cut]), admitAll, func(q Progress) { got = q })
+			var fault *StreamFault
+			if !errors.As(err, &fault) {
+				t.Fatalf("seed %d: cut at %d: %v", seed, cut, err)
+			}
+			sent += got.Pages
+			if err := transfer.Close(); err != nil {
+				t.Fatal(err)
+			}
+			p.follower = openTestStore(t, p.follower.config)
+		}
+		transfer := p.begin(t)
+		delta, r := deltaFor(t, p.newest, transfer)
+		// A page is reported with the next piece read, so the last one of each attempt may be kept without being counted.
+		if sent+r.Pages > p.missing || sent+r.Pages+4 < p.missing {
+			t.Errorf("seed %d: %d pages kept, %d sent at last, %d were missing", seed, sent, r.Pages, p.missing)
+		}
+		p.finish(t, transfer, delta)
+	}
+}
+
+// TestBadDeltas: whatever comes, an assembled checkpoint is the announced one, and the next honest attempt succeeds.
+func TestBadDeltas(t *testing.T) {
+	for seed := range uint64(150) {
+		rng := rand.New(rand.NewPCG(seed, 13))
+		p := newTransferPair(t, seed%4, seed%2 == 0)
+		transfer := p.begin(t)
+		delta, _ := deltaFor(t, p.newest, transfer)
+		bad := bytes.Clone(delta)
+		switch rng.IntN(3) {
+		case 0:
+			bad[rng.IntN(len(bad))] ^= 1 << rng.IntN(8)
+		case 1:
+			n := rng.IntN(len(bad) - 100)
+			_, _ = rand.NewChaCha8([32]byte{byte(seed)}).Read(bad[n : n+1+rng.IntN(99)])
+		default:
+			n := rng.IntN(len(bad))
+			bad = append(bad[:n:n], bad[n+rng.IntN(len(bad)-n):]...)
+		}
+		err := transfer.Receive(bytes.NewReader(bad), admitAll, nil)
+		var fault *StreamFault
+		// The announced length is for people; nothing else may be wrong unnoticed.
+		if err == nil && !bytes.Equal(append(bytes.Clone(bad[:8]), bad[16:]...), append(bytes.Clone(delta[:8]), delta[16:]...)) {
+			t.Fatalf("seed %d: accepted", seed)
+		}
+		if err != nil && !errors.As(err, &fault) {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if err := transfer.Close(); err != nil {
+			t.Fatal(err)
+		}
+		transfer = p.begin(t)
+		delta, _ = deltaFor(t, p.newest, transfer)
+		p.finish(t, transfer, delta)
+	}
+}
+
+func TestAdmitDecides(t *testing.T) {
+	p := newTransferPair(t, 1, true)
+	transfer := p.begin(t)
+	defer transfer.Close()
+	delta, _ := deltaFor(t, p.newest, transfer)
+	no := errors.New("not the root that the round attested")
+	if err := transfer.Receive(bytes.NewReader(delta), func(*Manifest) error { return no }, nil); !errors.Is(err, no) {
+		t.Error(err)
+	}
+	if _, err := transfer.Publish(); err == nil {
+		t.Error("published")
+	}
+}
+
+// TestDamagedLog: a record that does not prove itself ends the log, and is sent again.
+func TestDamagedLog(t *testing.T) {
+	p := newTransferPair(t, 2, true)
+	transfer := p.begin(t)
+	delta, _ := deltaFor(t, p.newest, transfer)
+	if err := transfer.Receive(bytes.NewReader(delta[:len(delta)-10]), admitAll, nil); err == nil {
+		t.Fatal("accepted")
+	}
+	if err := transfer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log := p.follower.fs.(*memFS).find("/follower/" + logName(0))
+	log.data[len(log.data)/2] ^= 1
+	transfer = p.begin(t)
+	delta, r := deltaFor(t, p.newest, transfer)
+	if r.Pages < p.missing/3 || r.Pages > p.missing*2/3 {
+		t.Errorf("%d of %d pages sent again", r.Pages, p.missing)
+	}
+	p.finish(t, transfer, delta)
+}
+
+// FuzzHave: a description that decodes is the only encoding of what it says.
+func FuzzHave(f *testing.F) {
+	p := newTransferPair(f, 1, false)
+	transfer := p.begin(f)
+	var b bytes.Buffer
+	if _, err := transfer.Have().WriteTo(&b); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Add([]byte(haveMagic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := ReadHave(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		if _, err := h.WriteTo(&again); err != nil || !bytes.Equal(again.Bytes(), b) {
+			t.Errorf("two encodings of one description (%v)", err)
+		}
+	})
+}
+
+// FuzzPageLog: whatever lies in the folder, the log yields only pages that have their hash.
+func FuzzPageLog(f *testing.F) {
+	mem := newMemFS()
+	_ = mem.Mkdir("/s")
+	config := Config{Dir: "/s", Hashing: testHashing()}
+	l, err := openPageLog(mem, config)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for page, p := range smallModel().memories["canister-1"].all() {
+		if err := l.add("canister-1", page, p); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(mem.find("/s/" + logName(0)).data)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		mem := newMemFS()
+		_ = mem.Mkdir("/s")
+		g, _ := mem.Create("/s/" + logName(0))
+		_, _ = g.WriteAt(b, 0)
+		l, err := openPageLog(mem, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range l.memories {
+			for page := range l.memories[name] {
+				if p, err := l.read(name, page); err != nil || testHashing().Page(p.Bytes) != p.Hash {
+					t.Errorf("%s page %d: %v", name, page, err)
+				}
+			}
+			if _, fault := decodePageIndex(l.index(name).encode()); fault != nil {
+				t.Error(fault)
+			}
+		}
+	})
+}

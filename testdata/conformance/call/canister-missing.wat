@@ -1,0 +1,29 @@
+;; There is no such canister: reject code 3.
+;;
+;; call: update t ; expect: reply u64 3
+(module
+  (import "ic0" "msg_reject_code" (func $msg_reject_code (result i32)))
+  (import "ic0" "msg_reply_data_append" (func $msg_reply_data_append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $msg_reply))
+  (import "ic0" "call_new" (func $call_new (param i32 i32 i32 i32 i32 i32 i32 i32)))
+  (import "ic0" "call_perform" (func $call_perform (result i32)))
+  (table 4 funcref)
+  (elem (i32.const 0) $on_reply $on_reject $on_cleanup)
+  (memory 1)
+  (data (i32.const 100) "echo")
+  (data (i32.const 110) "refuse")
+  (data (i32.const 120) "break")
+  (data (i32.const 130) "missing")
+  (data (i32.const 140) "look")
+  (func $on_reply (param i32))
+  (func $on_reject (param i32) (call $answer (i64.extend_i32_u (call $msg_reject_code))))
+  (func $on_cleanup (param i32))
+  (func (export "canister_update t")
+    (call $call_new (i32.const 200) (i32.const 10) (i32.const 100) (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0))
+    (call $perform))
+  (func $answer (param i64) ;; replies the number, 8 bytes
+    (i64.store (i32.const 0) (local.get 0))
+    (call $msg_reply_data_append (i32.const 0) (i32.const 8))
+    (call $msg_reply))
+  (func $perform ;; performs the call, which must be possible
+    (if (call $call_perform) (then unreachable))))

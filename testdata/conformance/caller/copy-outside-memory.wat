@@ -1,0 +1,8 @@
+;; A destination that ends beyond the memory: traps.
+;;
+;; call: update t ; expect: trap
+(module
+  (import "ic0" "msg_caller_copy" (func $msg_caller_copy (param i32 i32 i32)))
+  (memory 1)
+  (func (export "canister_update t")
+    (call $msg_caller_copy (i32.const 65535) (i32.const 0) (i32.const 2))))

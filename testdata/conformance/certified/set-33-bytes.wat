@@ -1,0 +1,8 @@
+;; 33 bytes: traps.
+;;
+;; call: update t ; expect: trap
+(module
+  (import "ic0" "certified_data_set" (func $certified_data_set (param i32 i32)))
+  (memory 1)
+  (func (export "canister_update t")
+    (call $certified_data_set (i32.const 0) (i32.const 33))))

@@ -1,0 +1,8 @@
+;; Bytes outside memory: traps.
+;;
+;; call: update t ; expect: trap
+(module
+  (import "ic0" "certified_data_set" (func $certified_data_set (param i32 i32)))
+  (memory 1)
+  (func (export "canister_update t")
+    (call $certified_data_set (i32.const 65535) (i32.const 2))))

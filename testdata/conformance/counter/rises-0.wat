@@ -1,0 +1,23 @@
+;; Performance counter 0, the work of this execution, rises as work is done.
+;;
+;; call: update t ; expect: reply u64 1
+;; call: query q ; expect: reply u64 1
+(module
+  (import "ic0" "msg_reply_data_append" (func $msg_reply_data_append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $msg_reply))
+  (import "ic0" "performance_counter" (func $performance_counter (param i32) (result i64)))
+  (memory 1)
+  (func (export "canister_update t")
+    (local $i i32) (local $start i64)
+    (local.set $start (call $performance_counter (i32.const 0)))
+    (loop (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))
+    (call $answer (i64.extend_i32_u (i64.gt_u (call $performance_counter (i32.const 0)) (local.get $start)))))
+  (func (export "canister_query q")
+    (local $i i32) (local $start i64)
+    (local.set $start (call $performance_counter (i32.const 0)))
+    (loop (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100))))
+    (call $answer (i64.extend_i32_u (i64.gt_u (call $performance_counter (i32.const 0)) (local.get $start)))))
+  (func $answer (param i64) ;; replies the number, 8 bytes
+    (i64.store (i32.const 0) (local.get 0))
+    (call $msg_reply_data_append (i32.const 0) (i32.const 8))
+    (call $msg_reply)))

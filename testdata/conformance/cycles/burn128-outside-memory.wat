@@ -1,0 +1,8 @@
+;; cycles_burn128 writes 16 bytes; if they do not all lie in memory it traps.
+;;
+;; call: update t ; expect: trap
+(module
+  (import "ic0" "cycles_burn128" (func $cycles_burn128 (param i64 i64 i32)))
+  (memory 1)
+  (func (export "canister_update t")
+    (call $cycles_burn128 (i64.const 1) (i64.const 100) (i32.const 65521))))

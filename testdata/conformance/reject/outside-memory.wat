@@ -1,0 +1,8 @@
+;; A text outside memory: traps.
+;;
+;; call: update t ; expect: trap
+(module
+  (import "ic0" "msg_reject" (func $msg_reject (param i32 i32)))
+  (memory 1)
+  (func (export "canister_update t")
+    (call $msg_reject (i32.const 65535) (i32.const 2))))

@@ -1,0 +1,12 @@
+;; Pieces of a reply are joined in the order in which they were appended.
+;;
+;; call: update t ; expect: reply "hellohell"
+(module
+  (import "ic0" "msg_reply_data_append" (func $msg_reply_data_append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $msg_reply))
+  (memory 1)
+  (data (i32.const 100) "hello")
+  (func (export "canister_update t")
+    (call $msg_reply_data_append (i32.const 100) (i32.const 5))
+    (call $msg_reply_data_append (i32.const 100) (i32.const 4))
+    (call $msg_reply)))

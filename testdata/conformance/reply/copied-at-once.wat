@@ -1,0 +1,12 @@
+;; A piece of a reply is copied when it is appended: later writes do not change it.
+;;
+;; call: update t ; expect: reply "hello"
+(module
+  (import "ic0" "msg_reply_data_append" (func $msg_reply_data_append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $msg_reply))
+  (memory 1)
+  (data (i32.const 100) "hello")
+  (func (export "canister_update t")
+    (call $msg_reply_data_append (i32.const 100) (i32.const 5))
+    (i32.store8 (i32.const 100) (i32.const 74))
+    (call $msg_reply)))

@@ -1,0 +1,12 @@
+;; A reply of more than 2 MiB: appending the byte too many traps.
+;;
+;; call: update t ; expect: trap
+(module
+  (import "ic0" "msg_reply_data_append" (func $msg_reply_data_append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $msg_reply))
+  (memory 1)
+  (func (export "canister_update t")
+    (drop (memory.grow (i32.const 31)))
+    (call $msg_reply_data_append (i32.const 0) (i32.const 2097152))
+    (call $msg_reply_data_append (i32.const 0) (i32.const 1))
+    (call $msg_reply)))

@@ -1,0 +1,21 @@
+;; 4 GiB is as far as the 32-bit form grows; one page more gives -1.
+;;
+;; call: update t ; expect: reply u64 0
+;; call: update u ; expect: reply u64 4294967295
+;; call: query q ; expect: reply u64 65536
+(module
+  (import "ic0" "msg_reply_data_append" (func $msg_reply_data_append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $msg_reply))
+  (import "ic0" "stable_size" (func $stable_size (result i32)))
+  (import "ic0" "stable_grow" (func $stable_grow (param i32) (result i32)))
+  (memory 1)
+  (func (export "canister_update t")
+    (call $answer (i64.extend_i32_u (call $stable_grow (i32.const 65536)))))
+  (func (export "canister_update u")
+    (call $answer (i64.extend_i32_u (call $stable_grow (i32.const 1)))))
+  (func (export "canister_query q")
+    (call $answer (i64.extend_i32_u (call $stable_size))))
+  (func $answer (param i64) ;; replies the number, 8 bytes
+    (i64.store (i32.const 0) (local.get 0))
+    (call $msg_reply_data_append (i32.const 0) (i32.const 8))
+    (call $msg_reply)))

@@ -1,0 +1,20 @@
+;; A reject is an answer: what was written stays.
+;;
+;; call: update t ; expect: reject ""
+;; call: query q ; expect: reply u64 1
+(module
+  (import "ic0" "msg_reply_data_append" (func $msg_reply_data_append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $msg_reply))
+  (import "ic0" "msg_reject" (func $msg_reject (param i32 i32)))
+  (import "ic0" "stable64_size" (func $stable64_size (result i64)))
+  (import "ic0" "stable64_grow" (func $stable64_grow (param i64) (result i64)))
+  (memory 1)
+  (func (export "canister_update t")
+    (drop (call $stable64_grow (i64.const 1)))
+    (call $msg_reject (i32.const 0) (i32.const 0)))
+  (func (export "canister_query q")
+    (call $answer (call $stable64_size)))
+  (func $answer (param i64) ;; replies the number, 8 bytes
+    (i64.store (i32.const 0) (local.get 0))
+    (call $msg_reply_data_append (i32.const 0) (i32.const 8))
+    (call $msg_reply)))

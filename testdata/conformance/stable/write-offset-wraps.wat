@@ -1,0 +1,10 @@
+;; Offset and size are unsigned and do not wrap: traps.
+;;
+;; call: update t ; expect: trap
+(module
+  (import "ic0" "stable64_grow" (func $stable64_grow (param i64) (result i64)))
+  (import "ic0" "stable64_write" (func $stable64_write (param i64 i64 i64)))
+  (memory 1)
+  (func (export "canister_update t")
+    (drop (call $stable64_grow (i64.const 1)))
+    (call $stable64_write (i64.const -4) (i64.const 0) (i64.const 8))))

@@ -1,0 +1,19 @@
+;; Stable memory is reached as from a 32-bit canister.
+;;
+;; call: update t ; expect: reply "hello"
+(module
+  (import "ic0" "msg_reply_data_append" (func $msg_reply_data_append (param i64 i64)))
+  (import "ic0" "msg_reply" (func $msg_reply))
+  (import "ic0" "stable64_grow" (func $stable64_grow (param i64) (result i64)))
+  (import "ic0" "stable64_write" (func $stable64_write (param i64 i64 i64)))
+  (import "ic0" "stable64_read" (func $stable64_read (param i64 i64 i64)))
+  (memory i64 1)
+  (data (i64.const 100) "hello")
+  (func (export "canister_update t")
+    (drop (call $stable64_grow (i64.const 1)))
+    (call $stable64_write (i64.const 7) (i64.const 100) (i64.const 5))
+    (call $stable64_read (i64.const 8) (i64.const 7) (i64.const 5))
+    (call $show (i64.const 8) (i64.const 5)))
+  (func $show (param i64 i64) ;; replies bytes of memory
+    (call $msg_reply_data_append (local.get 0) (local.get 1))
+    (call $msg_reply)))
