@@ -59,7 +59,7 @@ const replicasALine = 3
 
 // Lines describes the progress for people: a line about the cluster, and the replicas, three to a line.
 func (p Progress) Lines() []string {
-	lines := []string{fmt.Sprintf("%.1fs  %s rounds/s  %s msg/s  p50 %s  p99 %s  %s compared  ckpt %d",
+	lines := []string{fmt.Sprintf("%.1fs  %s rounds/s  %s msg/s  p50 %s p99 %s  %s compared  ckpt %d",
 		p.Elapsed.Seconds(), number(uint64(p.RoundsPerSecond+0.5)), number(uint64(p.MessagesPerSecond+0.5)),
 		duration(p.Latency.P50), duration(p.Latency.P99), number(p.Compared), p.Checkpoint)}
 	for some := range slices.Chunk(p.Replicas, replicasALine) {

@@ -32,8 +32,11 @@ type remote struct {
 }
 
 // tryTimeout is how long a client waits for one replica before it sends its message to the next one. The session keeps a
-// message that was only slow from running twice.
-const tryTimeout = 5 * time.Second
+// message that was only slow from running twice. setupTimeout is the same for installations, which compile.
+const (
+	tryTimeout   = 5 * time.Second
+	setupTimeout = 2 * time.Minute
+)
 
 func newRemote(members []Member) (*remote, error) {
 	r := &remote{http: &http.Client{Transport: &http.Transport{}}, clients: map[int]*node.Client{}}
@@ -42,7 +45,7 @@ func newRemote(members []Member) (*remote, error) {
 		r.addresses = append(r.addresses, m.HTTP)
 	}
 	var err error
-	r.client, err = node.NewClient(node.ClientConfig{Addresses: r.addresses})
+	r.client, err = node.NewClient(node.ClientConfig{Addresses: r.addresses, Timeout: setupTimeout})
 	for _, m := range members {
 		r.replicas = append(r.replicas, &remoteReplica{client: r.client, http: r.http, address: m.HTTP})
 	}
@@ -93,28 +96,34 @@ func (r *remote) newestRound(ctx context.Context) (fsm.RoundNumber, error) {
 // install installs modules under their names. A canister that is there with the same module is left as it is.
 func (r *remote) install(ctx context.Context, modules []Module) error {
 	for _, m := range modules {
-		for {
-			there, err := r.has(ctx, m)
-			if err != nil {
-				return err
-			}
-			if there {
-				break
-			}
-			response, err := r.client.Install(ctx, m.Name, m.Wasm, nil)
-			var call *node.CallError
-			if errors.As(err, &call) && call.Outcome == node.OutcomeUnknown && ctx.Err() == nil {
-				continue // look whether it is there
-			}
-			if err != nil {
-				return fmt.Errorf("install canister %s: %w", m.Name, err)
-			}
-			if response.Status != fsm.StatusReplied && response.Status != fsm.StatusNoReply {
-				return fmt.Errorf("install canister %s: %s: %s", m.Name, response.Status, response.Text)
-			}
+		there, err := r.has(ctx, m)
+		for !there && err == nil {
+			there, err = r.installOne(ctx, m)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// installOne tries to install a module once. Without an error the canister is there, or the try's end is unknown.
+func (r *remote) installOne(ctx context.Context, m Module) (there bool, err error) {
+	response, err := r.client.Install(ctx, m.Name, m.Wasm, nil)
+	var call *node.CallError
+	switch {
+	case errors.As(err, &call) && call.Outcome == node.OutcomeUnknown && ctx.Err() == nil:
+		return r.has(ctx, m)
+	case err != nil:
+		return false, fmt.Errorf("install canister %s: %w", m.Name, err)
+	case response.Status == fsm.StatusReplied || response.Status == fsm.StatusNoReply:
+		return true, nil
+	}
+	// An earlier try of unknown end may have made it after all.
+	if there, err := r.has(ctx, m); there || err != nil {
+		return there, err
+	}
+	return false, fmt.Errorf("install canister %s: %s: %s", m.Name, response.Status, response.Text)
 }
 
 // has reports whether the cluster has a canister with this name and module. Another module under the name is an error.

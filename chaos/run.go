@@ -94,6 +94,9 @@ func (r *run) run() (*Verdict, error) {
 	err := r.start(ctx)
 	close(started)
 	<-watching
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -128,12 +131,10 @@ func (r *run) startOnce(ctx context.Context) error {
 	if r.Started != nil {
 		r.Started(r.cluster)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("no leader within %v", readyWithin))
-	defer cancel()
 	if r.remote, err = newRemote(r.cluster.Members()); err != nil {
 		return err
 	}
-	if err := r.cluster.WaitReady(ctx, func() bool { return r.remote.hasLeader(ctx) }); err != nil {
+	if err := r.waitLeader(ctx); err != nil {
 		return err
 	}
 	from := fsm.RoundNumber(0)
@@ -146,6 +147,13 @@ func (r *run) startOnce(ctx context.Context) error {
 		Names: r.remote.names, Replicas: r.remote.replicas, From: from, Log: r.Log,
 	})
 	return r.remote.install(ctx, r.Modules)
+}
+
+// waitLeader waits until all replicas answer and one of them leads.
+func (r *run) waitLeader(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("no leader within %v", readyWithin))
+	defer cancel()
+	return r.cluster.WaitReady(ctx, func() bool { return r.remote.hasLeader(ctx) })
 }
 
 // drive runs the clients until the run is over, and says how long they ran.

@@ -219,7 +219,7 @@ func TestRunEnds(t *testing.T) {
 	t.Run("when a replica cannot start", func(t *testing.T) {
 		c := runConfig(t, "well")
 		c.Cluster.Extra = []string{"--nonsense"}
-		if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "replica n1") {
+		if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "replica n") {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -182,7 +182,7 @@ func (v Verdict) Write(w io.Writer) error {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nREPLICA\tSTATE\tROUND\tROOT\tCOMPARED\tSKIPPED\tCKPTS\tRESTARTS\tINSTALLS")
 	for _, r := range v.Replicas {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\n", r.Name, r.State, r.Round, r.Root.Short(16),
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\n", r.Name, r.State, r.Round, r.Root.Short(12),
 			number(r.Compared), number(r.Skipped), r.Checkpoints, r.Restarts, r.Installs)
 	}
 	t.Flush() // writes to memory

@@ -99,7 +99,7 @@ func TestVerdictWrite(t *testing.T) {
 	for _, want := range []string{
 		"2s: 1,246 messages acknowledged (623 a second) in 10 rounds (5 a second)",
 		"updates: 1,234 replied, 5 trapped;", "queries: 7 replied;", "errors: 2 refused, 0 with an unknown outcome; the last: no leader",
-		"n3       follower  10     " + rootOf(10, 0).String()[:16] + "  10        0        0      1         0",
+		"n3       follower  10     " + rootOf(10, 0).String()[:12] + "  10        0        0      1         0",
 		"AGREED: 3 replicas",
 	} {
 		if !strings.Contains(b.String(), want) {
@@ -119,7 +119,7 @@ func TestProgressLines(t *testing.T) {
 	root := rootOf(10, 0).String()[:8]
 	p.Replicas = append(p.Replicas, p.Replicas[0])
 	want := []string{
-		"1.5s  1,234 rounds/s  5 msg/s  p50 1.23ms  p99 12.3ms  0 compared  ckpt 8",
+		"1.5s  1,234 rounds/s  5 msg/s  p50 1.23ms p99 12.3ms  0 compared  ckpt 8",
 		"n1 leader 10 " + root + "  n2 restarting 10 " + root + "  n3 unreachable 10 " + root,
 		"n1 leader 10 " + root,
 	}

@@ -48,6 +48,8 @@ type batcher struct {
 	attest  func() fsm.Attestation
 	now     func() time.Time
 	metrics *metrics
+	// committed is told the index of each round that this leader has committed; nil tells nobody.
+	committed func(index uint64)
 
 	wake   chan struct{} // holds one
 	quit   chan struct{}
@@ -191,6 +193,9 @@ func (b *batcher) propose(batch []*proposal) {
 		result, err := awaitRound(future)
 		if err == nil {
 			b.metrics.commitSeconds.Observe(b.now().Sub(start).Seconds())
+			if b.committed != nil {
+				b.committed(result.Index)
+			}
 		}
 		b.finish(batch, result, err)
 	})

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"lockstep/fsm"
 )
 
 // ClientConfig is what a client is made of.
@@ -95,10 +97,11 @@ func (c *Client) Query(ctx context.Context, canister, method string, arg []byte)
 	return c.write(ctx, call{path: canisterPath(canister, "query", method), body: arg, repeatable: true})
 }
 
-// QueryStale calls a query method on one node, on whatever state that node has.
-func (c *Client) QueryStale(ctx context.Context, addr, canister, method string, arg []byte) (Response, error) {
+// QueryStale calls a query method on one node, on whatever state that node has. The query's Caller is not used; the client has
+// its own.
+func (c *Client) QueryStale(ctx context.Context, addr string, q fsm.Query) (Response, error) {
 	var out Response
-	err := c.try(ctx, addr, call{path: canisterPath(canister, "query", method) + "?consistency=" + consistencyStale, body: arg}, &out)
+	err := c.try(ctx, addr, call{path: canisterPath(q.Canister, "query", q.Method) + "?consistency=" + consistencyStale, body: q.Arg}, &out)
 	return out, err
 }
 

@@ -73,7 +73,7 @@ type Config struct {
 	QueueBytes int
 
 	// ElectionTimeout is how long a follower waits for its leader before it stands for election; 0 means 1 s. 20 ms to
-	// 1 min. A leader that hears no majority for half of it steps down.
+	// 1 min. A leader that hears no majority for as long steps down.
 	ElectionTimeout time.Duration
 	// RequestTimeout bounds how long a client's request waits for its outcome; 0 means 30 s. 1 ms to 1 h.
 	RequestTimeout time.Duration

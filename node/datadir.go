@@ -14,6 +14,7 @@ import (
 //
 //	node.json     who the folder belongs to (identity), written once
 //	lock          flock(2) held while a process uses the folder
+//	joining       there until the replica of a new folder has caught up (joiner)
 //	raft.db       log, term and vote (raft-boltdb)
 //	checkpoints/  snapshot.Store
 //	modules/      compiled modules (canister.Engine), may be deleted
@@ -48,8 +49,6 @@ func (e *DataDirError) Error() string { return fmt.Sprintf("data folder %s %s", 
 type dataDir struct {
 	path string
 	lock *os.File
-	// fresh is true when nothing was in the folder before.
-	fresh bool
 }
 
 // openDataDir locks the folder and checks that it belongs to this node, or makes it this node's.
@@ -97,15 +96,19 @@ func (d *dataDir) found(want identity) error {
 		return fmt.Errorf("read data folder: %w", err)
 	}
 	for _, e := range entries {
-		if e.Name() != lockFile && e.Name() != identityFile+".new" {
+		switch e.Name() {
+		case lockFile, joiningFile, joiningFile + ".new", identityFile + ".new":
+		default:
 			return &DataDirError{d.path, fmt.Sprintf("holds %s and no %s: it is no node's folder; name an empty one", e.Name(), identityFile)}
 		}
+	}
+	if err := writeFileSynced(d.file(joiningFile), nil); err != nil {
+		return err
 	}
 	text, err := json.Marshal(want)
 	if err != nil {
 		return err
 	}
-	d.fresh = true
 	return writeFileSynced(d.file(identityFile), append(text, '\n'))
 }
 

@@ -48,6 +48,7 @@
 //     replica.installed). It reaches back to the second newest checkpoint and always holds the entry at the newest one.
 //   - A checkpoint from a leader never takes the state machine back (installGuard).
 //   - What is deleted from the log is covered by a checkpoint or provably not committed (conflict.cut).
+//   - A replica with a new folder votes for no candidate with a history until it holds all that was committed (joiner).
 //   - No byte of Raft is exchanged with a node of another cluster.
 //   - A folder with evidence of a divergence is not served from and takes no part in elections.
 //

@@ -2,7 +2,6 @@ package node
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +13,8 @@ import (
 // maxAnswerBytes bounds an answer that one node or client takes from another: a reply in base64 and what is around it.
 const maxAnswerBytes = 160 << 20
 
-// pass hands a request on to the leader, once, and its answer back.
-func (s *server) pass(ctx context.Context, w http.ResponseWriter, r *http.Request, name string, body []byte) {
+// pass hands a request, whose body has been read, on to the leader, once, and its answer back.
+func (s *server) pass(w http.ResponseWriter, r *http.Request, name string, body []byte) {
 	rep := s.node.current()
 	if rep == nil {
 		_, err := s.node.serving()
@@ -32,7 +31,7 @@ func (s *server) pass(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		s.end(w, name, nil, refused(fmt.Errorf("%w and knows none: an election is under way, or no majority of the nodes can be reached; try again", errNotLeader)))
 		return
 	}
-	request, err := http.NewRequestWithContext(ctx, r.Method, "http://"+peer.HTTP+pathOf(r), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+peer.HTTP+pathOf(r), bytes.NewReader(body))
 	if err != nil {
 		s.end(w, name, nil, refused(err))
 		return

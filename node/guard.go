@@ -14,6 +14,7 @@ import (
 type transport struct {
 	*raft.NetworkTransport
 	guard  *installGuard
+	joiner *joiner
 	heard  chan raft.RPC
 	closed chan struct{}
 	once   sync.Once
@@ -26,8 +27,8 @@ var (
 	_ raft.WithClose   = (*transport)(nil)
 )
 
-func newTransport(network *raft.NetworkTransport, guard *installGuard) *transport {
-	t := &transport{NetworkTransport: network, guard: guard, heard: make(chan raft.RPC), closed: make(chan struct{})}
+func newTransport(network *raft.NetworkTransport, guard *installGuard, j *joiner) *transport {
+	t := &transport{NetworkTransport: network, guard: guard, joiner: j, heard: make(chan raft.RPC), closed: make(chan struct{})}
 	t.pump.Go(t.listen)
 	return t
 }
@@ -53,13 +54,30 @@ func (t *transport) listen() {
 	for {
 		select {
 		case rpc := <-t.NetworkTransport.Consumer():
-			if req, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok {
-				t.install(rpc, req)
-			} else if !t.hand(rpc) {
-				return
-			}
+			t.hear(rpc)
 		case <-t.closed:
 			return
+		}
+	}
+}
+
+// hear lets the guard and the joiner look at a request on its way to raft.
+func (t *transport) hear(rpc raft.RPC) {
+	switch req := rpc.Command.(type) {
+	case *raft.InstallSnapshotRequest:
+		t.install(rpc, req)
+	case *raft.AppendEntriesRequest:
+		if !t.joiner.on.Load() {
+			t.hand(rpc)
+			return
+		}
+		if answer, ok := t.ask(rpc); ok {
+			t.joiner.committed(req.LeaderCommitIndex, req.Term)
+			rpc.RespChan <- answer
+		}
+	default:
+		if !t.joiner.withhold(rpc, t.guard.term()) {
+			t.hand(rpc)
 		}
 	}
 }
@@ -80,14 +98,26 @@ func (t *transport) install(rpc raft.RPC, req *raft.InstallSnapshotRequest) {
 		rpc.RespChan <- answer
 		return
 	}
+	watched := rpc
+	watched.Reader = t.guard.watch(rpc.Reader, req)
+	if answer, ok := t.ask(watched); ok {
+		rpc.RespChan <- t.guard.installed(answer, req)
+	}
+}
+
+// ask hands a request to raft and waits for the answer, which does not go to the sender yet; false means that the transport
+// is closed.
+func (t *transport) ask(rpc raft.RPC) (raft.RPCResponse, bool) {
 	done := make(chan raft.RPCResponse, 1)
-	if !t.hand(raft.RPC{Command: req, Reader: t.guard.watch(rpc.Reader, req), RespChan: done}) {
-		return
+	rpc.RespChan = done
+	if !t.hand(rpc) {
+		return raft.RPCResponse{}, false
 	}
 	select {
 	case answer := <-done:
-		rpc.RespChan <- t.guard.installed(answer, req)
+		return answer, true
 	case <-t.closed:
+		return raft.RPCResponse{}, false
 	}
 }
 
@@ -122,6 +152,14 @@ func (g *installGuard) attached() replicaLog {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.raft
+}
+
+// term is the replica's current term, 0 before there is a replica.
+func (g *installGuard) term() uint64 {
+	if r := g.attached(); r != nil {
+		return r.CurrentTerm()
+	}
+	return 0
 }
 
 var (

@@ -65,7 +65,7 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, kind fsm.Kind, na
 		return
 	}
 	if rep.raft.State() != raft.Leader {
-		s.pass(ctx, w, r.WithContext(ctx), name, body)
+		s.pass(w, r.WithContext(ctx), name, body)
 		return
 	}
 	if kind == fsm.KindInstall {
@@ -192,7 +192,7 @@ func (s *server) query(w http.ResponseWriter, r *http.Request) {
 	switch consistency := r.URL.Query().Get("consistency"); consistency {
 	case "", consistencyLinearizable:
 		if rep.raft.State() != raft.Leader {
-			s.pass(ctx, w, r.WithContext(ctx), name, body)
+			s.pass(w, r.WithContext(ctx), name, body)
 			return
 		}
 		err = rep.waitLinearizable(ctx)

@@ -65,28 +65,21 @@ func (j *joiner) withhold(rpc raft.RPC, term uint64) bool {
 	return true
 }
 
-// appended looks at what a leader has just added, and ends the joining when it shows that nothing committed is missing.
-func (j *joiner) appended(req *raft.AppendEntriesRequest) error {
-	if !j.on.Load() || req.LeaderCommitIndex == 0 {
-		return nil
+// committed is told a log index that a leader of a term says is committed, and ends the joining when the entry there shows
+// that nothing committed before is missing. A marker that can't be removed keeps the replica joining.
+func (j *joiner) committed(index, term uint64) {
+	if !j.on.Load() || index == 0 {
+		return
 	}
-	return j.committed(req.LeaderCommitIndex, req.Term)
-}
-
-// committed is told a committed index and the term of the leader that committed it.
-func (j *joiner) committed(index, term uint64) error {
 	var entry raft.Log
-	err := j.log.GetLog(index, &entry)
-	if errors.Is(err, raft.ErrLogNotFound) || err == nil && entry.Term != term {
-		return nil
-	}
-	if err != nil {
-		return err
+	if err := j.log.GetLog(index, &entry); err != nil || entry.Term != term {
+		return
 	}
 	if err := os.Remove(j.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("end joining: %w", err)
+		j.logger.Error("joining could not be ended", "err", err)
+		return
 	}
-	j.on.Store(false)
-	j.logger.Info("joined the cluster", "index", index, "term", term)
-	return nil
+	if j.on.Swap(false) {
+		j.logger.Info("joined the cluster", "index", index, "term", term)
+	}
 }

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -79,7 +78,7 @@ type Node struct {
 	state    State
 	reason   error
 	replica  *replica
-	ended    *fencedMachine // of a replica that diverged or failed; kept for status and roots
+	ended    *replica // that diverged or failed; closed but for its machine, which is kept for status and roots
 	restarts int
 }
 
@@ -132,6 +131,7 @@ func (n *Node) openFirst() error {
 		if err == nil {
 			n.logger.Error("this folder's replica has diverged before and is not started", "round", found.Round, "err", found)
 			n.become(StateDiverged, found)
+			err = n.closeSocket()
 		}
 		return err
 	}
@@ -203,11 +203,11 @@ func (n *Node) end(r *replica, reason error) {
 		state = StateDiverged
 	}
 	n.mu.Lock()
-	n.state, n.reason, n.ended, r.keepMachine = state, reason, r.machine, true
+	n.state, n.reason, n.ended, r.keepMachine = state, reason, r, true
 	n.mu.Unlock()
 	n.metrics.setState(state)
 	term, checkpoints := r.raft.CurrentTerm(), r.checkpointer.status()
-	if err := n.leave(r, reason); err != nil {
+	if err := errors.Join(n.leave(r, reason), n.closeSocket()); err != nil {
 		n.logger.Error("replica did not close cleanly", "err", err)
 	}
 	if diverged == nil {
@@ -258,7 +258,10 @@ func (n *Node) machine() *fencedMachine {
 	if n.replica != nil {
 		return n.replica.machine
 	}
-	return n.ended
+	if n.ended != nil {
+		return n.ended.machine
+	}
+	return nil
 }
 
 // serving gives the replica to serve with, or why there is none.
@@ -289,20 +292,26 @@ func (n *Node) Stop() error {
 func (n *Node) release() error {
 	var errs []error
 	if n.server != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		defer cancel()
-		errs = append(errs, n.server.close(ctx))
+		errs = append(errs, n.server.close())
 	}
 	if n.ended != nil {
-		errs = append(errs, n.ended.Close())
+		errs = append(errs, n.ended.closeMachine())
 	}
-	if n.socket != nil {
-		errs = append(errs, n.socket.Close())
-	}
+	errs = append(errs, n.closeSocket())
 	if n.dir != nil {
 		errs = append(errs, n.dir.close())
 	}
 	return errors.Join(errs...)
+}
+
+// closeSocket gives up the Raft port, so that the other nodes are refused at once.
+func (n *Node) closeSocket() error {
+	if n.socket == nil {
+		return nil
+	}
+	err := n.socket.Close()
+	n.socket = nil
+	return err
 }
 
 // Done is closed when the replica has ended for good: stopped, diverged or failed. After the last two the client port still

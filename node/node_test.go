@@ -183,7 +183,7 @@ func TestNoLeaderRefuses(t *testing.T) {
 	if !errors.As(err, &failed) || failed.Outcome != OutcomeRefused || failed.Code != 503 || !strings.Contains(failed.Reason, "try again") {
 		t.Errorf("update without a leader: %v", err)
 	}
-	out, err = client.QueryStale(c.ctx, c.cfgs[0].Peers[0].HTTP, "counter", "get", nil)
+	out, err = client.QueryStale(c.ctx, c.cfgs[0].Peers[0].HTTP, fsm.Query{Canister: "counter", Method: "get"})
 	if err != nil || out.Status != fsm.StatusReplied || out.Node != "n1" || out.Root == "" {
 		t.Errorf("stale query without a leader: %+v, %v", out, err)
 	}

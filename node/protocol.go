@@ -112,6 +112,8 @@ type StatusReport struct {
 	Divergence *DivergenceReport `json:"divergence,omitempty"`
 	Role       string            `json:"role"`
 	Term       uint64            `json:"term"`
+	// Joining: the data folder is new, and this node does not vote until a leader has brought it up to date.
+	Joining bool `json:"joining"`
 	// Leader is the leader's node ID, LeaderHTTP its client port; empty when unknown.
 	Leader     string      `json:"leader"`
 	LeaderHTTP string      `json:"leader_http"`

@@ -3,10 +3,13 @@ package node
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -229,3 +232,72 @@ func TestGuardedLogKeepsWhatCheckpointsNeed(t *testing.T) {
 type noStop struct{ t *testing.T }
 
 func (n noStop) stop(err error) { n.t.Errorf("stopped: %v", err) }
+
+// A replica whose folder was lost must not help to elect a leader that lacks what it had acknowledged.
+func TestNewFolderWithholdsItsVote(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	client := c.client()
+	c.install(client, "counter")
+	c.add(client, "counter", 1)
+	c.agree()
+	leader := c.leader()
+	lost, behind := (leader+1)%3, (leader+2)%3
+	c.eventually("all have joined", func() bool { return !strings.Contains(joiningOf(c), "true") })
+	c.stop(behind)
+	c.add(client, "counter", 5) // acknowledged by the leader and the one that will be lost
+	c.stop(leader)
+	c.stop(lost)
+	c.wipe(lost)
+	c.start(lost)
+	c.start(behind)
+	c.eventually("the vote withheld", func() bool { return strings.Contains(c.log.String(), "withheld a vote") })
+	if s := c.nodes[behind].Status(); s.Role == "leader" {
+		t.Fatal("a node was elected that lacks what was acknowledged")
+	}
+	c.start(leader)
+	r, err := client.Query(c.ctx, "counter", "get", nil)
+	if err != nil || count(r) != 6 {
+		t.Errorf("count %d, want 6; %v", count(r), err)
+	}
+	c.agree()
+	c.eventually("the new folder has joined", func() bool { return !strings.Contains(joiningOf(c), "true") })
+	c.stop(leader)
+	c.add(client, "counter", 1) // now its vote counts again
+}
+
+// joiningOf tells which nodes are joining.
+func joiningOf(c *cluster) string {
+	var out []string
+	for _, cfg := range c.cfgs {
+		_, err := os.Stat(filepath.Join(cfg.DataDir, joiningFile))
+		out = append(out, fmt.Sprint(cfg.ID, " ", err == nil))
+	}
+	return strings.Join(out, ", ")
+}
+
+// An old commit index proves nothing: only an entry of the leader's own term does.
+func TestJoinerWantsTheLeadersTerm(t *testing.T) {
+	log := raft.NewInmemStore()
+	for i := uint64(1); i <= 4; i++ {
+		if err := log.StoreLog(&raft.Log{Index: i, Term: 1 + i/4}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := &dataDir{path: t.TempDir()}
+	if err := os.WriteFile(dir.file(joiningFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, err := newJoiner(dir, log, slog.New(slog.DiscardHandler))
+	if err != nil || !j.on.Load() {
+		t.Fatal("not joining", err)
+	}
+	for _, index := range []uint64{0, 3, 9} {
+		if j.committed(index, 2); !j.on.Load() {
+			t.Errorf("joined with commit index %d", index)
+		}
+	}
+	j.committed(4, 2)
+	if again, err := newJoiner(dir, log, j.logger); j.on.Load() || err != nil || again.on.Load() {
+		t.Errorf("still joining: %v", err)
+	}
+}

@@ -35,6 +35,7 @@ type replica struct {
 	checkpoints *snapshot.Store
 	engine      *canister.Engine
 	machine     *fencedMachine
+	joiner      *joiner
 	transport   *transport
 	raft        *raft.Raft
 
@@ -59,7 +60,7 @@ func openReplica(cfg *Config, dir *dataDir, socket *os.File, m *metrics) (*repli
 		func() error { return r.openMachine(dir) },
 		func() error { return r.openCheckpoints(dir) },
 		func() error { return r.openLog(dir) },
-		func() error { return r.startRaft(socket) },
+		func() error { return r.startRaft(dir, socket) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -158,7 +159,11 @@ func (r *replica) keepFrom() (keep, newest uint64, err error) {
 	return keep, metas[0].Index, nil
 }
 
-func (r *replica) startRaft(socket *os.File) error {
+func (r *replica) startRaft(dir *dataDir, socket *os.File) error {
+	var err error
+	if r.joiner, err = newJoiner(dir, r.log, r.logger); err != nil {
+		return err
+	}
 	listener, err := net.FileListener(socket)
 	if err != nil {
 		return fmt.Errorf("listen on the Raft port: %w", err)
@@ -167,7 +172,7 @@ func (r *replica) startRaft(socket *os.File) error {
 	guard := &installGuard{logger: r.logger, log: r.log, onInstalled: r.installed, onConflict: func(c *conflict) { r.stop(c) }}
 	r.transport = newTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: newStreamLayer(r.cfg, listener), MaxPool: raftConnections, Timeout: r.cfg.PeerTimeout, Logger: logger,
-	}), guard)
+	}), guard, r.joiner)
 
 	var stable raft.StableStore = r.disk
 	if r.cfg.Wrap.Stable != nil {
@@ -185,6 +190,7 @@ func (r *replica) startRaft(socket *os.File) error {
 	}
 	guard.attach(r.raft)
 	r.batcher = newBatcher(r.cfg, r.raft, r.machine.Latest, r.metrics)
+	r.batcher.committed = func(index uint64) { r.joiner.committed(index, r.raft.CurrentTerm()) }
 	r.reader = newReader(r.raft, r.log, r.cfg.RequestTimeout)
 	r.checkpointer = newCheckpointer(r.cfg.CheckpointEvery, r)
 	r.watcher = newRoleWatcher(r.raft, r.logger)
@@ -224,7 +230,7 @@ func (r *replica) raftConfig() *raft.Config {
 	conf.LocalID = raft.ServerID(r.cfg.ID)
 	conf.HeartbeatTimeout = r.cfg.ElectionTimeout
 	conf.ElectionTimeout = r.cfg.ElectionTimeout
-	conf.LeaderLeaseTimeout = r.cfg.ElectionTimeout / 2
+	conf.LeaderLeaseTimeout = r.cfg.ElectionTimeout
 	conf.CommitTimeout = max(r.cfg.ElectionTimeout/commitTimeoutShare, 5*time.Millisecond)
 	conf.MaxAppendEntries = maxAppendEntries
 	conf.TrailingLogs = r.cfg.TrailingLogs
@@ -287,11 +293,8 @@ func (r *replica) close(reason error) error {
 	if r.transport != nil {
 		errs = append(errs, r.transport.Close())
 	}
-	if r.machine != nil && !r.keepMachine {
-		errs = append(errs, r.machine.Close())
-	}
-	if r.engine != nil && !r.keepMachine {
-		r.engine.Close()
+	if !r.keepMachine {
+		errs = append(errs, r.closeMachine())
 	}
 	if r.checkpoints != nil {
 		errs = append(errs, r.checkpoints.Close())
@@ -300,6 +303,18 @@ func (r *replica) close(reason error) error {
 		errs = append(errs, r.disk.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// closeMachine closes what keepMachine keeps.
+func (r *replica) closeMachine() error {
+	var err error
+	if r.machine != nil {
+		err = r.machine.Close()
+	}
+	if r.engine != nil {
+		r.engine.Close()
+	}
+	return err
 }
 
 // cutLog deletes what a leader's checkpoint contradicts, with raft closed.

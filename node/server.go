@@ -24,6 +24,7 @@ const (
 	maxHeaderBytes    = 64 << 10
 	headerTimeout     = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
+	drainTimeout      = 5 * time.Second
 	defaultRootsLimit = 1000
 	maxRootsLimit     = 10_000
 )
@@ -35,6 +36,8 @@ type server struct {
 	http     *http.Server
 	forward  *http.Client
 	serving  sync.WaitGroup
+	// stop ends the context of every request.
+	stop context.CancelFunc
 	// queries holds a token for each query that may run at a time.
 	queries chan struct{}
 	// held are the bytes of request bodies in memory.
@@ -53,10 +56,11 @@ func newServer(n *Node) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{node: n, listener: listener, queries: make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
+	ctx, stop := context.WithCancel(context.Background())
+	s := &server{node: n, listener: listener, stop: stop, queries: make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
 		forward: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: idleTimeout,
 			DialContext: (&net.Dialer{Timeout: n.cfg.PeerTimeout}).DialContext}}}
-	s.http = &http.Server{Handler: s.routes(), MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: headerTimeout,
+	s.http = &http.Server{BaseContext: func(net.Listener) context.Context { return ctx }, Handler: s.routes(), MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: headerTimeout,
 		IdleTimeout: idleTimeout, ReadTimeout: n.cfg.RequestTimeout + headerTimeout, WriteTimeout: 2*n.cfg.RequestTimeout + headerTimeout,
 		ErrorLog: slog.NewLogLogger(n.logger.Handler(), slog.LevelDebug)}
 	return s, nil
@@ -72,11 +76,15 @@ func (s *server) start() {
 
 func (s *server) addr() string { return s.listener.Addr().String() }
 
-// close lets the requests under way finish, all of which have been told that the node stops.
-func (s *server) close(ctx context.Context) error {
+// close ends the requests under way, whose messages have all been answered, and waits until they have told their clients.
+func (s *server) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	s.stop()
 	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("close client port: %w", err), s.http.Close())
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil // a client that neither sends nor reads is cut off
+		s.http.Close()
 	}
 	s.serving.Wait()
 	s.forward.CloseIdleConnections()
@@ -125,8 +133,8 @@ func (s *server) status(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *server) roots(w http.ResponseWriter, r *http.Request) {
-	from, err := queryNumber(r, "from", 1, 1, 1<<63)
-	limit, limitErr := queryNumber(r, "max", defaultRootsLimit, 1, maxRootsLimit)
+	from, err := queryNumber(r, "from", numbers{absent: 1, low: 1, high: 1 << 63})
+	limit, limitErr := queryNumber(r, "max", numbers{absent: defaultRootsLimit, low: 1, high: maxRootsLimit})
 	if err := errors.Join(err, limitErr); err != nil {
 		s.fail(w, http.StatusBadRequest, refused(err))
 		return
@@ -143,14 +151,17 @@ func (s *server) roots(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, RootsReport{Node: s.node.cfg.ID, State: state, Roots: rootReports(m.Roots(fsm.RoundNumber(from), int(limit)))})
 }
 
-func queryNumber(r *http.Request, name string, absent, low, high uint64) (uint64, error) {
+// numbers are what a parameter may be, and what it is when it is absent.
+type numbers struct{ absent, low, high uint64 }
+
+func queryNumber(r *http.Request, name string, may numbers) (uint64, error) {
 	text := r.URL.Query().Get(name)
 	if text == "" {
-		return absent, nil
+		return may.absent, nil
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || n < low || n > high {
-		return 0, fmt.Errorf("%s is %q, must be a number from %d to %d", name, text, low, high)
+	if err != nil || n < may.low || n > may.high {
+		return 0, fmt.Errorf("%s is %q, must be a number from %d to %d", name, text, may.low, may.high)
 	}
 	return n, nil
 }

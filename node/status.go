@@ -51,5 +51,5 @@ func (s *StatusReport) describeReplica(r *replica, cfg *Config) {
 	s.Role, s.Term = roleName(r.raft.State()), r.raft.CurrentTerm()
 	s.Leader, s.LeaderHTTP = string(leader), peer.HTTP
 	s.Raft = RaftIndexes{Last: r.raft.LastIndex(), Commit: r.raft.CommitIndex(), Applied: r.raft.AppliedIndex()}
-	s.Checkpoints = r.checkpointer.status()
+	s.Checkpoints, s.Joining = r.checkpointer.status(), r.joiner.on.Load()
 }

@@ -15,6 +15,7 @@ const (
 	groupBits  = 3                   // a digest group is 8 adjacent slots
 	groupCount = fanOut >> groupBits // digest groups of a branch or leaf
 	allStale   = 1<<groupCount - 1
+	groupFull  = 1<<(1<<groupBits) - 1 // all slots of a group
 )
 
 // bitmap has one bit a slot.
@@ -39,7 +40,7 @@ func buddies(a, b uint) bitmap {
 func groupsOf(b bitmap) uint32 {
 	var g uint32
 	for i := range groupCount {
-		if b>>(i<<groupBits)&(1<<(1<<groupBits)-1) != 0 {
+		if b>>(i<<groupBits)&groupFull != 0 {
 			g |= 1 << i
 		}
 	}

@@ -57,7 +57,7 @@ func (s *Step) narrow(n node, slot uint, ok bool) {
 	}
 	used := bitmap(s.Used)
 	for g := range groupCount {
-		if used>>(g<<groupBits)&0xff != 0 {
+		if used>>(g<<groupBits)&groupFull != 0 {
 			s.Groups = append(s.Groups, d.groups[g])
 		}
 	}
@@ -71,7 +71,9 @@ func (s *Step) narrow(n node, slot uint, ok bool) {
 }
 
 // groupMask is the used slots of the group of slot, as 8 bits.
-func groupMask(used bitmap, slot uint) bitmap { return used >> (slot >> groupBits << groupBits) & 0xff }
+func groupMask(used bitmap, slot uint) bitmap {
+	return used >> (slot >> groupBits << groupBits) & groupFull
+}
 
 // Verify checks p against the root of a map and returns what that map has under key: the hash of the value, if there
 // is one. The error is ErrProof, or says how the proof is malformed.
@@ -125,7 +127,7 @@ func (d *digester) step(s *Step, key uint64) (digest, next Hash, ok bool, err er
 	var all digests
 	i := 0
 	for g := range groupCount {
-		if used>>(g<<groupBits)&0xff != 0 {
+		if used>>(g<<groupBits)&groupFull != 0 {
 			all.groups[g] = s.Groups[i]
 			i++
 		}
@@ -145,7 +147,7 @@ func (d *digester) step(s *Step, key uint64) (digest, next Hash, ok bool, err er
 func groupsUsed(used bitmap) int {
 	n := 0
 	for g := range groupCount {
-		if used>>(g<<groupBits)&0xff != 0 {
+		if used>>(g<<groupBits)&groupFull != 0 {
 			n++
 		}
 	}

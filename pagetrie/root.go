@@ -110,7 +110,7 @@ func (d *digester) leaf(l *leaf) Hash {
 	}
 	fresh := copyOf(l.digests.Load())
 	for g := range groupCount {
-		mask := l.present >> (g << groupBits) & 0xff
+		mask := l.present >> (g << groupBits) & groupFull
 		if stale>>g&1 == 0 || mask == 0 {
 			continue
 		}
@@ -137,7 +137,7 @@ func (d *digester) inner(x *inner) Hash {
 	fresh := copyOf(x.digests.Load())
 	next := 0
 	for g := range groupCount {
-		mask := x.starts >> (g << groupBits) & 0xff
+		mask := x.starts >> (g << groupBits) & groupFull
 		first := next
 		next += mask.count()
 		if stale>>g&1 == 0 || mask == 0 {
@@ -181,7 +181,7 @@ func (d *digester) group(kind byte, mask byte, hashes []Hash) Hash {
 func (d *digester) sumGroups(used bitmap, g *digests) Hash {
 	d.buf = binary.BigEndian.AppendUint32(d.buf, uint32(used))
 	for i := range groupCount {
-		if used>>(i<<groupBits)&0xff != 0 {
+		if used>>(i<<groupBits)&groupFull != 0 {
 			d.buf = append(d.buf, g.groups[i][:]...)
 		}
 	}

@@ -231,7 +231,7 @@ func (x *inner) inherit(old *inner) {
 	x.digests.Store(d)
 	i, j := 0, 0
 	for g := range groupCount {
-		was, is := old.starts>>(g<<groupBits)&0xff, x.starts>>(g<<groupBits)&0xff
+		was, is := old.starts>>(g<<groupBits)&groupFull, x.starts>>(g<<groupBits)&groupFull
 		n, m := was.count(), is.count()
 		if was != is || !sameKids(&old.kids, i, &x.kids, j, n) {
 			stale |= 1 << g

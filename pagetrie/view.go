@@ -82,7 +82,7 @@ func (d *digester) foreign(v *View) Hash {
 	var groups digests
 	used, next := bitmap(v.Used), 0
 	for g := range groupCount {
-		mask := used >> (g << groupBits) & 0xff
+		mask := used >> (g << groupBits) & groupFull
 		if mask != 0 {
 			groups.groups[g] = d.foreignGroup(v.Kind, byte(mask), v.Hashes[next:next+mask.count()])
 			next += mask.count()

@@ -30,8 +30,8 @@
 //     stream it stands in, no page leaves for a peer or is kept from one without its hash being right.
 //   - All-zero pages are not stored. A page that no layer of a memory names is zero.
 //   - What is found damaged is never offered by List again.
-//   - A received checkpoint is the one that raft announced (index, term, configuration), is not older than the newest one
-//     here, and does not contradict one of the same log entry.
+//   - A received checkpoint is the one that raft announced (index, term, configuration) and is not older than the newest one
+//     here. No checkpoint contradicts another of the same log entry.
 //
 // # Opening and verifying
 //
@@ -61,7 +61,8 @@
 // like any checkpoint. Bounds, counted by TestPyramid and TestCheckpointCostsWhatChanged:
 //
 //   - files: at most MaxOverlays + 1 for a memory after a merge, never more than MaxLayers;
-//   - bytes written by a checkpoint: changed pages x 4 KiB x 1.05 + 64 KiB + table, for up to a few hundred memories;
+//   - bytes written by a checkpoint: changed pages x 4 KiB x 1.05 + 64 KiB + table, and 64 bytes of manifest for each layer
+//     where those are more than 12 KiB together;
 //   - bytes written by merges: at most 3 times the pages changed, for memories up to 2000 times larger than one change set;
 //   - disk: at most 2.5 times the state plus one change set, with Keep 2, while a base is being merged. A run that changes
 //     more than half of the state between checkpoints has Keep + 1 states on disk instead.

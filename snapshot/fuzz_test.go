@@ -91,6 +91,30 @@ func FuzzStream(f *testing.F) {
 	})
 }
 
+// TestLayersThatMakeNoMemory: what each index allows and the memory does not.
+func TestLayersThatMakeNoMemory(t *testing.T) {
+	index := func(stored, zero uint64) *PageFile {
+		x, h := &pageIndex{}, testHashing().Page(nil)
+		if err := x.add(stored, &h); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.add(zero, nil); err != nil {
+			t.Fatal(err)
+		}
+		return &PageFile{index: x}
+	}
+	plain := &PageFile{index: randomIndex(rand.New(rand.NewPCG(1, 1)), 0)}
+	if err := (&MemoryFile{Size: 16, Layers: []*PageFile{index(1, 2)}}).arrange(); err == nil {
+		t.Error("a base that declares a page zero is accepted")
+	}
+	if err := (&MemoryFile{Size: 16, Layers: []*PageFile{plain, index(16, 17)}}).arrange(); err == nil {
+		t.Error("a page beyond the size is accepted")
+	}
+	if err := (&MemoryFile{Size: 16, Layers: []*PageFile{plain, index(15, 17)}}).arrange(); err != nil {
+		t.Error(err)
+	}
+}
+
 // FuzzOverlay: layers laid over each other equal a plain map.
 func FuzzOverlay(f *testing.F) {
 	f.Add(uint64(1), uint8(3))

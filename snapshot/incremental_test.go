@@ -94,6 +94,7 @@ func TestCheckpointCostsWhatChanged(t *testing.T) {
 	s := openTestStore(t, Config{FS: mem, Dir: "/store"})
 	m := randomModel(rng, 3000)
 	write(t, s, 1, m)
+	worst := 0.0
 	for index := uint64(2); index < 40; index++ {
 		old := m.clone()
 		changed := uint64(0)
@@ -112,13 +113,16 @@ func TestCheckpointCostsWhatChanged(t *testing.T) {
 		for _, o := range mem.journal[since:] {
 			written += uint64(len(o.data))
 		}
-		if limit := changed*PageSize*105/100 + 64<<10 + uint64(len(m.table)); written > limit {
+		limit := changed*PageSize*105/100 + 64<<10 + uint64(len(m.table))
+		worst = max(worst, float64(written)/float64(limit))
+		if written > limit {
 			t.Errorf("checkpoint %d after %d changed pages wrote %d bytes, at most %d are promised", index, changed, written, limit)
 		}
 		if _, err := s.Merge(); err != nil {
 			t.Fatal(err)
 		}
 	}
+	t.Logf("at worst %.2f of the bytes promised", worst)
 }
 
 // TestPyramid runs the merge rule over a long random history without files, and counts.
@@ -130,7 +134,7 @@ func TestPyramid(t *testing.T) {
 			if f.amplification > 3 || f.files > MaxOverlays+1 {
 				t.Errorf("pages=%d changed=%d skew=%v: %+v", c.pages, c.changed, skew, f)
 			}
-			if limit := 2.5 + float64(c.changed)/float64(c.pages); f.disk > limit {
+			if limit := 2.5 + float64(c.changed)/float64(c.pages)/2; f.disk > limit {
 				t.Errorf("pages=%d changed=%d skew=%v: disk %.2f of the state, at most %.2f", c.pages, c.changed, skew, f.disk, limit)
 			}
 		}
@@ -271,6 +275,17 @@ func TestLyingStateMachine(t *testing.T) {
 	if err := k.Close(); err == nil {
 		t.Error("published")
 	}
+}
+
+// TestSinceAnotherRoot: a list of changes is not used from where it does not start.
+func TestSinceAnotherRoot(t *testing.T) {
+	s := openTestStore(t, Config{})
+	m := randomModel(rand.New(rand.NewPCG(1, 1)), 200)
+	write(t, s, 1, m)
+	m.memories["canister-7"].set(7, 7)
+	old := m.clone() // never written
+	m.memories["canister-7"].set(70, 8)
+	checkNewestOnly(t, s, writeState(t, s, 2, m.since(old)), m)
 }
 
 // TestDamageIsNotMerged: a merge verifies what it copies, sets the damaged checkpoint aside, and the next one starts anew.

@@ -144,21 +144,6 @@ func (k *Sink) expects(m *Manifest) error {
 	return k.store.admits(m)
 }
 
-// admits refuses a checkpoint that is older than the newest one here, or that contradicts one of the same entry.
-func (s *Store) admits(m *Manifest) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, p := range s.published {
-		if p.name.index > m.Index {
-			return fmt.Errorf("it is of index %d, older than %s which this replica has", m.Index, id)
-		}
-		if p.name.index == m.Index && p.name.term == m.Term && p.root != m.Root {
-			return fmt.Errorf("it has state root %v, %s of the same log entry has %v: the replicas have diverged", m.Root, id, p.root)
-		}
-	}
-	return nil
-}
-
 func (r *receiver) beginTable() {
 	r.table = sha256.New()
 	r.table.Write([]byte(tableContext))
@@ -280,6 +265,9 @@ func (r *receiver) finish() error {
 		return err
 	}
 	c, err := openFolder(r.sink.store.fs, r.sink.temp)
+	if IsDamage(err) { // what came does not fit together
+		return r.fault("%v", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,46 @@ func (s *Store) dropDamagedLocked() error {
 	return errors.Join(errs...)
 }
 
+// Oldest returns the raft index of the oldest checkpoint kept, or 0. A log that reaches back to it lets a replica whose newer
+// checkpoints turn out to be damaged go on from the older one; raft by itself cuts the log behind the newest.
+func (s *Store) Oldest() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.newestFirstLocked()
+	if len(all) == 0 {
+		return 0
+	}
+	return all[len(all)-1].name.index
+}
+
+// admits refuses a foreign checkpoint that is older than the newest one here, or that contradicts one of the same entry.
+func (s *Store) admits(m *Manifest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, p := range s.published {
+		if p.name.index > m.Index {
+			return fmt.Errorf("it is of index %d, older than %s which this replica has", m.Index, id)
+		}
+	}
+	return s.agreesLocked(m)
+}
+
+func (s *Store) agrees(m *Manifest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.agreesLocked(m)
+}
+
+// agreesLocked refuses a checkpoint that says something else about a log entry than one that is here.
+func (s *Store) agreesLocked(m *Manifest) error {
+	for id, p := range s.published {
+		if p.name.index == m.Index && (p.name.term != m.Term || p.root != m.Root) {
+			return fmt.Errorf("at index %d it has term %d and state root %v, %s has state root %v: the states have diverged", m.Index, m.Term, m.Root, id, p.root)
+		}
+	}
+	return nil
+}
+
 // retainLocked removes all but the newest checkpoints, and those that a merge has replaced. One that is being read as a
 // base stays until the next time. The folders are out of sight for good before the first of their files is removed.
 func (s *Store) retainLocked() error {

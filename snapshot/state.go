@@ -47,6 +47,9 @@ func (k *Sink) writeState(st State) error {
 	m := k.raft
 	m.Round, m.Root = st.Round, st.Root
 	m.TableBytes, m.TableDigest = uint64(len(st.Table)), tableDigest(st.Table)
+	if err := k.store.agrees(&m); err != nil {
+		return err
+	}
 	if err := k.writeFile(tableName, st.Table); err != nil {
 		return err
 	}

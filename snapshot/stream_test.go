@@ -165,6 +165,13 @@ func TestStaleAndDivergedStreams(t *testing.T) {
 	if err := install(createSink(t, s, 8), streamOf(t, 8, m), 4096); err == nil || !strings.Contains(err.Error(), "diverged") {
 		t.Errorf("another state of the same entry: %v", err)
 	}
+	k := createSink(t, s, 8)
+	if err := k.WriteState(m.state()); err == nil || !strings.Contains(err.Error(), "diverged") {
+		t.Errorf("another local state of the same entry: %v", err)
+	}
+	if err := k.Cancel(); err != nil {
+		t.Error(err)
+	}
 	if metas, _ := s.List(); len(metas) != 1 || metas[0].Index != 8 {
 		t.Errorf("List is %v", metas) // the second of index 8 has replaced the first
 	}

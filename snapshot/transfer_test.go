@@ -131,6 +131,7 @@ func TestTransferSendsWhatIsMissing(t *testing.T) {
 		if wiped {
 			limit = p.missing*PageSize*102/100 + 256<<10
 		}
+		t.Logf("seed %d, wiped %v: %d pages missing, %.3f of their bytes sent", seed, wiped, p.missing, float64(r.Bytes)/float64(p.missing*PageSize))
 		if r.Bytes > limit {
 			t.Errorf("seed %d: %d bytes sent for %d pages, at most %d are promised", seed, r.Bytes, p.missing, limit)
 		}

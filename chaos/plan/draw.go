@@ -3,6 +3,7 @@ package plan
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -132,6 +133,10 @@ func (d *drawer) fault(k Kind, from, to time.Duration) Fault {
 		}
 	}
 	d.fields(&f, spec)
+	if slices.Contains([]Kind{StaleInstall, DuplicateInstall, TruncatedInstall, SlowInstall}, k) {
+		// Checkpoints are sent when what kept a replica behind is over: the fault goes on into the quiet window.
+		f.For = to + d.shape.Time.Window - f.At
+	}
 	return f
 }
 
@@ -187,14 +192,18 @@ func (d *drawer) field(f *Fault, spec Spec, k Key) {
 
 // tame keeps a fault from being one that is over the budget by itself, or that is nothing.
 func (d *drawer) tame(f *Fault) {
-	if f.Kind == Rolling && f.Shift == 0 {
-		f.Shift = 1
-	}
-	if f.Kind == SlowLink || f.Kind == SlowInstall {
+	switch f.Kind {
+	case Rolling:
+		f.Shift = max(f.Shift, 1)
+		f.Gap = min(f.Gap, (f.For/time.Duration(2*d.shape.Replicas)).Truncate(time.Millisecond)+time.Millisecond)
+	case Swizzle:
+		f.Gap = min(f.Gap, (f.For/8).Truncate(time.Millisecond)+time.Millisecond)
+	case SlowLink, SlowInstall:
 		f.Bytes = max(f.Bytes, 1<<10)
-	}
-	if f.Kind == CorruptLog || f.Kind == Wipe || f.Kind == CorruptCkpt {
+	case CorruptLog, Wipe, CorruptCkpt:
 		f.Nodes = d.listed(1)
+	case Members:
+		f.Nodes = d.one()
 	}
 	if d.shape.Exceed {
 		return

@@ -82,7 +82,7 @@ func (d *drawer) options(n int) Options {
 	o.Workers, o.Procs = pick(d, 0, 1, 2, 4), pick(d, 0, 1, 2)
 	o.Checkpoint, o.Trailing = 16+d.IntN(120), d.size(16, 1024)
 	o.Kept = pick(d, 0, 2, 3)
-	o.Messages, o.Inflight, o.Append = d.size(1, 256), pick(d, 0, 1, 2, 8), pick(d, 0, 1, 7, 64)
+	o.Messages, o.Inflight, o.Append = d.size(1<<d.IntN(6), 256), pick(d, 0, 1, 2, 8), pick(d, 0, 1, 7, 64)
 	return o
 }
 
@@ -158,7 +158,10 @@ func (d *drawer) episodes(p *Plan) {
 func (d *drawer) addFault(p *Plan, from, to time.Duration) {
 	for range 4 {
 		f := d.fault(d.kind(p.Drawn.Kinds), from, to)
-		if len(p.Faults) >= MaxFaults || f.End() > p.Time.Run {
+		if f.End() > p.Time.Run {
+			f.For = p.Time.Run - f.At
+		}
+		if len(p.Faults) >= MaxFaults {
 			return
 		}
 		p.Faults = append(p.Faults, f)

@@ -210,7 +210,7 @@ func TestShrinkStops(t *testing.T) {
 }
 
 func TestShrinkNeverLeavesTheBudget(t *testing.T) {
-	p := mustParse(t, strings.Replace(sample, "at 18s for", "at 17s for 100ms wipe nodes=1 mode=careful\nat 21s for", 1))
+	p := mustParse(t, strings.Replace(sample, "at 18s for", "at 18s for 100ms wipe nodes=1 mode=careful\nat 21.5s for", 1))
 	_, err := Shrink(t.Context(), p, func(_ context.Context, p *Plan) (bool, error) {
 		if p.Allow != (Allow{}) {
 			t.Errorf("tried beyond the budget:\n%s", p)

@@ -59,7 +59,7 @@ func (o *clientOptions) client(c *cobra.Command) (*node.Client, error) {
 	}
 	client, err := node.NewClient(node.ClientConfig{Addresses: addresses, Timeout: o.timeout})
 	if err != nil {
-		return nil, usageError(c, err)
+		return nil, usageError(c, fmt.Errorf("--node: %w", err))
 	}
 	return client, nil
 }
@@ -131,7 +131,7 @@ func readLimited(c *cobra.Command, path string, most int64) ([]byte, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(in, most+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, err
 	}
 	if int64(len(data)) > most {
 		return nil, fmt.Errorf("%s is larger than %d bytes, which is the most that is possible", path, most)

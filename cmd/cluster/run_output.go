@@ -56,7 +56,7 @@ func (t *textOutput) started(c *chaos.Cluster) {
 	}
 	table.Flush() // the error is seen when the verdict is written
 	first := c.Members()[0].HTTP
-	fmt.Fprintf(t.w, "\ntry     curl http://%s/v1/status     or     cluster status --node %s\n\n", first, first)
+	fmt.Fprintf(t.w, "\ntry         curl http://%s/v1/status\n            cluster status --node %s\n\n", first, first)
 	t.screen.show([]string{"starting replicas, installing canisters …"})
 }
 

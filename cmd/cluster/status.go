@@ -165,8 +165,9 @@ func (s clusterStatus) troubles() []string {
 	if a, b, ok := s.differ(); ok {
 		lines = append(lines, fmt.Sprintf("%s and %s DISAGREE after round %d: %s and %s.", a.ID, b.ID, a.Status.Round, a.Status.Root, b.Status.Root))
 	}
-	leader := false
+	leader, answered := false, false
 	for _, r := range s {
+		answered = answered || r.Status != nil
 		switch {
 		case r.Status == nil:
 			lines = append(lines, fmt.Sprintf("%s does not answer: %s", strings.TrimPrefix(r.ID+" at "+r.Address, " at "), r.Error))
@@ -175,7 +176,7 @@ func (s clusterStatus) troubles() []string {
 		}
 		leader = leader || r.Status != nil && r.Status.Role == "leader"
 	}
-	if !leader {
+	if answered && !leader {
 		lines = append(lines, "No replica that answers is the leader: updates wait.")
 	}
 	return lines

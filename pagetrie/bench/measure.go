@@ -136,6 +136,7 @@ func measure(s subject, w *work) (figures map[string]float64, sums map[string]ui
 	figures["snapshot"] = timed(snapshots(s), func() { sink = t.snapshot() })
 	figures["overwrite in place"] = timed(1, func() { t = t.set(w.hits, 5) }) / float64(len(w.hits))
 	sums["overwrite in place"] = t.get(w.hits)
+	runtime.KeepAlive(sink)
 	sink = nil
 	return figures, sums
 }

@@ -1,0 +1,89 @@
+package check
+
+import "lockstep/chaos/history"
+
+const committedDoc = `An entry that a replica has learnt to be committed, or has applied, stays: no other entry is ever committed at its index, no
+replica cuts it off the end of its log unless a checkpoint stands for it, and every later leader has it (Raft's leader
+completeness). Judged by committed, applied, truncated and role, with the logs as appended and started tell them.`
+
+// committed is the permanence of what was committed.
+type committed struct {
+	suite   *Suite
+	entries map[uint64]history.Event // by index
+	newest  uint64
+	checked uint64
+}
+
+func startCommitted(s *Suite) checker {
+	return &committed{suite: s, entries: map[uint64]history.Event{}}
+}
+
+func (c *committed) observe(e *history.Event) *Violation {
+	switch e.Kind {
+	case history.Committed:
+		return c.commit(e)
+	case history.Applied:
+		if e.Term != 0 {
+			return c.commit(e)
+		}
+	case history.Truncated:
+		return c.truncated(e)
+	case history.RoleChanged:
+		if e.Role == history.Leader {
+			return c.leads(e)
+		}
+	}
+	return nil
+}
+
+func (c *committed) commit(e *history.Event) *Violation {
+	c.checked++
+	known, ok := c.entries[e.Index]
+	switch {
+	case !ok:
+		c.newest = max(c.newest, e.Index)
+		c.entries[e.Index] = *e
+		if e.Index > c.suite.cfg.Window {
+			delete(c.entries, e.Index-c.suite.cfg.Window)
+		}
+	case known.Term != e.Term:
+		return broken(e, "entry %d is committed with term %d on node %d and with term %d on node %d", e.Index, known.Term, known.Node,
+			e.Term, e.Node).against(known)
+	case known.Digest != 0 && e.Digest != 0 && known.Digest != e.Digest:
+		return broken(e, "entry %d of term %d is committed as %s on node %d and as %s on node %d", e.Index, e.Term, known.Digest,
+			known.Node, e.Digest, e.Node).against(known)
+	case known.Digest == 0:
+		c.entries[e.Index] = *e
+	}
+	return nil
+}
+
+// truncated looks for committed entries among those that were cut off.
+func (c *committed) truncated(e *history.Event) (found *Violation) {
+	log := &c.suite.logs.nodes[e.Node-1]
+	log.in(max(e.Index, log.snap+1), e.To, func(cut history.Event) bool {
+		known, ok := c.entries[cut.Index]
+		if ok && known.Term == cut.Term {
+			found = broken(e, "node %d cut entry %d of term %d off its log, which is committed, and has no checkpoint for it", e.Node,
+				cut.Index, cut.Term).against(known)
+		}
+		return found == nil
+	})
+	return found
+}
+
+// leads checks that a new leader has the newest committed entry of an earlier term; log matching says the rest.
+func (c *committed) leads(e *history.Event) *Violation {
+	log := &c.suite.logs.nodes[e.Node-1]
+	known, ok := c.entries[c.newest]
+	if !log.seen || !ok || known.Term >= e.Term || log.snap >= known.Index {
+		return nil
+	}
+	if have, ok := log.entries[known.Index]; ok && have.Term == known.Term || !ok && log.last > known.Index {
+		return nil
+	}
+	return broken(e, "node %d leads term %d without entry %d of term %d, which is committed", e.Node, e.Term, known.Index,
+		known.Term).against(known)
+}
+
+func (c *committed) finish() Finding { return seen(c.checked, "committed entries compared") }

@@ -1,0 +1,303 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"lockstep/memstore"
+)
+
+const (
+	bigPages   = 1 << 20 // 4 GiB
+	smallPages = 1 << 14 // 64 MiB
+	midPages   = 1 << 17 // 512 MiB
+	bigNeeds   = 11 << 30
+)
+
+// figures measures the figures that have goals.
+func (b *run) figures() error {
+	for _, f := range []func() error{b.mixedFigures, b.sequentialFigures, b.coldFigures, b.warmFigures, b.bigFigures} {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// figure records one; x is what was measured, goal its bound.
+func (b *run) figure(work, goal, measured string, met bool, values map[string]float64) {
+	b.result.Figures = append(b.result.Figures, Figure{Work: work, Goal: goal, Measured: measured, Met: met, Values: values})
+}
+
+func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, 1)) }
+
+func (b *run) mixedFigures() error {
+	find := func(name memstore.Tracker, pass int) MixedRow {
+		for _, r := range b.result.Mixed {
+			if r.Tracker == name && r.Pass == pass {
+				return r
+			}
+		}
+		return MixedRow{}
+	}
+	for pass := 1; pass <= 2; pass++ {
+		naive, ours := find(memstore.TrackerNaive, pass), find(memstore.TrackerAdaptive, pass)
+		mean, top := ratio(naive.Mean, ours.Mean), ratio(naive.Max, ours.Max)
+		when := [...]string{"", " (restored memory)", " (steady)"}[pass]
+		b.figure("mixed workload, mean message"+when, "10x under naive", fmt.Sprintf("%.1fx: %.0f us / %.0f us", mean, micros(naive.Mean), micros(ours.Mean)),
+			mean >= 10, map[string]float64{"naive": micros(naive.Mean), "adaptive": micros(ours.Mean)})
+		b.figure("mixed workload, longest message"+when, "30x under naive", fmt.Sprintf("%.1fx: %.1f ms / %.1f ms", top, micros(naive.Max)/1e3, micros(ours.Max)/1e3),
+			top >= 30, map[string]float64{"naive": micros(naive.Max), "adaptive": micros(ours.Max)})
+	}
+	return nil
+}
+
+// with opens a series over a file of contents, or zeroes, and closes it.
+func (b *run) with(name memstore.Tracker, from source, pages memstore.PageCount, query bool, f func(series) error) error {
+	s, err := b.subject(name, from, pages, query)
+	if err != nil {
+		return err
+	}
+	defer settleHeap()
+	defer s.close()
+	return f(s)
+}
+
+// warm is the median of repeated messages of a subject of its own.
+func (b *run) warm(name memstore.Tracker, from source, pages memstore.PageCount, op string, p Pattern, warmups, n int) (last Sample, cpu time.Duration, err error) {
+	err = b.with(name, from, pages, false, func(s series) error {
+		samples, err := b.repeat(s, op, p, warmups, n)
+		if err == nil {
+			last, cpu = samples[len(samples)-1], medianCPU(samples)
+		}
+		return err
+	})
+	return last, cpu, err
+}
+
+func (b *run) sequentialFigures() error {
+	b.config.Progress("figures: prefetch")
+	file, err := contentsFile(b.config.Dir, smallPages)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for _, op := range []string{"read", "write"} {
+		n, naive, err := b.warm(memstore.TrackerNaive, source{file: file}, smallPages, op, sequential(4096), 1, 5)
+		if err != nil {
+			return err
+		}
+		p, prefetch, err := b.warm(memstore.TrackerPrefetch, source{file: file}, smallPages, op, sequential(4096), 1, 5)
+		if err != nil {
+			return err
+		}
+		fewer, faster := float64(n.Counts.Signals)/float64(p.Counts.Signals), ratio(naive, prefetch)
+		b.figure("prefetch, sequential "+op, "10x fewer signals, 3x faster",
+			fmt.Sprintf("%.0fx fewer (%d / %d), %.1fx faster", fewer, n.Counts.Signals, p.Counts.Signals, faster),
+			fewer >= 10 && faster >= 3, map[string]float64{"naive": micros(naive), "prefetch": micros(prefetch)})
+	}
+	return nil
+}
+
+// coldFigures measures the first message after a restart, mapping included, against untracked.
+func (b *run) coldFigures() error {
+	b.config.Progress("figures: cold messages")
+	file, err := contentsFile(b.config.Dir, midPages)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	from := source{file: file}
+	for _, c := range []struct {
+		p    Pattern
+		goal float64
+		n    int
+	}{{scattered(), 1.7, 12}, {random("1 %", midPages/100), 1.1, 8}, {random("10 %", midPages/10), 1.1, 4}} {
+		var ours, plain []time.Duration
+		err := b.with(untracked, from, midPages, false, func(u series) error {
+			for i := range c.n {
+				s, err := u.message("write", c.p, i+1, true)
+				if err != nil {
+					return err
+				}
+				plain = append(plain, s.CPU)
+				if s, err = b.cold(from, c.p, i+1); err != nil {
+					return err
+				}
+				ours = append(ours, s.CPU)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		o, _, _ := summary(ours)
+		u, _, _ := summary(plain)
+		b.figure("cold message, "+c.p.Name, fmt.Sprintf("%.1fx of untracked", c.goal), fmt.Sprintf("%.2fx: %.0f us / %.0f us", ratio(o, u), micros(o), micros(u)),
+			ratio(o, u) <= c.goal, map[string]float64{"adaptive": micros(o), "untracked": micros(u)})
+	}
+	return nil
+}
+
+// cold attaches, runs one message and detaches, all of it measured. Finding the layout is not: it is kept from instance
+// to instance.
+func (b *run) cold(from source, p Pattern, x int) (sample Sample, err error) {
+	err = b.with(memstore.TrackerAdaptive, from, midPages, false, func(s series) error {
+		t := s.(*tracked)
+		sample, err = t.message("write", p, x, true)
+		return err
+	})
+	return sample, err
+}
+
+func (b *run) warmFigures() error {
+	b.config.Progress("figures: warm messages")
+	file, err := contentsFile(b.config.Dir, midPages)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	from := source{file: file}
+	for _, p := range []Pattern{
+		{Name: "1 % of pages, the same each time", Pages: midPages / 100, mul: scatter, add: 77},
+		{Name: "10 % of pages, the same each time", Pages: midPages / 10, mul: scatter, add: 77},
+		random("1 % of pages, new each time", midPages/100), random("10 % of pages, new each time", midPages/10),
+	} {
+		_, plain, err := b.warm(untracked, from, midPages, "write", p, 1, 4)
+		if err != nil {
+			return err
+		}
+		_, naive, err := b.warm(memstore.TrackerNaive, from, midPages, "write", p, 0, 1)
+		if err != nil {
+			return err
+		}
+		_, ours, err := b.warm(memstore.TrackerAdaptive, from, midPages, "write", p, 16, 6)
+		if err != nil {
+			return err
+		}
+		b.figure("random "+p.Name, "0.4x of untracked, 13x under naive", fmt.Sprintf("%.2fx, %.1fx: %.2f us a page", ratio(ours, plain), ratio(naive, ours), micros(ours)/float64(p.Pages)),
+			ratio(ours, plain) <= 0.4 && ratio(naive, ours) >= 13, map[string]float64{"adaptive": micros(ours), "untracked": micros(plain), "naive": micros(naive)})
+	}
+	return b.denseFigures(from)
+}
+
+func (b *run) denseFigures(from source) error {
+	p := dense(256 << 20)
+	_, plain, err := b.warm(untracked, from, midPages, "write", p, 0, 3)
+	if err != nil {
+		return err
+	}
+	_, limit, err := b.warm(resident, from, midPages, "write", p, 1, 3)
+	if err != nil {
+		return err
+	}
+	last, ours, err := b.warm(memstore.TrackerAdaptive, from, midPages, "write", p, 8, 5)
+	if err != nil {
+		return err
+	}
+	b.figure("dense 256 MiB, warm", "0.10x of untracked", fmt.Sprintf("%.2fx (resident alone %.2fx): %.2f us a page, %d signals", ratio(ours, plain), ratio(limit, plain), micros(ours)/float64(p.Pages), last.Counts.Signals),
+		ratio(ours, plain) <= 0.1, map[string]float64{"adaptive": micros(ours), "untracked": micros(plain), "resident": micros(limit)})
+	b.figure("commit of 65536 changed pages (copy, trie)", "2.5 us a page", fmt.Sprintf("%.2f us a page", micros(last.Save)/float64(p.Pages)),
+		micros(last.Save)/float64(p.Pages) <= 2.5, map[string]float64{"save": micros(last.Save)})
+
+	each := sequential(midPages)
+	last, ours, err = b.warm(memstore.TrackerAdaptive, from, midPages, "write", each, 8, 5)
+	if err != nil {
+		return err
+	}
+	compare := memcmp(midPages)
+	b.figure("one word in every page, warm", "1.1x of one memcmp of the bytes", fmt.Sprintf("%.2fx: %.2f us a page", ratio(ours, compare), micros(ours)/midPages),
+		ratio(ours, compare) <= 1.1, map[string]float64{"adaptive": micros(ours), "memcmp": micros(compare)})
+	b.figure("signals in a steady state", "0 a message", fmt.Sprintf("%d", last.Counts.Signals), last.Counts.Signals == 0, nil)
+	return nil
+}
+
+// memcmp is the time to compare two equal areas once.
+func memcmp(pages int) time.Duration {
+	x, y := make([]byte, pages*memstore.PageSize), make([]byte, pages*memstore.PageSize)
+	for i := 0; i < len(x); i += memstore.PageSize {
+		x[i], y[i] = 1, 1
+	}
+	var all []time.Duration
+	for range 5 {
+		s, _ := measure(func() error { // in steps, as a comparison by pages has it
+			for i := 0; i < len(x); i += memstore.PageSize {
+				if !bytes.Equal(x[i:i+memstore.PageSize], y[i:i+memstore.PageSize]) {
+					panic("bench: equal areas differ")
+				}
+			}
+			return nil
+		})
+		all = append(all, s.CPU)
+	}
+	m, _, _ := summary(all)
+	return m
+}
+
+// bigFigures are those of a memory of 4 GiB, every page of it written.
+func (b *run) bigFigures() error {
+	if free := availableMemory(); free < bigNeeds {
+		b.result.Figures = append(b.result.Figures, Figure{Work: "memory of 4 GiB", Failed: fmt.Sprintf("not run: %d MiB of memory are free, %d wanted", free>>20, bigNeeds>>20)})
+		return nil
+	}
+	b.config.Progress("figures: 4 GiB, every page in random order")
+	return b.with(memstore.TrackerAdaptive, source{}, bigPages, false, func(s series) error {
+		all := random("all", bigPages)
+		first, err := s.message("write", all, 1, false)
+		if err != nil {
+			return err
+		}
+		perPage := micros(first.CPU) / bigPages
+		b.figure("4 GiB, 100 % of pages in random order", "works, 3 us a page", fmt.Sprintf("%.2f us a page, and %.2f us to save one", perPage, micros(first.Save)/bigPages), perPage <= 3, map[string]float64{"message": micros(first.CPU)})
+		b.config.Progress("figures: 4 GiB, warm")
+		return b.bigWarm(s)
+	})
+}
+
+func (b *run) bigWarm(s series) error {
+	middle := func(s series, op string, p Pattern, n int) (time.Duration, error) {
+		samples, err := b.repeat(s, op, p, n, n)
+		return medianCPU(samples), err
+	}
+	var failed error
+	take := func(d time.Duration, err error) time.Duration {
+		if err != nil && failed == nil {
+			failed = err
+		}
+		return d
+	}
+	within := func(name memstore.Tracker, pages memstore.PageCount, query bool, op string, p Pattern, n int) (d time.Duration) {
+		err := b.with(name, source{}, pages, query, func(s series) error {
+			if name == memstore.TrackerAdaptive && !query {
+				if _, err := s.message("write", random("all", int(pages)), 1, false); err != nil {
+					return err
+				}
+			}
+			d = take(middle(s, op, p, n))
+			return nil
+		})
+		take(0, err)
+		return d
+	}
+	for _, p := range []Pattern{scattered(), scatteredFresh()} {
+		big := take(middle(s, "write", p, 200))
+		small := within(memstore.TrackerAdaptive, smallPages, false, "write", p, 200)
+		naive := within(memstore.TrackerNaive, bigPages, false, "write", p, 30)
+		b.figure(p.Name+" of 4 GiB, warm", "50 us, 1.3x of 64 MiB, 6x under naive", fmt.Sprintf("%.1f us, %.2fx, %.1fx", micros(big), ratio(big, small), ratio(naive, big)),
+			micros(big) <= 50 && ratio(big, small) <= 1.3 && ratio(naive, big) >= 6, map[string]float64{"4 GiB": micros(big), "64 MiB": micros(small), "naive": micros(naive)})
+	}
+	near := take(middle(s, "write", clustered(), 200))
+	b.figure("10 clustered of 4 GiB, warm", "25 us", fmt.Sprintf("%.1f us", micros(near)), micros(near) <= 25, map[string]float64{"adaptive": micros(near)})
+
+	limit := within(resident, smallPages, false, "read", scattered(), 200)
+	nothing := take(middle(s, "read", scattered(), 200))
+	b.figure("message that writes nothing, 4 GiB", "3 us over resident", fmt.Sprintf("%.1f us over", micros(nothing-limit)), micros(nothing-limit) <= 3, map[string]float64{"adaptive": micros(nothing), "resident": micros(limit)})
+
+	for _, op := range []string{"read", "write"} {
+		limit := within(resident, smallPages, false, op, scattered(), 200)
+		query := within(memstore.TrackerAdaptive, smallPages, true, op, scattered(), 200)
+		b.figure("query that "+op+"s 10 pages, warm instance", "20 us over resident", fmt.Sprintf("%.1f us over", micros(query-limit)), micros(query-limit) <= 20, map[string]float64{"adaptive": micros(query), "resident": micros(limit)})
+	}
+	return failed
+}

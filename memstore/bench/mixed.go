@@ -1,0 +1,109 @@
+package bench
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"lockstep/memstore"
+)
+
+// job is a message of the mixed workload.
+type job struct {
+	op      string
+	pattern Pattern
+}
+
+// mixedJobs is mostly small messages and some that touch tens of MiB, as in the article.
+func mixedJobs(n int) []job {
+	named := func(name string, p Pattern) Pattern { p.Name = name; return p }
+	small := []job{
+		{"write", named("counters", scattered())},
+		{"write", named("new places", scatteredFresh())},
+		{"read-write", Pattern{Name: "a record", Pages: 20, mul: 1, add: 9000}},
+		{"read", Pattern{Name: "look-ups", Pages: 40, mul: scatter, add: 3, fresh: true}},
+		{"write", named("a queue", clustered())},
+	}
+	large := []job{
+		{"read", named("scan 64 MiB", sequential(64<<8))},
+		{"write", named("fill 32 MiB", sequential(32<<8))},
+		{"read-write", named("sort 32 MiB backward", backward(32<<8))},
+		{"read-write", named("rehash 2000 pages", random("", 2000))},
+	}
+	rng := rand.New(rand.NewPCG(7, 7))
+	jobs := make([]job, n)
+	for i := range jobs {
+		if i%16 == 15 {
+			jobs[i] = large[i/16%len(large)]
+		} else {
+			jobs[i] = small[rng.IntN(len(small))]
+		}
+	}
+	return jobs
+}
+
+func mixedTrackers() []memstore.Tracker {
+	return []memstore.Tracker{
+		memstore.TrackerNaive, "prefetch-map", "prefetch-query", "prefetch-ahead", memstore.TrackerPrefetch,
+		memstore.TrackerWholePage, memstore.TrackerCow, memstore.TrackerUffd, memstore.TrackerAdaptive, untracked, resident,
+	}
+}
+
+// mixed runs the same messages under every tracker, twice, interleaved.
+func (b *run) mixed() error {
+	file, err := contentsFile(b.config.Dir, matrixPages)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	names := mixedTrackers()
+	subjects := make([]series, len(names))
+	rows := make([][2]MixedRow, len(names))
+	for i, name := range names {
+		if subjects[i], err = b.subject(name, source{file: file}, matrixPages, false); err != nil {
+			rows[i][0].Failed, rows[i][1].Failed = shortMessage(err), shortMessage(err)
+			subjects[i] = nil
+			continue
+		}
+		defer subjects[i].close()
+	}
+	jobs := mixedJobs(192)
+	for pass := range 2 {
+		b.config.Progress([]string{"mixed workload, first pass", "mixed workload, second pass"}[pass])
+		for n, j := range jobs {
+			for i := range names {
+				if err := b.ctx.Err(); err != nil {
+					return err
+				}
+				rows[i][pass].add(subjects[i], j, n+pass*len(jobs))
+			}
+		}
+	}
+	for pass := range 2 {
+		for i, name := range names {
+			row := rows[i][pass]
+			row.Tracker, row.Pass = name, pass+1
+			if row.Messages > 0 {
+				row.Mean /= time.Duration(row.Messages)
+			}
+			b.result.Mixed = append(b.result.Mixed, row)
+		}
+	}
+	return nil
+}
+
+// add runs one message; Mean holds the sum until the end.
+func (r *MixedRow) add(s series, j job, n int) {
+	if r.Failed != "" {
+		return
+	}
+	one, err := s.message(j.op, j.pattern, n%255+1, false)
+	if err != nil {
+		r.Failed = shortMessage(err)
+		return
+	}
+	r.Messages++
+	r.Mean += one.CPU
+	r.Max = max(r.Max, one.CPU)
+	r.Signals += one.Counts.Signals
+	r.PageFaults += one.Counts.PageFaults
+}

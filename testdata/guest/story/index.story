@@ -1,0 +1,17 @@
+# An index of words, in Rust.
+install ; expect: ok
+update add arg="Hamlet: to be or not to be" ; expect: reply "4"
+update add arg="Song: Let it be" ; expect: reply "2"
+query find arg="BE" ; expect: reply "Hamlet, Song"
+query top arg="3" ; expect: reply "be 2 1.000\nit 1 0.500\nlet 1 0.500\n"
+update fail arg="as asked" ; expect: trap "as asked"
+query find arg="words" ; expect: reply ""
+update add arg="no colon" ; expect: trap "TITLE: TEXT"
+update add arg=0xff3a ; expect: trap "the argument is UTF-8"
+update drop arg="Hamlet" ; expect: reply "4"
+query find arg="be" ; expect: reply "Song"
+query find arg="not" ; expect: reply ""
+query top arg="x" ; expect: trap "a number"
+update add arg="Umlaute: ÄPFEL äpfel Öl" ; expect: reply "2"
+query find arg="äpfel" ; expect: reply "Umlaute"
+update drop arg="nothing" ; expect: reply "0"

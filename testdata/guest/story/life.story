@@ -1,0 +1,15 @@
+# The Game of Life, in C without a library; generations worked out by another program.
+install ; expect: ok
+update set arg=".#.\n..#\n###" ; expect: reply "5"
+query show arg="4x4" ; expect: reply ".#..\n..#.\n###.\n....\n"
+update step arg="1" ; expect: reply "5"
+query show arg="4x4" ; expect: reply "....\n#.#.\n.##.\n.#..\n"
+update step arg="255" ; expect: reply "5"
+query show arg="4x4" ; expect: reply ".#..\n..#.\n###.\n....\n"
+update step arg="many" ; expect: trap "expected a number"
+query show arg="65x1" ; expect: trap "at most 64x64"
+update set arg=".##\n##.\n.#." ; expect: reply "5"
+update step arg="1" ; expect: reply "6"
+update step arg="50" ; expect: reply "45"
+update step arg="100" ; expect: reply "188"
+update step arg="1000" ; expect: reply "113"
