@@ -100,7 +100,7 @@ func TestObserverComparesEveryRound(t *testing.T) {
 func TestObserverFindsDisagreement(t *testing.T) {
 	n1, n2 := &scriptedReplica{incarnation: "1", first: 1, last: 9000}, &scriptedReplica{incarnation: "2", first: 1, last: 9000, wrong: 8111}
 	o := observe(t, 0, n1, n2)
-	<-o.Disagreed()
+	eventuallyDisagreed(t, o)
 	if d := o.Disagreement(); d == nil || d.Round != 8111 {
 		t.Errorf("got %v, want round 8111", d)
 	}
@@ -119,7 +119,7 @@ func TestObserverComparesReplayedRounds(t *testing.T) {
 		t.Errorf("got %+v, want 50 repeated, none skipped", c)
 	}
 	n2.set(func(r *scriptedReplica) { r.incarnation, r.wrong = "4", 77 })
-	<-o.Disagreed()
+	eventuallyDisagreed(t, o)
 	if d := o.Disagreement(); d.Round != 77 {
 		t.Errorf("got %v, want round 77", d)
 	}
@@ -160,4 +160,17 @@ func TestObserverCountsOverProcesses(t *testing.T) {
 	if got := o.Views()[0].Counters.Checkpoints; got != 8 {
 		t.Errorf("after Finish %d checkpoints, want 8", got)
 	}
+}
+
+// eventuallyDisagreed waits until the observer says that replicas disagree.
+func eventuallyDisagreed(t *testing.T, o *Observer) {
+	t.Helper()
+	eventually(t, "disagreed", func() bool {
+		select {
+		case <-o.Disagreed():
+			return true
+		default:
+			return false
+		}
+	})
 }

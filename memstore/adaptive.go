@@ -58,7 +58,7 @@ type adaptiveLimits struct {
 	hotIdle     uint8         // messages after which an unchanged hot page is armed again
 	denseOpen   int           // dirty pages that make a chunk dense
 	denseClose  int           // changed pages under which it is dense no longer
-	sample      int           // dirty pages up to which faults are sampled
+	walkPages   int           // pages that a walk passes in the time it takes to look at one page by itself
 	sampleSize  PageCount     // memories smaller than this are not worth sampling
 	rememberMax int           // dirty pages remembered of a message
 }
@@ -66,7 +66,7 @@ type adaptiveLimits struct {
 func defaultLimits() adaptiveLimits {
 	return adaptiveLimits{
 		armPage: 40 * time.Nanosecond, hotPages: 1 << 17, hotShared: 64, hotIdle: 3, denseOpen: chunkPages / 4, denseClose: chunkPages / 8,
-		sample: 1024, sampleSize: 1024, rememberMax: 1 << 17,
+		walkPages: 700, sampleSize: 1024, rememberMax: 1 << 17,
 	}
 }
 
@@ -135,7 +135,7 @@ func (t *adaptive) begin() error {
 // startFaults opens the window in which faults are counted. It encloses the one in which they are sampled: as many
 // samples as faults are then all of them.
 func (t *adaptive) startFaults() {
-	want := t.kind.count <= t.limits.sample && t.m.tracked >= t.limits.sampleSize
+	want := t.few(t.kind.count) && t.m.tracked >= t.limits.sampleSize
 	if s := threadSampler(); s != nil {
 		s.turn(want)
 		if want {
@@ -204,7 +204,7 @@ func (t *adaptive) find(found []uint32, faults uint64, known bool) ([]uint32, er
 	if faults == 0 {
 		return found, nil
 	}
-	if known {
+	if known && t.few(len(t.addrs)) {
 		return t.findSampled(found)
 	}
 	guess, done, err := t.findPredicted(found, faults)
@@ -213,6 +213,9 @@ func (t *adaptive) find(found []uint32, faults uint64, known bool) ([]uint32, er
 	}
 	return t.findAll(found)
 }
+
+// few says that looking at so many pages one by one is cheaper than a walk over all.
+func (t *adaptive) few(pages int) bool { return pages*t.limits.walkPages <= int(t.m.tracked) }
 
 // findSampled looks at the pages where faults were.
 func (t *adaptive) findSampled(found []uint32) ([]uint32, error) {
@@ -274,7 +277,7 @@ func (t *adaptive) opensBetween(from, to uint32) bool {
 // were faults.
 func (t *adaptive) findPredicted(found []uint32, faults uint64) (_ []uint32, done bool, err error) {
 	last := t.kind.last
-	if len(last) == 0 || uint64(len(last)) < faults || len(last) > t.limits.sample {
+	if len(last) == 0 || uint64(len(last)) < faults || !t.few(len(last)) {
 		return found, false, nil
 	}
 	n := len(found)

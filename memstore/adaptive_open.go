@@ -20,6 +20,7 @@ func (t *adaptive) committed(changed []PageIndex, grown PageCount) error {
 		t.thinDense(changed)
 		return t.watchFrom(grown)
 	}
+	t.learn(changed)
 	if grown < m.tracked { // pages of the new range may be the memory's own already
 		t.walked = false
 	}
@@ -28,6 +29,15 @@ func (t *adaptive) committed(changed []PageIndex, grown PageCount) error {
 		return nil
 	}
 	return t.heat()
+}
+
+// learn is remember for a cold memory, where what changed is known and what was written is not.
+func (t *adaptive) learn(changed []PageIndex) {
+	t.pages = t.pages[:0]
+	for _, i := range changed {
+		t.pages = append(t.pages, uint32(i))
+	}
+	t.remember(t.pages)
 }
 
 // heat arms a memory that was cold.
@@ -96,7 +106,7 @@ func (t *adaptive) remember(found []uint32) {
 		}
 		if n >= t.limits.denseOpen {
 			once.set(c)
-			if k.once.has(c) {
+			if k.once.has(c) || n >= 2*t.limits.denseOpen {
 				k.dense.set(c)
 			}
 		}

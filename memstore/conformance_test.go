@@ -91,7 +91,7 @@ func eager(m *Memory) tracker {
 	case *adaptive:
 		t.limits = adaptiveLimits{
 			armPage: time.Microsecond, hotPages: 6, hotShared: 2, hotIdle: 2, denseOpen: 8, denseClose: 4,
-			sample: 8, sampleSize: 64, rememberMax: 16,
+			walkPages: 12, sampleSize: 64, rememberMax: 16,
 		}
 	}
 	return m.tracker

@@ -53,6 +53,11 @@ func (b *bucket) check() error {
 			return fmt.Errorf("bucket: key %#x after %#x", b.ents()[i].Key, b.ents()[i-1].Key)
 		}
 	}
+	for _, e := range b.room[b.n:] {
+		if e != (Entry{}) {
+			return fmt.Errorf("bucket at key %#x: entry %v behind the last", b.anchor(), e)
+		}
+	}
 	return nil
 }
 

@@ -189,3 +189,29 @@ func TestConcurrentRoots(t *testing.T) {
 		}
 	}
 }
+
+// TestDiffSkipsShared breaks every branch that two versions share: who looks inside one panics.
+func TestDiffSkipsShared(t *testing.T) {
+	m := keys(1<<14, func(i uint64) uint64 { return i })
+	changed := Union(Map{}.Insert(5000, 1), m)
+	shared, fresh := map[node]bool{}, map[node]bool{}
+	nodesOf(m.root, shared)
+	nodesOf(changed.root, fresh)
+	broken := 0
+	for n := range shared {
+		if x, ok := n.(*inner); ok && fresh[n] {
+			x.kids = kids{}
+			broken++
+		}
+	}
+	got := 0
+	for c := range Diff(m, changed) {
+		if c.Key != 5000 {
+			t.Errorf("change at %d", c.Key)
+		}
+		got++
+	}
+	if got != 1 || broken < 14 {
+		t.Errorf("%d changes, %d shared branches", got, broken)
+	}
+}

@@ -266,7 +266,7 @@ func related(r *rand.Rand, p keyPattern, size int) (ma, mb map[uint64]Value, a, 
 }
 
 func TestSetOperations(t *testing.T) {
-	forPatterns(t, 40, func(t *testing.T, p keyPattern, r *rand.Rand, size int) {
+	forPatterns(t, 20, func(t *testing.T, p keyPattern, r *rand.Rand, size int) {
 		for range 5 {
 			ma, mb, a, b := related(r, p, size)
 			union, both, less := maps.Clone(mb), map[uint64]Value{}, map[uint64]Value{}
@@ -291,7 +291,7 @@ func TestSetOperations(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
-	forPatterns(t, 40, func(t *testing.T, p keyPattern, r *rand.Rand, size int) {
+	forPatterns(t, 20, func(t *testing.T, p keyPattern, r *rand.Rand, size int) {
 		for range 5 {
 			ma, mb, a, b := related(r, p, size)
 			want := []Change{}

@@ -42,6 +42,10 @@ func (u *union) nodes(a, b node) node {
 	if disjoint {
 		return join(a, b, u.token)
 	}
+	if full(a) && a.entries() >= b.entries() { // b lies within a and loses everywhere
+		u.overlap += b.entries()
+		return a
+	}
 	l, aLeaf := a.(*leaf)
 	r, bLeaf := b.(*leaf)
 	if aLeaf && bLeaf {
@@ -103,6 +107,15 @@ func (u *union) leaves(a, b *leaf) *leaf {
 	}
 	c.present |= b.present
 	return c
+}
+
+// full reports whether the heavy n has every key of its range. Another heavy node with no more entries, whose range has
+// keys in common with that of n, then lies within it.
+func full(n node) bool {
+	if x, ok := n.(*inner); ok {
+		return x.size == 1<<(x.shift+fanBits)
+	}
+	return n.(*leaf).present == ^bitmap(0)
 }
 
 // branches merges two heavy nodes that are at, or in one slot of, a branch at shift.

@@ -85,6 +85,56 @@ func TestEveryBit(t *testing.T) {
 	}
 }
 
+// TestOpeningFindsDamage: whatever opening reads it has verified, without the pages.
+func TestOpeningFindsDamage(t *testing.T) {
+	s, mem, id := layeredStore(t, 3)
+	for name, f := range mem.find("/store/" + id).names {
+		start := 0
+		if strings.HasSuffix(name, pageFileSuffix) {
+			start = len(f.data) / PageSize * PageSize
+		}
+		for i := start; i < len(f.data); i++ {
+			f.data[i] ^= 1 << (i % 8)
+			c, err := openFolder(s.fs, "/store/"+id)
+			if !IsDamage(err) {
+				t.Fatalf("byte %d of %s: %v", i, name, err)
+			}
+			f.data[i] ^= 1 << (i % 8)
+			if c != nil {
+				t.Fatal("handed out")
+			}
+		}
+	}
+}
+
+// TestPageCheck: the first bad page is found wherever it is and however the work is split.
+func TestPageCheck(t *testing.T) {
+	for _, n := range []int{1, 7, 8, 9, 17, 40} {
+		x, buf := &pageIndex{}, make([]byte, n*PageSize)
+		for i := range n {
+			buf[i*PageSize] = byte(i + 1)
+			h := testHashing().Page(buf[i*PageSize : (i+1)*PageSize])
+			_ = x.add(uint64(i), &h)
+		}
+		for workers := 1; workers < 6; workers++ {
+			c := pageCheck{testHashing().Page, x, workers}
+			if _, fault := c.first(0, buf); fault != "" {
+				t.Errorf("%d pages, %d workers: %s", n, workers, fault)
+			}
+			for i := range n {
+				buf[i*PageSize+9], buf[n*PageSize-1] = 1, 1
+				if bad, fault := c.first(0, buf); fault == "" || bad != uint64(i) {
+					t.Errorf("%d pages, %d workers: page %d is bad, found %d %q", n, workers, i, bad, fault)
+				}
+				buf[i*PageSize+9], buf[n*PageSize-1] = 0, 0
+			}
+		}
+	}
+	if checkPage(zeroPage[:], testHashing().Page(zeroPage[:]), testHashing().Page) == "" {
+		t.Error("a stored zero page is accepted")
+	}
+}
+
 // TestEveryLength cuts and prolongs every file.
 func TestEveryLength(t *testing.T) {
 	s, mem, id := layeredStore(t, 3)

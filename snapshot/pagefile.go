@@ -107,6 +107,9 @@ func (w *pageFileWriter) add(page uint64, p Page) error {
 	if len(p.Bytes) != PageSize {
 		panic(fmt.Sprintf("snapshot: page %d has %d bytes", page, len(p.Bytes)))
 	}
+	if isZero(p.Bytes) {
+		return fmt.Errorf("page %d is all zero, such pages are not stored", page)
+	}
 	if err := w.index.add(page, &p.Hash); err != nil {
 		return err
 	}

@@ -142,6 +142,7 @@ func TestBadStates(t *testing.T) {
 	}
 	for name, memories := range map[string][]Memory{
 		"page beyond size": {{Name: "m", Size: 16, Pages: pages(16)}},
+		"all zero":         {{Name: "m", Size: 16, Pages: func(yield func(uint64, Page) bool) { yield(1, Page{testHashing().Page(zeroPage[:]), zeroPage[:]}) }}},
 		"descending":       {{Name: "m", Size: 16, Pages: pages(4, 3)}},
 		"twice":            {{Name: "m", Size: 16, Pages: pages(4, 4)}},
 		"no name":          {{Size: 16, Pages: pages()}},

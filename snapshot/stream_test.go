@@ -130,6 +130,8 @@ func TestHostileStreams(t *testing.T) {
 		"other page size": {func(m []byte) { m[129]++ }, "pages of"},
 		"reserved":        {func(m []byte) { m[140] = 1 }, "reserved"},
 		"memory root":     {func(m []byte) { m[144+2*(5+1+11)+8]++ }, "root"},
+		"layer digest":    {func(m []byte) { m[144+2*(5+1+11)+48+10+40]++ }, "page index"},
+		"layer sum":       {func(m []byte) { m[144+2*(5+1+11)+48+10+24]++ }, "page index"},
 		"memory size":     {func(m []byte) { m[144+2*(5+1+11)+7] = 1 }, "size"},
 	} {
 		t.Run(name, func(t *testing.T) {

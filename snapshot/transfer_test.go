@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -46,9 +47,11 @@ func newTransferPair(t testing.TB, seed uint64, wiped bool) *transferPair {
 	leader := openTestStore(t, Config{FS: newMemFS(), Dir: "/leader"})
 	m := randomModel(rng, 400)
 	m.memory("canister-8", 16).set(3, 4)
+	m.memories["canister-7"].set(399, 5)
 	write(t, leader, 1, m)
 	old := m.clone()
 	m.mutate(rng, 1+rng.IntN(20))
+	m.memories["canister-7"].set(399, 0) // the older one has a page behind all of the newer one's
 	m.memory("canister-9", 16).set(2, 2)
 	var err error
 	if p.newest, err = leader.OpenCheckpoint(write(t, leader, 2, m)); err != nil {
@@ -207,6 +210,35 @@ func TestBadDeltas(t *testing.T) {
 	}
 }
 
+// TestForgedDelta: a sender that is consistent in itself still cannot make another state of what was announced.
+func TestForgedDelta(t *testing.T) {
+	p := newTransferPair(t, 3, true)
+	for name, forge := range map[string]func(b, memory []byte){
+		"table": func(b, memory []byte) { b[len(b)-len(memory)-1] ^= 1 },
+		"page and its hash": func(_, memory []byte) {
+			index := memory[8 : 8+binary.LittleEndian.Uint64(memory)]
+			page := memory[8+len(index):][:PageSize]
+			page[0] ^= 1
+			hash := testHashing().Page(page)
+			ranges := binary.LittleEndian.Uint64(index[len(index)-8:])
+			copy(index[ranges*rangeBytes:], hash[:])
+		},
+	} {
+		transfer := p.begin(t)
+		delta, _ := deltaFor(t, p.newest, transfer)
+		manifest := int(binary.LittleEndian.Uint32(delta[16:]))
+		forge(delta, delta[deltaHeadBytes+manifest+len(p.newest.Table):])
+		err := transfer.Receive(bytes.NewReader(delta), admitAll, nil)
+		var fault *StreamFault
+		if !errors.As(err, &fault) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := transfer.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestAdmitDecides(t *testing.T) {
 	p := newTransferPair(t, 1, true)
 	transfer := p.begin(t)
@@ -233,7 +265,7 @@ func TestDamagedLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := p.follower.fs.(*memFS).find("/follower/" + logName(0))
-	log.data[len(log.data)/2] ^= 1
+	log.data[len(log.data)/2+200] ^= 1 // within the contents of a page
 	transfer = p.begin(t)
 	delta, r := deltaFor(t, p.newest, transfer)
 	if r.Pages < p.missing/3 || r.Pages > p.missing*2/3 {

@@ -180,9 +180,11 @@ func (c pageCheck) run(position uint64, buf []byte) (bad uint64, fault string) {
 
 var zeroPage [PageSize]byte
 
+func isZero(b []byte) bool { return b[0] == 0 && bytes.Equal(b, zeroPage[:]) }
+
 // checkPage says what is wrong with a stored page, or nothing.
 func checkPage(b []byte, want pagetrie.Hash, hash func([]byte) pagetrie.Hash) string {
-	if b[0] == 0 && bytes.Equal(b, zeroPage[:]) {
+	if isZero(b) {
 		return "is all zero, such pages are not stored"
 	}
 	if got := hash(b); got != want {

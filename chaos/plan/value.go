@@ -84,7 +84,7 @@ func timeValue(key Key, p *time.Duration, least, most time.Duration) value {
 func nameValue(key Key, p *string) value {
 	return value{key, func() string { return *p }, func(text string) error {
 		if !isName(text) {
-			return fmt.Errorf("%s=%s: write a name of 1 to 64 letters, digits and -_.", key, clip(text))
+			return fmt.Errorf("%s=%s: write a name of letters, digits and -_. (64 at most)", key, clip(text))
 		}
 		*p = text
 		return nil

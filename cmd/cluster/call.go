@@ -128,7 +128,7 @@ acknowledged before, unless --stale asks the first replica for what it has.
 			defer cancel()
 			what := fmt.Sprintf("query %s of %s", args[1], args[0])
 			if stale {
-				r, err := client.QueryStale(ctx, addresses[0], args[0], args[1], arg)
+				r, err := client.QueryStale(ctx, addresses[0], fsm.Query{Canister: args[0], Method: args[1], Arg: arg})
 				return o.finish(c, what, r, err)
 			}
 			r, err := client.Query(ctx, args[0], args[1], arg)

@@ -33,12 +33,12 @@ func (b *run) matrix() error {
 		return err
 	}
 	defer file.Close()
-	deadline := time.Now().Add(b.config.Budget)
+	b.deadline = time.Now().Add(b.config.Budget)
 	sources := []source{{Name: "checkpoint", file: file}, {Name: "delta", file: file, copy: true}, {Name: "fresh"}}
 	for _, call := range []string{"update", "query"} {
 		for _, from := range sources {
 			b.config.Progress(fmt.Sprintf("matrix: %s, contents from %s", call, from.Name))
-			if err := b.block(call, from, deadline); err != nil {
+			if err := b.block(call, from); err != nil {
 				return err
 			}
 		}
@@ -47,7 +47,7 @@ func (b *run) matrix() error {
 }
 
 // block measures all patterns of one call and source, all trackers interleaved.
-func (b *run) block(call string, from source, deadline time.Time) error {
+func (b *run) block(call string, from source) error {
 	names := matrixTrackers()
 	subjects := make([]series, len(names))
 	defer func() {
@@ -60,6 +60,9 @@ func (b *run) block(call string, from source, deadline time.Time) error {
 	}()
 	failed := make([]string, len(names))
 	for i, name := range names {
+		if time.Now().After(b.deadline) {
+			break
+		}
 		var err error
 		if subjects[i], err = b.subject(name, from, matrixPages, call == "query"); err != nil {
 			subjects[i], failed[i] = nil, shortMessage(err)
@@ -71,7 +74,7 @@ func (b *run) block(call string, from source, deadline time.Time) error {
 			for i, name := range names {
 				cells[i] = Cell{Call: call, Op: op, Pattern: p.Name, Source: from.Name, Tracker: name, Pages: p.Pages, Failed: failed[i]}
 			}
-			if time.Now().After(deadline) {
+			if time.Now().After(b.deadline) {
 				for i := range cells {
 					cells[i].Failed = "not run: out of time"
 				}
@@ -90,17 +93,15 @@ func plan(name memstore.Tracker, p Pattern) (warmups, samples int) {
 	switch {
 	case p.Pages <= 10:
 		warmups, samples = 12, 25
-	case p.Pages < 5000:
+	case p.Pages < 1000:
 		warmups, samples = 4, 5
-	case p.Pages < 10000:
-		warmups, samples = 4, 3
 	default:
-		warmups, samples = 4, 3
+		warmups, samples = 3, 3
 	}
 	if name == memstore.TrackerNaive || name == memstore.TrackerPrefetch || name == memstore.TrackerWholePage || name == untracked {
 		warmups = min(warmups, 1) // they start afresh with every message
 		if p.Pages >= 1000 {
-			warmups, samples = 0, 1+4000/p.Pages
+			warmups, samples = 0, 1
 		}
 	}
 	return warmups, samples
@@ -119,6 +120,9 @@ func (b *run) cell(cells []Cell, subjects []series, p Pattern) error {
 			}
 			if err := b.ctx.Err(); err != nil {
 				return err
+			}
+			if time.Now().After(b.deadline) {
+				continue
 			}
 			s, err := subjects[i].message(c.Op, p, n%255+1, false)
 			if err != nil {

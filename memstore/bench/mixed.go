@@ -66,7 +66,7 @@ func (b *run) mixed() error {
 		}
 		defer subjects[i].close()
 	}
-	jobs := mixedJobs(192)
+	jobs := mixedJobs(128)
 	for pass := range 2 {
 		b.config.Progress([]string{"mixed workload, first pass", "mixed workload, second pass"}[pass])
 		for n, j := range jobs {

@@ -20,7 +20,7 @@ type Config struct {
 	// gigabyte is written.
 	Dir string
 	// Budget bounds the matrix; cells that do not fit are left out and said to be. 0 means 75 seconds. The figures and the
-	// mixed workload take about a minute beside it.
+	// mixed workload take about a minute beside it on an idle machine.
 	Budget time.Duration
 	// Progress is told what is being measured; nil means nobody.
 	Progress func(string)
@@ -62,6 +62,7 @@ type run struct {
 	workshop *workshop
 	store    *memstore.Store
 	result   *Result
+	deadline time.Time // of the matrix
 }
 
 // subject opens a series by name.
@@ -99,6 +100,16 @@ func costs(samples []Sample) (cpu, wall, save []time.Duration) {
 func medianCPU(samples []Sample) time.Duration {
 	cpu, _, _ := costs(samples)
 	m, _, _ := summary(cpu)
+	return m
+}
+
+// medianFinding is the median without the comparison.
+func medianFinding(samples []Sample) time.Duration {
+	var d []time.Duration
+	for _, s := range samples {
+		d = append(d, s.CPU-s.Compare)
+	}
+	m, _, _ := summary(d)
 	return m
 }
 

@@ -23,6 +23,7 @@ const (
 type Sample struct {
 	CPU, Wall time.Duration // without Save
 	Save      time.Duration // copying into the store and the trie
+	Compare   time.Duration // part of CPU: comparing candidates by bytes
 	Counts    Counts
 }
 
@@ -162,7 +163,7 @@ func (t *tracked) message(op string, p Pattern, x int, cold bool) (Sample, error
 		return err
 	})
 	after := t.m.Stats()
-	s.Save = after.Save - before.Save
+	s.Save, s.Compare = after.Save-before.Save, after.Compare-before.Compare
 	s.CPU, s.Wall = s.CPU-s.Save, max(s.Wall-s.Save, 0)
 	s.Counts.Signals = after.Signals - before.Signals
 	s.Counts.Syscalls = after.Syscalls - before.Syscalls

@@ -27,7 +27,7 @@ variant() { # name, then sed expressions for node.go
 rounds=${1:-3}
 what=tables
 variant "as it is: fan-out 32, buckets of 29"
-variant "fan-out 16" 's/(fanBits +=) 5/\1 4/' 's/(crowd +=) 16/\1 8/'
+variant "fan-out 16" 's/(fanBits +=) 5/\1 4/' 's/(crowd +=) 16/\1 8/' 's/^type bitmap uint32/type bitmap uint16/'
 variant "fan-out 64" 's/(fanBits +=) 5/\1 6/' 's/(crowd +=) 16/\1 32/' 's/^type bitmap uint32/type bitmap uint64/'
 variant "buckets of 13" 's/(bucketMax +=) 29/\1 13/'
 variant "buckets of 21" 's/(bucketMax +=) 29/\1 21/'

@@ -3,7 +3,7 @@
 #
 #   build.sh          build all modules in place, write MANIFEST
 #   build.sh DIR      build into DIR instead; nothing here changes
-#   build.sh azle FILE  write the JavaScript interpreter of the npm package azle to FILE (too big to be kept here)
+#   build.sh azle FILE   write the JavaScript interpreter of the npm package azle, too big to be kept here, to FILE
 #
 # Needs Debian's clang, lld, wasi-libc, libclang-rt-dev-wasm32, rustc and libstd-rust-dev-wasm32, and npm with node.
 # The npm packages go to a folder that is removed afterwards, unless GUEST_NPM names one to keep. CLANG and RUSTC name
@@ -31,7 +31,7 @@ assemblyscript=0.28.20
 azle=0.33.0
 
 if [ "${1:-}" = azle ]; then
-    cp "$(package azle $azle)"/canister_templates/experimental.wasm "$2"
+    cp "$(package azle $azle)"/dist/canister_templates/stable.wasm "$2"
     exit 0
 fi
 
@@ -45,7 +45,7 @@ for actor in counter store heavy; do
     node "$here/motoko/compile.js" "$(package motoko $motoko_enhanced)" "$here/motoko/$actor.mo" "$out/$actor-enhanced.wasm"
 done
 
-node "$(package assemblyscript $assemblyscript)/bin/asc.js" "$here/words/words.ts" --optimizeLevel 3 --shrinkLevel 1 -o "$out/words.wasm"
+node "$(package assemblyscript $assemblyscript)/bin/asc.js" words/words.ts --baseDir "$here" --optimizeLevel 3 --shrinkLevel 1 -o "$out/words.wasm"
 
 "$clang" --target=wasm32 -std=c11 -ffreestanding -nostdlib -Os -mbulk-memory -Wall -Wextra -Werror -fno-ident \
     -Wl,--no-entry -Wl,--strip-all -Wl,-z,stack-size=16384 -Wl,--stack-first -o "$out/life.wasm" "$here/life/life.c"

@@ -1,0 +1,72 @@
+package check
+
+import (
+	"lockstep/chaos/history"
+	"lockstep/pagetrie"
+)
+
+const checkpointsDoc = `A checkpoint is what it says: its root is the one that the replicas found after its round, and its index lies at that round's entry or
+behind it and before the next round's. That holds for checkpoints that are written, that a node starts from and that are installed.
+Judged by checkpoint, started and installed against applied. A checkpoint of a round that nobody has reported is compared when
+somebody does, as long as few enough wait.`
+
+// checkpoints is the truth of checkpoints.
+type checkpoints struct {
+	suite *Suite
+	// waiting are checkpoints of rounds that nobody has reported, by round.
+	waiting map[uint64]history.Event
+	checked uint64
+}
+
+// maxWaiting bounds the checkpoints that wait for their rounds.
+const maxWaiting = 1024
+
+func startCheckpoints(s *Suite) checker {
+	return &checkpoints{suite: s, waiting: map[uint64]history.Event{}}
+}
+
+func (c *checkpoints) observe(e *history.Event) *Violation {
+	switch e.Kind {
+	case history.Published, history.Started, history.Installed:
+		if e.Index == 0 || e.Round == 0 {
+			return nil
+		}
+		if t := c.suite.truth.at(e.Round); t != nil {
+			return c.compare(&t.first, e)
+		}
+		if len(c.waiting) < maxWaiting {
+			c.waiting[e.Round] = *e
+		}
+	case history.Applied:
+		if w, ok := c.waiting[e.Round]; ok {
+			delete(c.waiting, e.Round)
+			return c.compare(e, &w)
+		}
+	}
+	return nil
+}
+
+// compare compares a checkpoint with its round as it was applied.
+func (c *checkpoints) compare(applied, e *history.Event) *Violation {
+	c.checked++
+	next := c.suite.truth.at(e.Round + 1)
+	none := pagetrie.Hash{}
+	switch {
+	case e.Root != none && applied.Root != none && e.Root != applied.Root:
+		v := broken(e, "node %d's checkpoint of round %d has root %s, node %d had root %s after that round", e.Node, e.Round,
+			history.ShortRoot(e.Root), applied.Node, history.ShortRoot(applied.Root)).against(*applied)
+		v.Roots = []Witness{nodeWitness(applied), nodeWitness(e)}
+		return v
+	case e.Index < applied.Index:
+		return broken(e, "node %d's checkpoint of round %d says entry %d, the round is entry %d", e.Node, e.Round, e.Index,
+			applied.Index).against(*applied)
+	case next != nil && e.Index >= next.first.Index:
+		return broken(e, "node %d's checkpoint of round %d says entry %d, where round %d is at entry %d already", e.Node, e.Round,
+			e.Index, e.Round+1, next.first.Index).against(next.first)
+	}
+	return nil
+}
+
+func (c *checkpoints) finish() Finding {
+	return seen(c.checked, "checkpoints compared with their rounds")
+}
