@@ -32,7 +32,7 @@ var importPolicy = []struct {
 		[]string{"github.com/hashicorp/raft", "github.com/hashicorp/raft-boltdb/v2", "github.com/hashicorp/go-hclog", "go.etcd.io/bbolt",
 			"github.com/prometheus/client_golang", "golang.org/x/sys"}},
 	{"chaos", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm", "node", "testdata"},
-		[]string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}},
+		[]string{"github.com/HdrHistogram/hdrhistogram-go", "github.com/anishathalye/porcupine", "github.com/hashicorp/raft", "golang.org/x/sys"}},
 	{"cmd/cluster", []string{"pagetrie", "memstore", "memstore/bench", "canister", "snapshot", "fsm", "node", "chaos", "testdata"},
 		[]string{"github.com/spf13/cobra", "golang.org/x/sys"}},
 	{"testdata", nil, nil},
@@ -54,7 +54,8 @@ func goFiles(t *testing.T) []string {
 		name = filepath.ToSlash(name)
 		if entry.IsDir() {
 			_, nested := os.Stat(filepath.Join(name, "go.mod"))
-			if name != "." && (nested == nil || strings.HasPrefix(path.Base(name), ".") || name == "testdata/canister") {
+			if name != "." && (nested == nil || strings.HasPrefix(path.Base(name), ".") ||
+				name != "testdata" && strings.Contains("/"+name+"/", "/testdata/")) {
 				return fs.SkipDir
 			}
 			return nil

@@ -98,9 +98,12 @@ func (e *Engine) load(key cacheKey, p *Program) (*wasmtime.Module, error) {
 }
 
 func (e *Engine) compile(p *Program) (*wasmtime.Module, error) {
-	if err := wasmtime.ModuleValidate(e.engine, p.Wasm); err != nil {
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, &program.Refusal{Offset: -1, Reason: "the engine finds it invalid: " + first}
+	// The original first: what preparation adds could make an invalid module valid.
+	for _, wasm := range [][]byte{p.Original, p.Wasm} {
+		if err := wasmtime.ModuleValidate(e.engine, wasm); err != nil {
+			first, _, _ := strings.Cut(err.Error(), "\n")
+			return nil, &program.Refusal{Offset: -1, Reason: "the engine finds it invalid: " + first}
+		}
 	}
 	m, err := wasmtime.NewModule(e.engine, p.Wasm)
 	if err != nil {

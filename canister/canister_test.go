@@ -26,6 +26,9 @@ const counterWAT = `(module
     (call $append (i32.const 0) (i32.const 4)) (call $reply))
   (func (export "canister_query_get") (call $bump)
     (call $append (i32.const 0) (i32.const 4)) (call $reply))
+  (func (export "canister_query peek")
+    (i64.store (i32.const 8) (global.get $private))
+    (call $append (i32.const 8) (i32.const 8)) (call $reply))
   (func (export "canister_update private")
     (i64.store (i32.const 8) (global.get $private))
     (call $append (i32.const 8) (i32.const 8)) (call $reply))
@@ -62,6 +65,17 @@ func TestAnswers(t *testing.T) {
 	want(t, r.update("toobig", ""), Replied, "\xff\xff\xff\xff")
 	want(t, r.update("none", ""), MethodNotFound, `the canister has no update or query method "none"`)
 	want(t, r.query("inc", ""), MethodNotFound, `the canister has no query method "inc"`)
+}
+
+// TestStopIsForgotten: what stopped one message does not stop the next, which
+// calls nothing of the host's.
+func TestStopIsForgotten(t *testing.T) {
+	for _, s := range allSetups() {
+		r := install(t, s, wat(t, counterWAT))
+		want(t, r.update("trap", ""), Trapped, "canister trapped: no thank you")
+		want(t, r.update("silent", ""), NoReply, "the canister did not reply")
+		want(t, r.update("unreachable", ""), Trapped, "unreachable")
+	}
 }
 
 var counterTraps = []struct {

@@ -155,6 +155,8 @@ func TestHostFunctions(t *testing.T) {
 		{"wasi wait for ever", `(i64.store (i32.const 224) (i64.const -1))
 			(drop (call $poll_oneoff (i32.const 200) (i32.const 300) (i32.const 1) (i32.const 16)))`,
 			Trapped, "poll_oneoff: waiting for something that cannot happen"},
+		{"NaN is canonical", `(call $ok (i32.reinterpret_f32 (f32.div (f32.load (i32.const 40)) (f32.load (i32.const 44)))))`,
+			Replied, le32(0x7fc00000)},
 		{"assembly script's abort", `(i32.store (i32.const 200) (i32.const 4)) (i32.store (i32.const 204) (i32.const 0x690068))
 			(call $abort (i32.const 204) (i32.const 0) (i32.const 3) (i32.const 9))`, Trapped, "abort: hi in :3:9"},
 		{"assembly script's seed", `(call $ok (f64.lt (call $seed) (f64.const 1)))`, Replied, le32(1)},

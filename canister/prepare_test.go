@@ -120,6 +120,9 @@ func FuzzValid(f *testing.F) {
 		if was == nil && is != nil {
 			t.Fatalf("valid before, but now: %v", is)
 		}
+		if m, err := e.Compile(p); was != nil && err == nil {
+			t.Fatalf("compiled as %v although it is not valid: %v", m.Program.Hash, was)
+		}
 	})
 }
 

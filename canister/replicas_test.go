@@ -228,7 +228,14 @@ func queryOnce(r *rig, old State, onOld bool) error {
 	if !onOld {
 		s = r.State()
 	}
-	out, err := r.Query(Env{}, s, Message{Method: "get"})
+	out, err := r.Query(Env{}, s, Message{Method: "peek"})
+	if err != nil {
+		return err
+	}
+	if got, want := string(out.Reply), le32(uint32(s.Globals[0].Lo))+le32(0); got != want {
+		return fmt.Errorf("query saw a global of % x in a state of % x", got, want)
+	}
+	out, err = r.Query(Env{}, s, Message{Method: "get"})
 	if err != nil {
 		return err
 	}

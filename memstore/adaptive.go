@@ -187,11 +187,19 @@ func (t *adaptive) collect(runs []run) ([]run, error) {
 
 // collectCold gives the pages that are the memory's own. Without a fault there are no new ones.
 func (t *adaptive) collectCold(runs []run, faults uint64) ([]run, error) {
-	if faults > 0 || !t.walked {
+	audit := t.m.stats.Messages >= t.audits
+	if audit {
+		t.audits = t.m.stats.Messages * 4
+	}
+	if faults > 0 || !t.walked || audit {
 		start := time.Now()
+		before := countPages(t.own)
 		own, err := t.cow.collect(t.own[:0])
 		if err != nil {
 			return nil, err
+		}
+		if faults == 0 && t.walked && countPages(own) != before {
+			return nil, errUnaccounted
 		}
 		t.own, t.walked = own, true
 		t.rent += time.Since(start)

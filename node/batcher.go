@@ -10,16 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"lockstep/fsm"
-	"lockstep/pagetrie"
 )
-
-// answer is what a message's sender is told: its own result and the round that gave it.
-type answer struct {
-	fsm.Result
-	index uint64
-	time  int64
-	root  pagetrie.Hash
-}
 
 // proposal is a message that waits for its result.
 type proposal struct {
@@ -31,7 +22,7 @@ type proposal struct {
 }
 
 type proposalResult struct {
-	answer answer
+	answer Answer
 	err    error
 }
 
@@ -72,10 +63,10 @@ func newBatcher(cfg *Config, r proposer, attest func() fsm.Attestation, m *metri
 func (b *batcher) start() { b.rounds.Go(b.run) }
 
 // submit puts a message into a round and waits for its result. Every error has an outcome.
-func (b *batcher) submit(ctx context.Context, message fsm.Message) (answer, error) {
+func (b *batcher) submit(ctx context.Context, message fsm.Message) (Answer, error) {
 	p := &proposal{message: message, size: message.Size(), done: make(chan proposalResult, 1)}
 	if err := b.enqueue(p); err != nil {
-		return answer{}, err
+		return Answer{}, err
 	}
 	select {
 	case r := <-p.done:
@@ -83,13 +74,13 @@ func (b *batcher) submit(ctx context.Context, message fsm.Message) (answer, erro
 	case <-ctx.Done():
 	}
 	if b.giveUp(p) {
-		return answer{}, refused(fmt.Errorf("gave up before the message left in a round: %w", context.Cause(ctx)))
+		return Answer{}, refused(fmt.Errorf("gave up before the message left in a round: %w", context.Cause(ctx)))
 	}
 	select {
 	case r := <-p.done: // it came at the same time
 		return r.answer, r.err
 	default:
-		return answer{}, unknown(fmt.Errorf("gave up while the message was on its way to the other replicas: %w", context.Cause(ctx)))
+		return Answer{}, unknown(fmt.Errorf("gave up while the message was on its way to the other replicas: %w", context.Cause(ctx)))
 	}
 }
 
@@ -226,7 +217,7 @@ func (b *batcher) finish(batch []*proposal, result *fsm.RoundResult, err error) 
 			p.done <- proposalResult{err: err}
 			continue
 		}
-		p.done <- proposalResult{answer: answer{Result: result.Results[i], index: result.Index, time: result.Time, root: result.Root}}
+		p.done <- proposalResult{answer: Answer{Result: result.Results[i], Index: result.Index, Time: result.Time, Root: result.Root}}
 	}
 	b.mu.Lock()
 	b.inFlight--

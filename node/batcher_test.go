@@ -172,8 +172,8 @@ func TestBatcherOutcomes(t *testing.T) {
 		}()
 		(<-r.proposed).answer <- tc.answer
 		err := <-done
-		if outcomeOf(err) != tc.want || tc.is != nil && !errors.Is(err, tc.is) {
-			t.Errorf("%v became %v (%s), want %s", tc.answer, err, outcomeOf(err), tc.want)
+		if OutcomeOf(err) != tc.want || tc.is != nil && !errors.Is(err, tc.is) {
+			t.Errorf("%v became %v (%s), want %s", tc.answer, err, OutcomeOf(err), tc.want)
 		}
 	}
 }
@@ -181,8 +181,8 @@ func TestBatcherOutcomes(t *testing.T) {
 // An error of the state machine arrives as raft's response, not as raft's error.
 func TestBatcherStoppedMachine(t *testing.T) {
 	err := classifyResponse(t, &stoppedFuture{response: errBroken})
-	if outcomeOf(err) != OutcomeUnknown || !errors.Is(err, errBroken) {
-		t.Errorf("%v (%s)", err, outcomeOf(err))
+	if OutcomeOf(err) != OutcomeUnknown || !errors.Is(err, errBroken) {
+		t.Errorf("%v (%s)", err, OutcomeOf(err))
 	}
 }
 
@@ -213,17 +213,17 @@ func TestBatcherGivingUp(t *testing.T) {
 	}()
 	queued(b, 1)
 	cancel()
-	if err := <-inFlight; outcomeOf(err) != OutcomeUnknown || !errors.Is(err, context.Canceled) {
-		t.Errorf("in flight: %v (%s), want unknown", err, outcomeOf(err))
+	if err := <-inFlight; OutcomeOf(err) != OutcomeUnknown || !errors.Is(err, context.Canceled) {
+		t.Errorf("in flight: %v (%s), want unknown", err, OutcomeOf(err))
 	}
-	if err := <-waiting; outcomeOf(err) != OutcomeRefused || !errors.Is(err, context.Canceled) {
-		t.Errorf("waiting: %v (%s), want refused", err, outcomeOf(err))
+	if err := <-waiting; OutcomeOf(err) != OutcomeRefused || !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting: %v (%s), want refused", err, OutcomeOf(err))
 	}
 	round.applied(1)
 	if err := b.close(context.Background(), errStopping); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.submit(context.Background(), message("late")); outcomeOf(err) != OutcomeRefused || !errors.Is(err, errStopping) {
+	if _, err := b.submit(context.Background(), message("late")); OutcomeOf(err) != OutcomeRefused || !errors.Is(err, errStopping) {
 		t.Errorf("after close: %v", err)
 	}
 	select {

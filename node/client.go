@@ -249,7 +249,7 @@ func (c *Client) try(ctx context.Context, addr string, call call, out any) error
 	}
 	code, answer, err := exchange(c.http, request)
 	if err != nil {
-		return &CallError{Outcome: outcomeOf(err), Address: addr, Reason: err.Error(), Err: err}
+		return &CallError{Outcome: OutcomeOf(err), Address: addr, Reason: err.Error(), Err: err}
 	}
 	if code == http.StatusOK {
 		if err := json.Unmarshal(answer, out); err != nil {

@@ -67,6 +67,9 @@ type Config struct {
 	RoundBytes int
 	// RoundsInFlight bounds the rounds that the leader has proposed and that are not applied; 0 means 4. 1 to 64.
 	RoundsInFlight int
+	// AppendEntries bounds the log entries of one message to a follower, and with it the batch that the state machine is given
+	// at a time; 0 means 32. 1 to 1024.
+	AppendEntries int
 	// QueueMessages bounds the messages that wait for a round; 0 means 16384. 1 to 1<<20. More are refused.
 	QueueMessages int
 	// QueueBytes bounds their bytes; 0 means 128 MiB. At least fsm.MaxRoundBytes.
@@ -103,7 +106,7 @@ const (
 	defaultKept        = 3
 	defaultTrailing    = 10240
 	logCacheEntries    = 1024
-	maxAppendEntries   = 32
+	defaultAppend      = 32
 	raftConnections    = 3
 	commitTimeoutShare = 20
 )
@@ -124,6 +127,7 @@ func (c Config) WithDefaults() Config {
 	orInt(&c.RoundMessages, 4096)
 	orInt(&c.RoundBytes, 1<<20)
 	orInt(&c.RoundsInFlight, 4)
+	orInt(&c.AppendEntries, defaultAppend)
 	orInt(&c.QueueMessages, 16384)
 	orInt(&c.QueueBytes, 128<<20)
 	orTime(&c.ElectionTimeout, time.Second)
@@ -152,16 +156,24 @@ func (c Config) WithDefaults() Config {
 // Validate reports every fault of the configuration at once. It wants WithDefaults to have been called.
 func (c *Config) Validate() error {
 	errs := faults{}
-	errs.name("ID", c.ID)
-	errs.name("ClusterID", c.ClusterID)
 	if c.DataDir == "" {
 		errs.add("DataDir is empty: name the folder for this node's data")
 	}
+	c.validateReplica(&errs)
+	c.validateAddresses(&errs)
+	return errors.Join(errs...)
+}
+
+// validateReplica checks what a replica needs wherever it stands.
+func (c *Config) validateReplica(errs *faults) {
+	errs.name("ID", c.ID)
+	errs.name("ClusterID", c.ClusterID)
 	errs.number("Workers", int64(c.Workers), 0, 1024)
 	errs.number("CheckpointsKept", int64(c.CheckpointsKept), 2, 64)
 	errs.number("RoundMessages", int64(c.RoundMessages), 1, fsm.MaxRoundMessages)
 	errs.number("RoundBytes", int64(c.RoundBytes), 1, fsm.MaxRoundBytes)
 	errs.number("RoundsInFlight", int64(c.RoundsInFlight), 1, 64)
+	errs.number("AppendEntries", int64(c.AppendEntries), 1, 1024)
 	errs.number("QueueMessages", int64(c.QueueMessages), 1, 1<<20)
 	errs.number("QueueBytes", int64(c.QueueBytes), fsm.MaxRoundBytes, 1<<40)
 	if c.TrailingLogs > 1<<32 {
@@ -176,17 +188,18 @@ func (c *Config) Validate() error {
 		}
 	}
 	if err := (canister.EngineConfig{OptLevel: c.OptLevel}).Validate(); err != nil {
-		errs = append(errs, err)
+		*errs = append(*errs, err)
 	}
-	c.validatePeers(&errs)
-	return errors.Join(errs...)
-}
-
-func (c *Config) validatePeers(errs *faults) {
 	errs.number("Peers: their number", int64(len(c.Peers)), 1, maxPeers)
 	if _, ok := c.peer(c.ID); !ok {
 		errs.add("ID %q is not one of the Peers", c.ID)
 	}
+	for i, p := range c.Peers {
+		errs.name(fmt.Sprintf("Peers[%d].ID", i), p.ID)
+	}
+}
+
+func (c *Config) validateAddresses(errs *faults) {
 	owner := map[string]string{}
 	claim := func(what, value, id string) {
 		if other, taken := owner[value]; taken && value != "" {
@@ -195,7 +208,6 @@ func (c *Config) validatePeers(errs *faults) {
 		owner[value] = id
 	}
 	for i, p := range c.Peers {
-		errs.name(fmt.Sprintf("Peers[%d].ID", i), p.ID)
 		claim("ID", p.ID, p.ID)
 		for _, addr := range [...]struct{ what, value string }{{"Raft", p.Raft}, {"HTTP", p.HTTP}} {
 			claim("address", addr.value, p.ID)

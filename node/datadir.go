@@ -26,6 +26,7 @@ const (
 	checkpointsDir = "checkpoints"
 	modulesDir     = "modules"
 	evidenceDir    = "evidence"
+	joiningFile    = "joining"
 
 	dataFormat = 1
 )
@@ -131,6 +132,26 @@ func (d *dataDir) compare(text []byte, want identity) error {
 func (d *dataDir) file(elem ...string) string {
 	return filepath.Join(append([]string{d.path}, elem...)...)
 }
+
+// Joining implements Marker: a file is there as long as the replica of a new folder is joining.
+func (d *dataDir) Joining() (bool, error) {
+	_, err := os.Stat(d.file(joiningFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("look for %s: %w", joiningFile, err)
+	}
+	return err == nil, nil
+}
+
+// Joined implements Marker.
+func (d *dataDir) Joined() error {
+	if err := os.Remove(d.file(joiningFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// String implements Marker.
+func (d *dataDir) String() string { return d.file(joiningFile) }
 
 // close unlocks the folder.
 func (d *dataDir) close() error { return d.lock.Close() }

@@ -56,8 +56,7 @@ func (n *Node) evidence(d *fsm.DivergedError, term uint64, checkpoints Checkpoin
 	return &Evidence{Format: evidenceFormat, Cluster: n.cfg.ClusterID, Node: n.cfg.ID,
 		Round: uint64(d.Round), FoundAt: uint64(d.FoundAt), Own: d.Own.String(), Attested: d.Attested.String(),
 		Found: time.Now(), Term: term, Roots: rootReports(n.machine().Roots(from, rootsInEvidence)),
-		Tracker: string(n.cfg.Tracker), OptLevel: string(n.cfg.OptLevel), Versions: versions(), Checkpoints: checkpoints,
-		CheckpointDir: n.dir.file(checkpointsDir), Log: n.dir.file(raftFile)}
+		Tracker: string(n.cfg.Tracker), OptLevel: string(n.cfg.OptLevel), Versions: versions(), Checkpoints: checkpoints}
 }
 
 // versions lists the Go release and the modules of this program.

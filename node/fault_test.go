@@ -283,8 +283,9 @@ func TestBackPressure(t *testing.T) {
 
 // Behind the fence nothing reaches the state machine.
 func TestFence(t *testing.T) {
-	f := newFencedMachine(nil, nil) // any use of the machine would panic
-	f.up.Store(true)
+	var up atomic.Bool
+	f := newFencedMachine(nil, &up, nil) // any use of the machine would panic
+	up.Store(true)
 	if err, ok := f.Apply(&raft.Log{}).(error); !ok || !errors.Is(err, errEnded) {
 		t.Errorf("Apply: %v", err)
 	}

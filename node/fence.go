@@ -17,9 +17,10 @@ var errEnded = errors.New("this replica has ended")
 // fencedMachine is the state machine as raft sees it. Once the fence is up nothing reaches the machine any more, whatever
 // raft still does.
 type fencedMachine struct {
-	*fsm.Machine
+	Machine
+	// fence is the replica's: it is up once the replica has ended.
+	fence   *atomic.Bool
 	metrics *metrics
-	up      atomic.Bool
 	// applied holds a wake-up for the checkpoint loop.
 	applied chan struct{}
 	// captured is the round of the newest state that was captured for a checkpoint, restored the one of the newest
@@ -32,13 +33,13 @@ var (
 	_ raft.ConfigurationStore = (*fencedMachine)(nil)
 )
 
-func newFencedMachine(m *fsm.Machine, metrics *metrics) *fencedMachine {
-	return &fencedMachine{Machine: m, metrics: metrics, applied: make(chan struct{}, 1)}
+func newFencedMachine(m Machine, fence *atomic.Bool, metrics *metrics) *fencedMachine {
+	return &fencedMachine{Machine: m, fence: fence, metrics: metrics, applied: make(chan struct{}, 1)}
 }
 
 // Apply implements raft.FSM.
 func (f *fencedMachine) Apply(entry *raft.Log) any {
-	if f.up.Load() {
+	if f.fence.Load() {
 		return errEnded
 	}
 	start := time.Now()
@@ -57,14 +58,14 @@ func (f *fencedMachine) Apply(entry *raft.Log) any {
 
 // StoreConfiguration implements raft.ConfigurationStore.
 func (f *fencedMachine) StoreConfiguration(index uint64, c raft.Configuration) {
-	if !f.up.Load() {
+	if !f.fence.Load() {
 		f.Machine.StoreConfiguration(index, c)
 	}
 }
 
 // Snapshot implements raft.FSM.
 func (f *fencedMachine) Snapshot() (raft.FSMSnapshot, error) {
-	if f.up.Load() {
+	if f.fence.Load() {
 		return nil, errEnded
 	}
 	captured, err := f.Machine.Snapshot()
@@ -76,7 +77,7 @@ func (f *fencedMachine) Snapshot() (raft.FSMSnapshot, error) {
 
 // Restore implements raft.FSM.
 func (f *fencedMachine) Restore(from io.ReadCloser) error {
-	if f.up.Load() {
+	if f.fence.Load() {
 		return errors.Join(errEnded, from.Close())
 	}
 	err := f.Machine.Restore(from)

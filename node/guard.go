@@ -9,10 +9,10 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// transport is raft's network transport with a guard before its ear: hashicorp/raft installs any checkpoint of the current
+// transport is the network with a guard before raft's ear: hashicorp/raft installs any checkpoint of the current
 // term that it is sent, also one older than its own state, and cannot go on after one that its log contradicts.
 type transport struct {
-	*raft.NetworkTransport
+	Network
 	guard  *installGuard
 	joiner *joiner
 	heard  chan raft.RPC
@@ -27,8 +27,8 @@ var (
 	_ raft.WithClose   = (*transport)(nil)
 )
 
-func newTransport(network *raft.NetworkTransport, guard *installGuard, j *joiner) *transport {
-	t := &transport{NetworkTransport: network, guard: guard, joiner: j, heard: make(chan raft.RPC), closed: make(chan struct{})}
+func newTransport(network Network, guard *installGuard, j *joiner) *transport {
+	t := &transport{Network: network, guard: guard, joiner: j, heard: make(chan raft.RPC), closed: make(chan struct{})}
 	t.pump.Go(t.listen)
 	return t
 }
@@ -39,7 +39,7 @@ func (t *transport) Consumer() <-chan raft.RPC { return t.heard }
 // Close implements raft.WithClose.
 func (t *transport) Close() error {
 	t.once.Do(func() { close(t.closed) })
-	err := t.NetworkTransport.Close()
+	err := t.Network.Close()
 	t.pump.Wait()
 	return err
 }
@@ -47,13 +47,13 @@ func (t *transport) Close() error {
 // silence cuts every connection without waiting for anybody. It may be called from any goroutine of raft.
 func (t *transport) silence() {
 	t.once.Do(func() { close(t.closed) })
-	_ = t.NetworkTransport.Close() // the transport never gives an error
+	_ = t.Network.Close() // what it could say, Close says again
 }
 
 func (t *transport) listen() {
 	for {
 		select {
-		case rpc := <-t.NetworkTransport.Consumer():
+		case rpc := <-t.Network.Consumer():
 			t.hear(rpc)
 		case <-t.closed:
 			return

@@ -96,7 +96,7 @@ func (s *server) end(w http.ResponseWriter, name string, response *Response, err
 	outcome := OutcomeRefused
 	var body *errBody
 	if !errors.As(err, &body) {
-		outcome = outcomeOf(err)
+		outcome = OutcomeOf(err)
 	}
 	s.node.metrics.requests.WithLabelValues(name, outcome.String()).Inc()
 	s.failCall(w, err)
@@ -212,31 +212,15 @@ func (s *server) query(w http.ResponseWriter, r *http.Request) {
 	s.end(w, name, newResponse(s.node.cfg.ID, a), nil)
 }
 
-// waitLinearizable waits until the state machine has applied everything that was committed when it was called.
-func (r *replica) waitLinearizable(ctx context.Context) error {
-	index, err := r.reader.index(ctx)
-	if err != nil {
-		return err
-	}
-	if err := r.machine.WaitIndex(ctx, index); err != nil {
-		return refused(err)
-	}
-	return nil
-}
-
 // read runs one query, when fewer than the most that may run do.
-func (s *server) read(ctx context.Context, rep *replica, q fsm.Query) (answer, error) {
+func (s *server) read(ctx context.Context, rep *replica, q fsm.Query) (Answer, error) {
 	select {
 	case s.queries <- struct{}{}:
 		defer func() { <-s.queries }()
 	case <-ctx.Done():
-		return answer{}, fmt.Errorf("wait for other queries: %w", ctx.Err())
+		return Answer{}, fmt.Errorf("wait for other queries: %w", ctx.Err())
 	}
-	result, err := rep.machine.Query(q)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{Result: result.Result, index: result.Index, time: result.Time, root: result.Root}, nil
+	return rep.read(q)
 }
 
 // pathOf rebuilds the path of a request with its names escaped.

@@ -1,11 +1,7 @@
 package node
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
@@ -16,28 +12,22 @@ import (
 // The folder may replace one that was lost. What that one had acknowledged is gone, and a majority may have counted on it: a
 // vote for a candidate that lacks those entries would lose them for good. So a joining replica votes only for candidates that
 // are as new as itself, as when a cluster begins. It has joined when it holds an entry of the current leader's own term that is
-// committed: everything committed before is in its log then. A file marks a joining folder, so that a restart changes nothing.
+// committed: everything committed before is in its log then. A marker keeps this through restarts.
 type joiner struct {
-	file   string
+	marker Marker
 	logger *slog.Logger
 	log    raft.LogStore
 	on     atomic.Bool
 }
 
-const (
-	joiningFile = "joining"
-	// newestOfNew is the last log index of a replica that holds nothing but the cluster's first configuration.
-	newestOfNew = 1
-)
+// newestOfNew is the last log index of a replica that holds nothing but the cluster's first configuration.
+const newestOfNew = 1
 
-func newJoiner(dir *dataDir, log raft.LogStore, logger *slog.Logger) (*joiner, error) {
-	j := &joiner{file: dir.file(joiningFile), logger: logger, log: log}
-	_, err := os.Stat(j.file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("look for %s: %w", joiningFile, err)
-	}
-	j.on.Store(err == nil)
-	return j, nil
+func newJoiner(marker Marker, log raft.LogStore, logger *slog.Logger) (*joiner, error) {
+	j := &joiner{marker: marker, logger: logger, log: log}
+	on, err := marker.Joining()
+	j.on.Store(on)
+	return j, err
 }
 
 // withhold answers a candidate that a joining replica must not vote for.
@@ -60,7 +50,7 @@ func (j *joiner) withhold(rpc raft.RPC, term uint64) bool {
 		return false
 	}
 	j.logger.Warn("withheld a vote: this folder is new and the cluster is not; it votes once a leader has brought it up to date. "+
-		"If no leader can come back, and losing what it acknowledged is acceptable, stop the node and remove the file", "file", j.file, "index", last)
+		"If no leader can come back, and losing what it acknowledged is acceptable, stop the node and remove the file", "file", j.marker.String(), "index", last)
 	rpc.Respond(answer, nil)
 	return true
 }
@@ -75,7 +65,7 @@ func (j *joiner) committed(index, term uint64) {
 	if err := j.log.GetLog(index, &entry); err != nil || entry.Term != term {
 		return
 	}
-	if err := os.Remove(j.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := j.marker.Joined(); err != nil {
 		j.logger.Error("joining could not be ended", "err", err)
 		return
 	}

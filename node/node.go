@@ -62,10 +62,13 @@ type Node struct {
 	cfg     Config
 	logger  *slog.Logger
 	metrics *metrics
-	dir     *dataDir
-	socket  *os.File // the Raft port, listening as long as the node lives
-	server  *server
+	ground  Ground
 	started time.Time
+
+	// These are nil in a node that stands on no data folder.
+	dir    *dataDir
+	socket *os.File // the Raft port, listening as long as the node lives
+	server *server
 
 	quit       chan struct{}
 	supervisor sync.WaitGroup
@@ -89,12 +92,35 @@ func Start(cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configuration of node %q: %w", cfg.ID, err)
 	}
+	n := newNode(cfg)
+	return n.start(n.openDir, n.listen)
+}
+
+// StartOn starts a node on another ground than a data folder and TCP. It has no client port: Submit, Query and QueryStale take
+// its place. Of the configuration, DataDir and all addresses mean nothing.
+func StartOn(cfg Config, ground Ground) (*Node, error) {
+	cfg = cfg.WithDefaults()
+	errs := faults{}
+	if cfg.validateReplica(&errs); len(errs) > 0 {
+		return nil, fmt.Errorf("configuration of node %q: %w", cfg.ID, errors.Join(errs...))
+	}
+	n := newNode(cfg)
+	n.ground = ground
+	return n.start()
+}
+
+func newNode(cfg Config) *Node {
 	n := &Node{cfg: cfg, logger: cfg.Logger.With("node", cfg.ID), metrics: newMetrics(cfg.ID), started: time.Now(),
 		quit: make(chan struct{}), done: make(chan struct{}), state: StateStarting}
 	n.cfg.Logger = n.logger
-	for _, step := range []func() error{n.openDir, n.listen, n.openFirst} {
+	return n
+}
+
+// start takes the steps before the replica is opened, opens it and goes on beside the caller.
+func (n *Node) start(steps ...func() error) (*Node, error) {
+	for _, step := range append(steps, n.openFirst) {
 		if err := step(); err != nil {
-			return nil, fmt.Errorf("start node %s: %w", cfg.ID, errors.Join(err, n.release()))
+			return nil, fmt.Errorf("start node %s: %w", n.cfg.ID, errors.Join(err, n.release()))
 		}
 	}
 	n.supervisor.Go(n.supervise)
@@ -103,6 +129,9 @@ func Start(cfg Config) (*Node, error) {
 
 func (n *Node) openDir() (err error) {
 	n.dir, err = openDataDir(n.cfg.DataDir, identity{Format: dataFormat, Cluster: n.cfg.ClusterID, Node: n.cfg.ID})
+	if err == nil {
+		n.cfg.DataDir = n.dir.path
+	}
 	return err
 }
 
@@ -122,12 +151,13 @@ func (n *Node) listen() error {
 		return fmt.Errorf("listen on the client port: %w", err)
 	}
 	n.server.start()
+	n.ground = &folderGround{cfg: &n.cfg, dir: n.dir, socket: n.socket}
 	return nil
 }
 
 // openFirst opens the replica, unless an earlier divergence has not been dealt with.
 func (n *Node) openFirst() error {
-	if found, err := findEvidence(n.dir); err != nil || found != nil {
+	if found, err := n.ground.FindEvidence(); err != nil || found != nil {
 		if err == nil {
 			n.logger.Error("this folder's replica has diverged before and is not started", "round", found.Round, "err", found)
 			n.become(StateDiverged, found)
@@ -135,7 +165,7 @@ func (n *Node) openFirst() error {
 		}
 		return err
 	}
-	r, err := openReplica(&n.cfg, n.dir, n.socket, n.metrics)
+	r, err := openReplica(&n.cfg, n.ground, n.metrics, nil)
 	if err != nil {
 		return err
 	}
@@ -214,7 +244,7 @@ func (n *Node) end(r *replica, reason error) {
 		n.logger.Error("node failed", "term", term, "err", reason)
 		return
 	}
-	dir, err := keepEvidence(n.dir, n.evidence(diverged, term, checkpoints))
+	dir, err := n.ground.KeepEvidence(n.evidence(diverged, term, checkpoints))
 	if err != nil {
 		n.logger.Error("evidence could not be written", "round", diverged.Round, "err", err)
 	}
@@ -230,10 +260,7 @@ func (n *Node) repair(r *replica, c *conflict) error {
 	if err := n.leave(r, c); err != nil {
 		return err
 	}
-	if err := cutLog(n.dir, c); err != nil {
-		return fmt.Errorf("cut log: %w", err)
-	}
-	opened, err := openReplica(&n.cfg, n.dir, n.socket, n.metrics)
+	opened, err := openReplica(&n.cfg, n.ground, n.metrics, c)
 	if err != nil {
 		return fmt.Errorf("restart replica: %w", err)
 	}
@@ -329,5 +356,5 @@ func (n *Node) Err() error {
 	return nil
 }
 
-// HTTPAddr is the address on which the client port listens.
+// HTTPAddr is the address on which the client port listens. The node must have one.
 func (n *Node) HTTPAddr() string { return n.server.addr() }

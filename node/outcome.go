@@ -54,8 +54,8 @@ func (e *callError) Unwrap() error { return e.err }
 func refused(err error) error { return &callError{OutcomeRefused, err} }
 func unknown(err error) error { return &callError{OutcomeUnknown, err} }
 
-// outcomeOf gives the outcome of a failed request; one that nobody classified may have happened.
-func outcomeOf(err error) Outcome {
+// OutcomeOf gives the outcome of a failed request; one that nobody classified may have happened.
+func OutcomeOf(err error) Outcome {
 	var call *callError
 	if errors.As(err, &call) {
 		return call.outcome

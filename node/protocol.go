@@ -47,9 +47,9 @@ type Response struct {
 	Session uint64 `json:"session,omitempty"`
 }
 
-func newResponse(node string, a answer) *Response {
+func newResponse(node string, a Answer) *Response {
 	r := &Response{Status: a.Status, Reply: a.Reply, RejectCode: a.RejectCode, Text: a.Text, Fuel: a.Fuel,
-		Round: uint64(a.Round), Index: a.index, Root: hex.EncodeToString(a.root[:]), Time: a.time, Node: node}
+		Round: uint64(a.Round), Index: a.Index, Root: hex.EncodeToString(a.Root[:]), Time: a.Time, Node: node}
 	if r.Reply == nil {
 		r.Reply = []byte{}
 	}

@@ -65,7 +65,7 @@ func TestReadIndex(t *testing.T) {
 		r.start()
 		for range 2 {
 			got, err := r.index(context.Background())
-			if got != tc.want || !errors.Is(err, tc.err) || err != nil && outcomeOf(err) != OutcomeRefused {
+			if got != tc.want || !errors.Is(err, tc.err) || err != nil && OutcomeOf(err) != OutcomeRefused {
 				t.Errorf("%s: %d, %v; want %d, %v", name, got, err, tc.want, tc.err)
 			}
 		}

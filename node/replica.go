@@ -6,37 +6,27 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
-
-	"lockstep/canister"
-	"lockstep/fsm"
-	"lockstep/snapshot"
 )
 
-// replica is the running part of a node between one opening of its data folder and the next: stores, state machine, raft,
+// replica is the running part of a node between one opening of its ground and the next: stores, state machine, raft,
 // and what feeds raft. A node has one at a time, and several one after the other when its log must be cut.
 type replica struct {
 	cfg     *Config
 	logger  *slog.Logger
 	metrics *metrics
 
-	disk        *raftboltdb.BoltStore
+	parts       *Parts
 	log         *raft.LogCache
-	checkpoints *snapshot.Store
-	engine      *canister.Engine
+	checkpoints Checkpoints
 	machine     *fencedMachine
 	joiner      *joiner
-	transport   *transport
+	transport   atomic.Pointer[transport]
 	raft        *raft.Raft
 
 	batcher      *batcher
@@ -44,6 +34,8 @@ type replica struct {
 	checkpointer *checkpointer
 	watcher      *roleWatcher
 
+	// fence is what raft sees of the state machine once the replica has ended: nothing.
+	fence atomic.Bool
 	// keepMachine leaves the state machine open when the replica is closed.
 	keepMachine bool
 	// installedAt is the index of the newest checkpoint that a leader sent: the log begins there.
@@ -53,15 +45,16 @@ type replica struct {
 	once  sync.Once
 }
 
-// openReplica opens the data folder and starts raft. socket is the Raft port, which is listening already.
-func openReplica(cfg *Config, dir *dataDir, socket *os.File, m *metrics) (*replica, error) {
+// openReplica opens a ground and starts raft. What the leader's checkpoint contradicts is cut off the log first; cut is nil when
+// that is nothing.
+func openReplica(cfg *Config, ground Ground, m *metrics, cut *conflict) (*replica, error) {
 	r := &replica{cfg: cfg, logger: cfg.Logger, metrics: m, ended: make(chan error, 1)}
-	steps := []func() error{
-		func() error { return r.openMachine(dir) },
-		func() error { return r.openCheckpoints(dir) },
-		func() error { return r.openLog(dir) },
-		func() error { return r.startRaft(dir, socket) },
+	var err error
+	if r.parts, err = ground.Open(r.stop); err != nil {
+		return nil, err
 	}
+	r.machine, r.checkpoints = newFencedMachine(r.parts.Machine, &r.fence, m), r.parts.Checkpoints
+	steps := []func() error{func() error { return r.openLog(cut) }, r.startRaft}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, r.close(errStopping))
@@ -70,63 +63,15 @@ func openReplica(cfg *Config, dir *dataDir, socket *os.File, m *metrics) (*repli
 	return r, nil
 }
 
-func (r *replica) openMachine(dir *dataDir) error {
-	engine, err := canister.NewEngine(canister.EngineConfig{CacheDir: dir.file(modulesDir), OptLevel: r.cfg.OptLevel})
-	if err != nil {
-		return fmt.Errorf("open engine: %w", err)
-	}
-	r.engine = engine
-	machine, err := fsm.New(fsm.Config{Engine: engine, Tracker: r.cfg.Tracker, Workers: r.cfg.Workers, OnStop: r.stop,
-		CanisterLog: func(id fsm.CanisterID, text string) { r.logger.Debug(text, "canister", uint64(id)) }})
-	if err != nil {
-		return fmt.Errorf("open state machine: %w", err)
-	}
-	r.machine = newFencedMachine(machine, r.metrics)
-	return nil
-}
-
-// openCheckpoints opens the checkpoints and verifies every byte of the newest sound one, before raft commits itself to it.
-func (r *replica) openCheckpoints(dir *dataDir) error {
-	hashing := fsm.Hashing()
-	path := dir.file(checkpointsDir)
-	store, err := snapshot.OpenStore(snapshot.Config{Dir: path, Keep: r.cfg.CheckpointsKept, Hashing: hashing,
-		VerifyOnOpen: snapshot.VerifyIndexes, OnDamage: func(id string, err error) {
-			r.logger.Error("checkpoint is damaged and was set aside", "checkpoint", id, "err", err)
-		}})
-	if err != nil {
-		return fmt.Errorf("open checkpoints: %w", err)
-	}
-	r.checkpoints = store
-	for {
-		metas, err := store.List()
-		if err != nil || len(metas) == 0 {
-			return err
-		}
-		id := metas[0].ID
-		_, err = snapshot.Verify(filepath.Join(path, id), hashing)
-		if err == nil {
-			return nil
-		}
-		if !snapshot.IsDamage(err) {
-			return fmt.Errorf("verify checkpoint %s: %w", id, err)
-		}
-		if err := store.SetAside(id, err); err != nil {
-			return err
+// openLog makes the log fit the newest checkpoint and puts guard and cache above it.
+func (r *replica) openLog(cut *conflict) error {
+	logs := r.parts.Logs
+	if cut != nil {
+		if err := cut.cut(logs); err != nil {
+			return fmt.Errorf("cut log: %w", err)
 		}
 	}
-}
-
-func (r *replica) openLog(dir *dataDir) error {
-	disk, err := raftboltdb.New(raftboltdb.Options{Path: dir.file(raftFile),
-		BoltOptions: &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType}})
-	if err != nil {
-		return fmt.Errorf("open log %s: %w", dir.file(raftFile), err)
-	}
-	r.disk = disk
-	var logs raft.LogStore = disk
-	if r.cfg.Wrap.Logs != nil {
-		logs = r.cfg.Wrap.Logs(logs)
-	}
+	var err error
 	r.log, err = raft.NewLogCache(logCacheEntries, &guardedLog{under: logs, stop: r, keepFrom: r.keepFrom})
 	if err != nil {
 		return err
@@ -159,37 +104,30 @@ func (r *replica) keepFrom() (keep, newest uint64, err error) {
 	return keep, metas[0].Index, nil
 }
 
-func (r *replica) startRaft(dir *dataDir, socket *os.File) error {
+func (r *replica) startRaft() error {
 	var err error
-	if r.joiner, err = newJoiner(dir, r.log, r.logger); err != nil {
+	if r.joiner, err = newJoiner(r.parts.Marker, r.log, r.logger); err != nil {
 		return err
 	}
-	listener, err := net.FileListener(socket)
-	if err != nil {
-		return fmt.Errorf("listen on the Raft port: %w", err)
-	}
-	logger := newRaftLogger(r.logger)
 	guard := &installGuard{logger: r.logger, log: r.log, onInstalled: r.installed, onConflict: func(c *conflict) { r.stop(c) }}
-	r.transport = newTransport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: newStreamLayer(r.cfg, listener), MaxPool: raftConnections, Timeout: r.cfg.PeerTimeout, Logger: logger,
-	}), guard, r.joiner)
-
-	var stable raft.StableStore = r.disk
-	if r.cfg.Wrap.Stable != nil {
-		stable = r.cfg.Wrap.Stable(stable)
+	transport := newTransport(r.parts.Network, guard, r.joiner)
+	r.transport.Store(transport)
+	if r.fence.Load() { // it has ended already
+		transport.silence()
 	}
-	stable = &guardedStable{under: stable, stop: r}
+	stable := &guardedStable{under: r.parts.Stable, stop: r}
 	conf := r.raftConfig()
-	conf.Logger = logger
-	if err := r.bootstrap(conf, stable); err != nil {
+	conf.Logger = newRaftLogger(r.logger)
+	if err := r.bootstrap(conf, stable, transport); err != nil {
 		return err
 	}
-	r.raft, err = raft.NewRaft(conf, r.machine, r.log, stable, r.checkpoints, r.transport)
+	r.raft, err = raft.NewRaft(conf, r.machine, r.log, stable, r.checkpoints, transport)
 	if err != nil {
 		return fmt.Errorf("start Raft: %w", err)
 	}
 	guard.attach(r.raft)
 	r.batcher = newBatcher(r.cfg, r.raft, r.machine.Latest, r.metrics)
+	r.batcher.now = r.parts.Now
 	r.batcher.committed = func(index uint64) { r.joiner.committed(index, r.raft.CurrentTerm()) }
 	r.reader = newReader(r.raft, r.log, r.cfg.RequestTimeout)
 	r.checkpointer = newCheckpointer(r.cfg.CheckpointEvery, r)
@@ -202,7 +140,7 @@ func (r *replica) startRaft(dir *dataDir, socket *os.File) error {
 }
 
 // bootstrap writes the cluster's first log entry into a new folder. It is the same on every node.
-func (r *replica) bootstrap(conf *raft.Config, stable raft.StableStore) error {
+func (r *replica) bootstrap(conf *raft.Config, stable raft.StableStore, transport raft.Transport) error {
 	exists, err := raft.HasExistingState(r.log, stable, r.checkpoints)
 	if err != nil || exists {
 		return err
@@ -212,7 +150,7 @@ func (r *replica) bootstrap(conf *raft.Config, stable raft.StableStore) error {
 		servers = append(servers, raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.ID)})
 	}
 	slices.SortFunc(servers, func(a, b raft.Server) int { return compareIDs(a.ID, b.ID) })
-	if err := raft.BootstrapCluster(conf, r.log, stable, r.checkpoints, r.transport, raft.Configuration{Servers: servers}); err != nil {
+	if err := raft.BootstrapCluster(conf, r.log, stable, r.checkpoints, transport, raft.Configuration{Servers: servers}); err != nil {
 		return fmt.Errorf("write the first configuration: %w", err)
 	}
 	return nil
@@ -232,7 +170,7 @@ func (r *replica) raftConfig() *raft.Config {
 	conf.ElectionTimeout = r.cfg.ElectionTimeout
 	conf.LeaderLeaseTimeout = r.cfg.ElectionTimeout
 	conf.CommitTimeout = max(r.cfg.ElectionTimeout/commitTimeoutShare, 5*time.Millisecond)
-	conf.MaxAppendEntries = maxAppendEntries
+	conf.MaxAppendEntries = r.cfg.AppendEntries
 	conf.TrailingLogs = r.cfg.TrailingLogs
 	conf.SnapshotInterval = 10_000 * time.Hour
 	conf.SnapshotThreshold = math.MaxUint64
@@ -258,11 +196,9 @@ func (r *replica) installed(index uint64) error {
 // state machine takes no round. It waits for nobody: it is called from raft's own goroutines.
 func (r *replica) stop(reason error) {
 	r.once.Do(func() {
-		if r.machine != nil {
-			r.machine.up.Store(true)
-		}
-		if r.transport != nil {
-			r.transport.silence()
+		r.fence.Store(true)
+		if t := r.transport.Load(); t != nil {
+			t.silence()
 		}
 		r.ended <- reason
 	})
@@ -290,38 +226,19 @@ func (r *replica) close(reason error) error {
 			return errors.Join(append(errs, err)...) // files that raft may still use stay open
 		}
 	}
-	if r.transport != nil {
-		errs = append(errs, r.transport.Close())
+	if t := r.transport.Load(); t != nil {
+		errs = append(errs, t.Close())
 	}
-	if !r.keepMachine {
-		errs = append(errs, r.closeMachine())
+	return errors.Join(append(errs, r.parts.close(r.keptMachine()))...)
+}
+
+// keptMachine is the machine that stays open when the replica is closed, nil for none.
+func (r *replica) keptMachine() Machine {
+	if r.keepMachine {
+		return r.parts.Machine
 	}
-	if r.checkpoints != nil {
-		errs = append(errs, r.checkpoints.Close())
-	}
-	if r.disk != nil {
-		errs = append(errs, r.disk.Close())
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // closeMachine closes what keepMachine keeps.
-func (r *replica) closeMachine() error {
-	var err error
-	if r.machine != nil {
-		err = r.machine.Close()
-	}
-	if r.engine != nil {
-		r.engine.Close()
-	}
-	return err
-}
-
-// cutLog deletes what a leader's checkpoint contradicts, with raft closed.
-func cutLog(dir *dataDir, c *conflict) error {
-	disk, err := raftboltdb.New(raftboltdb.Options{Path: dir.file(raftFile), BoltOptions: &bbolt.Options{Timeout: time.Second}})
-	if err != nil {
-		return fmt.Errorf("open log to cut it: %w", err)
-	}
-	return errors.Join(c.cut(disk), disk.Close())
-}
+func (r *replica) closeMachine() error { return r.parts.Machine.Close() }

@@ -203,7 +203,7 @@ func (s *server) body(w http.ResponseWriter, r *http.Request, limit uint64) (dat
 
 // fail answers a call that has no result. Where a leader is known it is named.
 func (s *server) fail(w http.ResponseWriter, code int, err error) {
-	answer := failure{Error: err.Error(), Outcome: outcomeOf(err)}
+	answer := failure{Error: err.Error(), Outcome: OutcomeOf(err)}
 	if code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
 		if r := s.node.current(); r != nil {
@@ -221,7 +221,7 @@ func (s *server) failCall(w http.ResponseWriter, err error) {
 	switch {
 	case errors.As(err, &body):
 		s.fail(w, body.code, refused(err))
-	case outcomeOf(err) == OutcomeUnknown:
+	case OutcomeOf(err) == OutcomeUnknown:
 		s.fail(w, http.StatusGatewayTimeout, fmt.Errorf("%w; the message may have run or may still run: send it again in a session with the same sequence number to find out", err))
 	case errors.Is(err, errBusy):
 		s.fail(w, http.StatusTooManyRequests, err)

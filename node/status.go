@@ -15,7 +15,7 @@ func (n *Node) Status() StatusReport {
 	n.mu.Unlock()
 	s := StatusReport{Node: n.cfg.ID, Cluster: n.cfg.ClusterID, State: state, Role: "stopped", Canisters: []CanisterReport{},
 		Started: n.started, Uptime: time.Since(n.started).Seconds(), Restarts: restarts,
-		Tracker: string(n.cfg.Tracker), OptLevel: string(n.cfg.OptLevel), DataDir: n.dir.path}
+		Tracker: string(n.cfg.Tracker), OptLevel: string(n.cfg.OptLevel), DataDir: n.cfg.DataDir}
 	for _, p := range n.cfg.Peers {
 		s.Peers = append(s.Peers, PeerReport(p))
 	}

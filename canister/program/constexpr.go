@@ -1,7 +1,8 @@
 package program
 
-// constExpr walks over a constant expression and returns it, end included.
-func (r *reader) constExpr() []byte {
+// constExpr walks over a constant expression and returns it, end included. It
+// may name functions, and the first few globals.
+func (r *reader) constExpr(m *module, globals int) []byte {
 	start := r.pos
 	for r.err == nil {
 		at := r.pos
@@ -16,8 +17,12 @@ func (r *reader) constExpr() []byte {
 			r.take(4)
 		case opF64Const:
 			r.take(8)
-		case opGlobalGet, opRefFunc:
-			r.u32()
+		case opGlobalGet:
+			if i := r.u32(); r.err == nil && int(i) >= globals {
+				r.failAt(at, "global %d of %d", i, globals)
+			}
+		case opRefFunc:
+			r.funcIndex(m)
 		case opRefNull:
 			r.heapType()
 		case opI32Add, opI32Sub, opI32Mul, opI64Add, opI64Sub, opI64Mul:
@@ -31,6 +36,13 @@ func (r *reader) constExpr() []byte {
 		}
 	}
 	return nil
+}
+
+func (r *reader) funcIndex(m *module) {
+	at := r.pos
+	if i := r.u32(); r.err == nil && int(i) >= m.funcCount() {
+		r.failAt(at, "function %d of %d", i, m.funcCount())
+	}
 }
 
 // offsetOf evaluates the offset of an active segment: i32 constants, sums,

@@ -98,7 +98,7 @@ func (m *module) decodeGlobals(s *reader) {
 		default:
 			s.failAt(g.offset, "unknown mutability %#x (shared globals are not supported)", mut)
 		}
-		g.init = s.constExpr()
+		g.init = s.constExpr(m, len(m.globals))
 		m.globals = append(m.globals, g)
 	}
 }
@@ -121,6 +121,9 @@ func (m *module) decodeExports(s *reader) {
 		}
 		if e.kind == exportFunc && int(e.index) >= m.funcCount() {
 			s.failAt(e.offset, "export %q is function %d of %d", e.name, e.index, m.funcCount())
+		}
+		if e.kind == exportGlobal && int(e.index) >= len(m.globals) {
+			s.failAt(e.offset, "export %q is global %d of %d", e.name, e.index, len(m.globals))
 		}
 		m.exports = append(m.exports, e)
 	}
@@ -150,7 +153,7 @@ func (m *module) decodeElement(s *reader) {
 		s.u32()
 	}
 	if active {
-		s.constExpr()
+		s.constExpr(m, len(m.globals))
 	}
 	if flags&3 != 0 { // a kind or type is written
 		if exprs {
@@ -161,9 +164,9 @@ func (m *module) decodeElement(s *reader) {
 	}
 	for n := s.count("elements", maxTableEntries); n > 0 && s.err == nil; n-- {
 		if exprs {
-			s.constExpr()
+			s.constExpr(m, len(m.globals))
 		} else {
-			s.u32()
+			s.funcIndex(m)
 		}
 	}
 }
@@ -219,7 +222,7 @@ func (m *module) decodeSegments(s *reader) {
 			s.failAt(seg.at, "unknown data segment %d", flags)
 		}
 		if !seg.passive {
-			seg.offset = s.constExpr()
+			seg.offset = s.constExpr(m, len(m.globals))
 		}
 		seg.bytes = s.take(uint64(s.u32()))
 		m.segments = append(m.segments, seg)

@@ -49,8 +49,9 @@
 //   - Indices of functions, globals, tables and segments keep their values;
 //     everything added comes last.
 //
-// Prepare checks what it relies on and leaves full validation to the engine,
-// which validates the prepared module when it compiles it.
+// Prepare checks what it relies on, above all that no index reaches what it
+// adds, and leaves full validation to the engine, which must be shown the
+// original as well as the prepared module before it compiles it.
 //
 // Sources: WebAssembly Core Specification 2.0 §5 (binary format) and §3
 // (validation); the tail call and extended constant expression proposals; the

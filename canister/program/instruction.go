@@ -70,7 +70,7 @@ type instruction struct {
 	op         byte
 	sub        uint32 // under a prefix
 	start, end int
-	index      uint32 // function, type, label or segment it names
+	index      uint32 // function, type, global, outermost label or segment it names
 	pops, push int    // operands; calls and blocks are worked out by the caller
 	block      blockType
 }
@@ -125,7 +125,9 @@ func (m *module) next(r *reader) instruction {
 			in.pops, in.push = 2, 0
 		}
 	case op >= 0x20 && op <= opGlobalSet:
-		r.u32()
+		if in.index = r.u32(); op >= opGlobalGet && r.err == nil && int(in.index) >= len(m.globals) {
+			r.failAt(in.start, "global %d of %d", in.index, len(m.globals))
+		}
 		in.pops, in.push = [...]int{0, 1, 1, 0, 1}[op-0x20], [...]int{1, 0, 1, 1, 0}[op-0x20]
 	case op >= opI32Const && op <= opF64Const:
 		in.push = 1
@@ -166,7 +168,7 @@ func (m *module) nextOther(r *reader, in *instruction) {
 	case opBrTable:
 		in.pops = 1
 		for n := r.count("branch targets", maxBodyBytes); n >= 0 && r.err == nil; n-- {
-			r.u32()
+			in.index = max(in.index, r.u32())
 		}
 	case opCall, opReturnCall:
 		if in.index = r.u32(); r.err == nil && int(in.index) >= m.funcCount() {
@@ -191,7 +193,9 @@ func (m *module) nextOther(r *reader, in *instruction) {
 		r.heapType()
 		in.push = 1
 	case opRefFunc:
-		r.u32()
+		if in.index = r.u32(); r.err == nil && int(in.index) >= m.funcCount() {
+			r.failAt(in.start, "function %d of %d", in.index, m.funcCount())
+		}
 		in.push = 1
 	default:
 		r.failAt(in.start, "%s", refusedOpcode(op))

@@ -47,11 +47,12 @@ type Segment struct {
 
 // Program is a prepared module. It is immutable; slices must not be changed.
 type Program struct {
-	Hash    ModuleHash
-	Wasm    []byte    // the module the engine runs
-	Updates []string  // names of update methods, sorted
-	Queries []string  // names of query methods, sorted
-	Globals []ValType // every mutable global, in order of index; the clock, if any, is last
+	Hash     ModuleHash
+	Original []byte    // the module as it was given; the caller's bytes
+	Wasm     []byte    // the module the engine runs
+	Updates  []string  // names of update methods, sorted
+	Queries  []string  // names of query methods, sorted
+	Globals  []ValType // every mutable global, in order of index; the clock, if any, is last
 
 	HasMemory bool
 	MemoryMin uint64 // 64 KiB pages
@@ -107,7 +108,7 @@ func Prepare(wasm []byte, cfg Config) (*Program, error) {
 	if err := m.checkGlobals(); err != nil {
 		return nil, err
 	}
-	p := &Program{Hash: sha256.Sum256(wasm), exports: make(map[method]string)}
+	p := &Program{Hash: sha256.Sum256(wasm), Original: wasm, exports: make(map[method]string)}
 	p.Config = Config{MemoryPages: cfg.MemoryPages, StackUnits: cfg.StackUnits}
 	for _, imp := range m.imports {
 		p.HasClock = p.HasClock || cfg.Waits != nil && cfg.Waits(imp.module, imp.name)

@@ -128,6 +128,9 @@ func (s *survey) note(m *module, r *reader, in instruction, labels int) {
 	if usesMemory && m.memory == nil {
 		r.failAt(in.start, "memory instruction in a module without memory")
 	}
+	if (in.op == opBr || in.op == opBrIf || in.op == opBrTable) && int(in.index) > labels {
+		r.failAt(in.start, "branch out of %d blocks, there are %d", in.index, labels)
+	}
 	tail := in.op == opReturnCall || in.op == opReturnCallIndirect
 	drop := in.op == prefixMisc && (in.sub == miscDataDrop || in.sub == miscElemDrop)
 	s.calls = s.calls || tail || in.op == opCall || in.op == opCallIndirect

@@ -18,10 +18,10 @@ second opinion on linearizability and draws the picture. A window that it cannot
 // Windows of the second opinion.
 const (
 	// windowCalls is how many calls a window has, windowStep how far the next one is: they overlap.
-	windowCalls = 1000
-	windowStep  = 750
+	windowCalls = 200
+	windowStep  = 150
 	// maxWindows bounds the windows of one run: the last ones and some of the others.
-	maxWindows = 64
+	maxWindows = 40
 	windowTime = time.Second
 )
 

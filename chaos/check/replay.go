@@ -67,6 +67,7 @@ func (c *replayed) run(ctx context.Context) Finding {
 	f := c.finish()
 	for _, r := range c.suite.cfg.Replays {
 		f.State, f.Reason = Held, ""
+		before := f.Checked
 		err := r.Run(ctx, func(got Replayed) error {
 			f.Checked++
 			if v := c.compare(r.Name, &got); v != nil {
@@ -79,12 +80,13 @@ func (c *replayed) run(ctx context.Context) Finding {
 			return f
 		}
 		if err != nil {
-			f.State, f.Reason = Open, fmt.Sprintf("replay of %s: %v", r.Name, err)
+			f.State, f.Reason = Open, fmt.Sprintf("replay from %s: %v", r.Name, err)
 			return f
 		}
-	}
-	if f.State == Held && f.Checked == 0 {
-		f.State, f.Reason = Open, "the replays repeated no round"
+		if f.Checked == before {
+			f.State, f.Reason = Open, fmt.Sprintf("the replay from %s repeated no round", r.Name)
+			return f
+		}
 	}
 	return f
 }

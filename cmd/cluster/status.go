@@ -127,11 +127,14 @@ func (s clusterStatus) print(w io.Writer, asJSON bool) error {
 			continue
 		}
 		x := r.Status
-		checkpoint := "-"
+		role, checkpoint := x.Role, "-"
+		if x.Joining {
+			role += " (joining)"
+		}
 		if x.Checkpoints.Round > 0 {
 			checkpoint = fmt.Sprint(x.Checkpoints.Round)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", r.ID, r.Address, x.State, x.Role, x.Term,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", r.ID, r.Address, x.State, role, x.Term,
 			x.Round, newest-x.Round, orDash(x.Root[:min(16, len(x.Root))]), checkpoint, orDash(x.Tracker))
 	}
 	if err := t.Flush(); err != nil {

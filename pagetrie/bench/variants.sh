@@ -21,7 +21,7 @@ variant() { # name, then sed expressions for node.go
 		sed -i -E "$edit" "$work/pagetrie/node.go"
 	done
 	echo "== $name"
-	(cd "$work/pagetrie/bench" && go run . -only pagetrie -what "$what" -rounds "$rounds" | grep '^|' | cut -d '|' -f 2-4) || true
+	(cd "$work/pagetrie/bench" && go run . -only pagetrie -what "$what" -rounds "$rounds" | grep '^|' | cut -d '|' -f 2-5) || true
 }
 
 rounds=${1:-3}

@@ -66,8 +66,8 @@ type cluster struct {
 	rounds uint64 // committed
 	nodes  []node
 	op     uint64
-	// unknown are the rounds whose calls lost their leader.
-	unknown map[uint64]bool
+	// vacant is until when no new leader is found.
+	vacant time.Duration
 }
 
 // node is one replica; applied and ckpt are rounds.
@@ -81,7 +81,7 @@ func (c *cluster) index(round uint64) uint64 { return round + 2 }
 
 // Make makes up a history.
 func Make(cfg Config) *history.Log {
-	c := &cluster{Config: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 1)), nodes: make([]node, cfg.Replicas), unknown: map[uint64]bool{}}
+	c := &cluster{Config: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 1)), nodes: make([]node, cfg.Replicas)}
 	c.log.Header = history.Header{Format: 1, Replicas: cfg.Replicas, Seed: cfg.Seed, Plan: history.DigestOf([]byte("synth")), Layer: "sim",
 		Program: "made up"}
 	for n := range c.nodes {
@@ -170,7 +170,10 @@ func (c *cluster) elect() {
 	if l := c.leader; l > 0 && c.nodes[l-1].up && c.nodes[l-1].linked && there > c.Replicas/2 {
 		return
 	}
-	if c.leader = 0; there <= c.Replicas/2 {
+	if c.leader != 0 {
+		c.vacant = c.now + 4*c.Tick
+	}
+	if c.leader = 0; there <= c.Replicas/2 || c.now < c.vacant {
 		return
 	}
 	c.leader = first

@@ -1,0 +1,332 @@
+package check
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"lockstep/chaos/history"
+	"lockstep/chaos/history/synth"
+	"lockstep/pagetrie"
+)
+
+func TestEveryCheckerIsNamedAndExplained(t *testing.T) {
+	for _, name := range Names() {
+		if doc := Doc(name); len(doc) < 80 || !strings.Contains(doc, "udged") {
+			t.Errorf("%s: its documentation does not say what it is judged by: %q", name, doc)
+		}
+	}
+	if Doc("no-such") != "" {
+		t.Error("there is documentation of a checker that there is not")
+	}
+}
+
+func TestNothingSeenIsUndecided(t *testing.T) {
+	h := history.Header{Format: 1, Replicas: 3}
+	v := Judge(t.Context(), &history.Log{Header: h}, Config{})
+	if v.Judgement != Undecided || !strings.Contains(v.Sentence, "root-agreement: no round was reported by two replicas") {
+		t.Errorf("%s", v.Sentence)
+	}
+	for _, f := range v.Findings {
+		if f.State == Held {
+			t.Errorf("%s has held without an event", f.Checker)
+		}
+	}
+}
+
+func TestJudgementsAreExitCodesAndWords(t *testing.T) {
+	for code, j := range []Judgement{Agreed, Violated, Undecided, HarnessError} {
+		text, err := json.Marshal(j)
+		var again Judgement
+		if err != nil || json.Unmarshal(text, &again) != nil || again != j || j.ExitCode() != code {
+			t.Errorf("%v is %s, exit code %d", j, text, j.ExitCode())
+		}
+	}
+	if v := Failed(errors.New("no port")); v.Judgement != HarnessError || !strings.Contains(v.Sentence, "no port") {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestVerdictsSurviveJSON(t *testing.T) {
+	v := Judge(t.Context(), load(t, "testdata/bad/root-agreement.two-replicas-differ.jsonl"), Config{})
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again Verdict
+	if err := json.Unmarshal(text, &again); err != nil {
+		t.Fatal(err)
+	}
+	if f := finding(t, again, "root-agreement"); f.Violation == nil || len(f.Violation.Evidence) != 2 || f.Violation.Roots[1].Who != "node 3" {
+		t.Errorf("read back it is %+v", f.Violation)
+	}
+	const want = "VIOLATION: root-agreement at 0.003s: round 1: node 1 has root aaaaaaaaaaaa, node 3 has root bbbbbbbbbbbb."
+	if again.Sentence != want {
+		t.Errorf("the sentence is\n%s\nwant\n%s", again.Sentence, want)
+	}
+}
+
+func TestAViolationComesWithWhatWasBefore(t *testing.T) {
+	l := load(t, "testdata/good/small.jsonl")
+	fault := history.Event{Kind: history.FaultBegin, Fault: 1, Text: "at 1s for 1s kill nodes=2"}
+	l.Events = append([]history.Event{fault}, l.Events...)
+	bad := slices.IndexFunc(l.Events, func(e history.Event) bool { return e.Kind == history.Applied && e.Node == 3 && e.Round == 2 })
+	l.Events[bad].Root = pagetrie.Hash{1}
+	v := Judge(t.Context(), l, Config{}).Findings[0].Violation
+	if v == nil || !slices.ContainsFunc(v.Before, func(e history.Event) bool { return e.Kind == history.FaultBegin }) {
+		t.Errorf("the fault is not among what was before: %+v", v)
+	}
+}
+
+func TestTheSecondOpinionAgreesAboutStaleReads(t *testing.T) {
+	for _, c := range []struct {
+		fixture string
+		want    State
+	}{
+		{"bad/linearizability.stale-query", Broken},
+		{"bad/linearizability.queries-go-back", Broken},
+		{"bad/linearizability.query-missed-a-message-that-ran-after", Broken},
+		{"good/small", Held}, {"good/stale-query-is-stale", Held}, {"good/sent-again-and-answered-from-the-first-time", Held},
+	} {
+		l := load(t, "testdata/"+c.fixture+".jsonl")
+		v := Judge(t.Context(), l, Config{Without: []string{"linearizability"}})
+		if f := finding(t, v, "second-opinion"); f.State != c.want {
+			t.Errorf("%s: porcupine says %s (%s), want %s", c.fixture, f.State, f.Reason, c.want)
+		}
+	}
+}
+
+func TestTheSecondOpinionKnowsWindowsBehindTheFirst(t *testing.T) {
+	l := synth.Make(synth.Busy(1, 3, time.Minute))
+	i := len(l.Events) - 1
+	for queries := 0; queries < 3; i-- { // the third query from the end reads an old state
+		if e := &l.Events[i]; e.Kind == history.Returned && e.Ran == 0 && e.Outcome == history.OK {
+			queries++
+		}
+	}
+	l.Events[i+1].Round -= 5
+	v := Judge(t.Context(), l, Config{Without: []string{"linearizability"}})
+	if f := finding(t, v, "second-opinion"); f.State != Broken {
+		t.Errorf("an old state late in a run is %s: %s", f.State, f.Reason)
+	}
+}
+
+func TestWindowsCoverEverything(t *testing.T) {
+	for _, n := range []int{0, 1, windowCalls, windowCalls + 1, 10 * windowCalls, 200 * windowCalls} {
+		ops := make([]porcupine.Operation, n)
+		for i := range ops {
+			ops[i].Call = int64(i)
+		}
+		all, end := windows(ops), int64(-1)
+		for _, w := range all {
+			if n <= 10*windowCalls && w[0].Call > end+1 {
+				t.Errorf("of %d calls those after %d are in no window", n, end)
+			}
+			end = w[len(w)-1].Call
+		}
+		if n > 0 && end != int64(n-1) || len(all) > maxWindows {
+			t.Errorf("%d calls: %d windows that end with call %d", n, len(all), end)
+		}
+	}
+}
+
+// replay is a replay of a made-up run that is wrong in one round.
+func replay(rounds, wrong uint64) Replay {
+	return Replay{Name: "empty state", Run: func(_ context.Context, visit func(Replayed) error) error {
+		for r := uint64(1); r <= rounds; r++ {
+			root := synth.Root(r)
+			if r == wrong {
+				root[0] ^= 1
+			}
+			if err := visit(Replayed{Round: r, Index: r + 2, Root: root, Results: []Result{{1, 8*r - 7, r, history.Digest(8*r - 7)}}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
+func TestReplays(t *testing.T) {
+	cfg := synth.Busy(1, 3, 10*time.Second)
+	cfg.Outages = nil
+	l := synth.Make(cfg)
+	for _, c := range []struct {
+		name   string
+		replay Replay
+		want   State
+		reason string
+	}{
+		{"the same", replay(50, 0), Held, ""},
+		{"another root", replay(50, 17), Broken, "round 17: repeated from empty state it gives root"},
+		{"nothing", replay(0, 0), Open, "repeated no round"},
+		{"a failure", Replay{"empty state", func(context.Context, func(Replayed) error) error { return errors.New("no log") }}, Open, "no log"},
+		{"another reply", Replay{"empty state", func(_ context.Context, visit func(Replayed) error) error {
+			return visit(Replayed{Round: 1, Root: synth.Root(1), Results: []Result{{1, 1, 1, 99}}})
+		}}, Broken, "message 1 of session 1: repeated from empty state it gives the reply"},
+		{"another entry", Replay{"empty state", func(_ context.Context, visit func(Replayed) error) error {
+			return visit(Replayed{Round: 1, Index: 9, Root: synth.Root(1)})
+		}}, Broken, "it is entry 9"},
+	} {
+		v := Judge(t.Context(), l, Config{Replays: []Replay{replay(5, 0), c.replay}})
+		f := finding(t, v, "replay-equivalence")
+		if f.State != c.want || !strings.Contains(f.Reason, c.reason) {
+			t.Errorf("%s: %s, %q", c.name, f.State, f.Reason)
+		}
+		if want := map[State]Judgement{Held: Agreed, Broken: Violated, Open: Undecided}[c.want]; v.Judgement != want {
+			t.Errorf("%s: %s", c.name, v.Sentence)
+		}
+	}
+}
+
+func TestBatches(t *testing.T) {
+	var b Batch
+	if b.Judgement(nil) != Undecided {
+		t.Error("a batch without runs has shown something")
+	}
+	good := Verdict{Marks: map[history.MarkName]uint64{history.MarkInstall: 2}, Totals: Totals{Rounds: 10, OK: 20},
+		Faults: []FaultCount{{1, "at 1s for 1s crash nodes=1", true, 1}, {2, "at 1s transfer to=2", true, 0}}}
+	b.Add(good)
+	b.Add(good)
+	wanted := []history.MarkName{history.MarkInstall}
+	if b.Judgement(wanted) != Agreed || b.Judgement(append(wanted, history.MarkDiskFull)) != Undecided || len(b.Missing(nil)) != len(history.MarkNames())-1 {
+		t.Errorf("%+v", b)
+	}
+	const want = "2 runs: 2 agreed, 0 with a violation, 0 undecided, 0 failed; 20 rounds, 40 calls. Nothing is proved about what never happened: disk-full. These faults never had an effect: transfer."
+	if got := b.Sentence([]history.MarkName{history.MarkInstall, history.MarkDiskFull}); got != want {
+		t.Errorf("the sentence is\n%s\nwant\n%s", got, want)
+	}
+	b.Add(Verdict{Judgement: Undecided})
+	b.Add(Verdict{Judgement: HarnessError})
+	if b.Judgement(wanted) != HarnessError {
+		t.Errorf("%v", b.Judgement(wanted))
+	}
+	b.Add(Verdict{Judgement: Violated})
+	if b.Judgement(wanted) != Violated {
+		t.Errorf("%v", b.Judgement(wanted))
+	}
+}
+
+func TestMarksAreSeen(t *testing.T) {
+	for _, c := range []struct {
+		fixture string
+		want    history.MarkName
+	}{
+		{"unknown-ran", history.MarkUnknownRan}, {"unknown-ran", history.MarkUnknown},
+		{"uncommitted-entry-is-cut-off", history.MarkTruncated}, {"damaged-checkpoint-is-written-again", history.MarkCheckpointBad},
+		{"stream-began-before-the-damage", history.MarkInstall},
+	} {
+		if v := Judge(t.Context(), load(t, "testdata/good/"+c.fixture+".jsonl"), Config{}); v.Marks[c.want] == 0 {
+			t.Errorf("%s does not show %s: %v", c.fixture, c.want, v.Marks)
+		}
+	}
+}
+
+func TestMemoryIsBoundedByTheWindow(t *testing.T) {
+	s := New(Config{Header: history.Header{Format: 1, Replicas: 2}, Window: 100})
+	at := func(n uint8, r uint64) {
+		s.Observe(&history.Event{Kind: history.Appended, Node: n, Index: r, Term: 1, Digest: 5})
+		s.Observe(&history.Event{Kind: history.Compacted, Node: n, Index: max(r, 200) - 199, To: max(r, 101) - 100})
+		s.Observe(&history.Event{Kind: history.Applied, Node: n, Index: r, Round: r, Term: 1, Root: synth.Root(r)})
+	}
+	for r := uint64(1); r <= 5000; r++ {
+		at(1, r)
+		at(2, r)
+	}
+	at(1, 1<<40) // a replica that talks nonsense
+	at(2, 2)
+	if n := len(s.truth.rounds) + len(s.truth.byIndex); n > 202 {
+		t.Errorf("%d rounds are kept", n)
+	}
+	for _, c := range s.checkers {
+		switch c := c.checker.(type) {
+		case *matching:
+			if len(c.entries) > 201 {
+				t.Errorf("%d log entries are kept", len(c.entries))
+			}
+		case *committed:
+			if len(c.entries) > 102 {
+				t.Errorf("%d committed entries are kept", len(c.entries))
+			}
+		}
+	}
+}
+
+// millionCalls is the history of a million calls of 32 clients, a hundred of which answer at a time.
+func millionCalls() []history.Event {
+	const calls, clients = 1_000_000, 32
+	events := make([]history.Event, 0, 2*calls)
+	sequence := make([]uint64, clients)
+	at := time.Duration(0)
+	for op, round := uint64(1), uint64(1); op <= calls; round++ {
+		first := op
+		for client := uint32(0); client < clients && op <= calls; client++ {
+			at++
+			e := history.Event{At: at, Kind: history.Invoked, Op: op, Client: client, Class: history.Query}
+			if client%4 != 3 {
+				sequence[client]++
+				e.Class, e.Session, e.Sequence = history.Update, uint64(client)+1, sequence[client]
+			}
+			events = append(events, e)
+			op++
+		}
+		for o := first; o < op; o++ {
+			at++
+			e := history.Event{At: at, Kind: history.Returned, Op: o, Outcome: history.OK, Round: round, Index: round}
+			if (o-first)%4 != 3 {
+				e.Ran = round
+			}
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+func BenchmarkLinearizability(b *testing.B) {
+	events := millionCalls()
+	b.Run("calls=1000000", func(b *testing.B) {
+		for b.Loop() {
+			s := New(Config{Header: history.Header{Format: 1, Replicas: 3}})
+			c := startLinear(s)
+			for i := range events {
+				if v := c.observe(&events[i]); v != nil {
+					b.Fatal(v)
+				}
+			}
+			if f := c.finish(); f.State != Held || f.Checked != 1_000_000 {
+				b.Fatal(f)
+			}
+		}
+	})
+}
+
+func BenchmarkPorcupineWindow(b *testing.B) {
+	l := history.Log{Events: millionCalls()[:2*windowCalls]}
+	ops := Answered(l.Operations())
+	b.Run(fmt.Sprintf("calls=%d", len(ops)), func(b *testing.B) {
+		for b.Loop() {
+			if porcupine.CheckOperationsTimeout(Model(), ops, windowTime) != porcupine.Ok {
+				b.Fatal("not linearizable")
+			}
+		}
+	})
+}
+
+func BenchmarkSuite(b *testing.B) {
+	l := synth.Make(synth.Busy(1, 3, 10*time.Minute))
+	for b.Loop() {
+		s := New(Config{Header: l.Header})
+		for i := range l.Events {
+			if v := s.Observe(&l.Events[i]); v != nil {
+				b.Fatal(v)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(l.Events)), "ns/event")
+}

@@ -1,0 +1,118 @@
+package report
+
+import (
+	"cmp"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"lockstep/chaos/check"
+	"lockstep/chaos/history"
+)
+
+// pictureTime bounds the search for the picture.
+const pictureTime = 2 * time.Second
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed page.css
+var pageCSS string
+
+//go:embed page.js
+var pageJS string
+
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"clock": history.Clock, "doc": check.Doc,
+}).Parse(pageHTML))
+
+// Page is what a report shows.
+type Page struct {
+	Plan    string
+	Log     *history.Log
+	Verdict check.Verdict
+}
+
+// Render writes the page: one self-contained HTML file.
+func Render(w io.Writer, p Page) error {
+	data, err := json.Marshal(picture(p.Log))
+	if err != nil {
+		return fmt.Errorf("render report: %w", err)
+	}
+	// The data are put between script tags: json.Marshal escapes <, > and &.
+	return pageTemplate.Execute(w, map[string]any{
+		"Style": template.CSS(pageCSS), "Script": template.JS(pageJS), "Data": template.JS(data),
+		"V": p.Verdict, "H": p.Log.Header, "Plan": p.Plan, "Cut": p.Log.Cut,
+		"Title": title(p.Verdict), "Text": afterColon(p.Verdict.Sentence), "Violations": violations(p.Verdict), "Marks": marks(p.Verdict),
+		"Faults": p.Verdict.Faults, "Facts": facts(p),
+	})
+}
+
+func title(v check.Verdict) string {
+	switch v.Judgement {
+	case check.Agreed:
+		return "Agreed"
+	case check.Violated:
+		return "Violation"
+	case check.HarnessError:
+		return "Harness error"
+	}
+	return "Undecided"
+}
+
+// afterColon is the sentence without the word that the page shows as a badge.
+func afterColon(sentence string) string {
+	if _, rest, ok := strings.Cut(sentence, ": "); ok {
+		return strings.ToUpper(rest[:1]) + rest[1:]
+	}
+	return sentence
+}
+
+func violations(v check.Verdict) []*check.Violation {
+	var all []*check.Violation
+	for _, f := range v.Findings {
+		if f.Violation != nil {
+			all = append(all, f.Violation)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *check.Violation) int { return cmp.Compare(a.At, b.At) })
+	return all
+}
+
+// mark is a rare path with how often it was reached.
+type mark struct {
+	Name  history.MarkName
+	Count uint64
+}
+
+func marks(v check.Verdict) []mark {
+	var all []mark
+	for _, name := range history.MarkNames() {
+		all = append(all, mark{name, v.Marks[name]})
+	}
+	return all
+}
+
+// facts are the numbers of the run for the page's head.
+func facts(p Page) []history.Parameter {
+	t := p.Verdict.Totals
+	all := []history.Parameter{
+		{Name: "seed", Value: fmt.Sprint(p.Log.Header.Seed)},
+		{Name: "layer", Value: p.Log.Header.Layer},
+		{Name: "replicas", Value: fmt.Sprint(p.Log.Header.Replicas)},
+		{Name: "time", Value: t.Duration.Round(10 * time.Millisecond).String()},
+		{Name: "rounds", Value: fmt.Sprint(t.Rounds)},
+		{Name: "calls ok", Value: fmt.Sprint(t.OK)},
+		{Name: "refused", Value: fmt.Sprint(t.Refused)},
+		{Name: "unknown", Value: fmt.Sprint(t.Unknown)},
+	}
+	if p.Log.Header.Program != "" {
+		all = append(all, history.Parameter{Name: "program", Value: p.Log.Header.Program})
+	}
+	return all
+}

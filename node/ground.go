@@ -1,0 +1,124 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+
+	"lockstep/canister"
+	"lockstep/fsm"
+	"lockstep/snapshot"
+)
+
+// folderGround is the ground of a real node: a data folder, TCP and the wall clock.
+type folderGround struct {
+	cfg *Config
+	dir *dataDir
+	// socket is the Raft port, which is listening already.
+	socket *os.File
+}
+
+// Open implements Ground.
+func (g *folderGround) Open(stop func(error)) (*Parts, error) {
+	p := &Parts{Marker: g.dir, Now: time.Now, Close: func() error { return nil }}
+	for _, step := range []func(*Parts) error{
+		func(p *Parts) error { return g.openMachine(p, stop) }, g.openCheckpoints, g.openLog, g.openNetwork,
+	} {
+		if err := step(p); err != nil {
+			return nil, errors.Join(err, p.close(nil))
+		}
+	}
+	return p, nil
+}
+
+// enginedMachine is a state machine with an engine of its own.
+type enginedMachine struct {
+	*fsm.Machine
+	engine *canister.Engine
+}
+
+// Close implements Machine.
+func (m *enginedMachine) Close() error {
+	err := m.Machine.Close()
+	m.engine.Close()
+	return err
+}
+
+func (g *folderGround) openMachine(p *Parts, stop func(error)) error {
+	engine, err := canister.NewEngine(canister.EngineConfig{CacheDir: g.dir.file(modulesDir), OptLevel: g.cfg.OptLevel})
+	if err != nil {
+		return fmt.Errorf("open engine: %w", err)
+	}
+	machine, err := fsm.New(fsm.Config{Engine: engine, Tracker: g.cfg.Tracker, Workers: g.cfg.Workers, OnStop: stop,
+		CanisterLog: func(id fsm.CanisterID, text string) { g.cfg.Logger.Debug(text, "canister", uint64(id)) }})
+	if err != nil {
+		engine.Close()
+		return fmt.Errorf("open state machine: %w", err)
+	}
+	p.Machine = &enginedMachine{machine, engine}
+	return nil
+}
+
+func (g *folderGround) openCheckpoints(p *Parts) error {
+	store, err := OpenCheckpoints(snapshot.Config{Dir: g.dir.file(checkpointsDir), Keep: g.cfg.CheckpointsKept,
+		Hashing: fsm.Hashing(), VerifyOnOpen: snapshot.VerifyIndexes, OnDamage: func(id string, err error) {
+			g.cfg.Logger.Error("checkpoint is damaged and was set aside", "checkpoint", id, "err", err)
+		}})
+	if err != nil {
+		return err
+	}
+	p.Checkpoints = store
+	return nil
+}
+
+// verifyCheckpoint verifies every byte of a checkpoint.
+func verifyCheckpoint(c snapshot.Config, id string) error {
+	_, err := snapshot.Verify(filepath.Join(c.Dir, id), c.Hashing)
+	return err
+}
+
+func (g *folderGround) openLog(p *Parts) error {
+	disk, err := raftboltdb.New(raftboltdb.Options{Path: g.dir.file(raftFile),
+		BoltOptions: &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType}})
+	if err != nil {
+		return fmt.Errorf("open log %s: %w", g.dir.file(raftFile), err)
+	}
+	p.Logs, p.Stable, p.Close = raft.LogStore(disk), raft.StableStore(disk), disk.Close
+	if g.cfg.Wrap.Logs != nil {
+		p.Logs = g.cfg.Wrap.Logs(p.Logs)
+	}
+	if g.cfg.Wrap.Stable != nil {
+		p.Stable = g.cfg.Wrap.Stable(p.Stable)
+	}
+	return nil
+}
+
+func (g *folderGround) openNetwork(p *Parts) error {
+	listener, err := net.FileListener(g.socket)
+	if err != nil {
+		return fmt.Errorf("listen on the Raft port: %w", err)
+	}
+	p.Network = &tcpNetwork{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: newStreamLayer(g.cfg, listener), MaxPool: raftConnections, Timeout: g.cfg.PeerTimeout,
+		Logger: newRaftLogger(g.cfg.Logger)})}
+	return nil
+}
+
+// tcpNetwork is raft's network transport as a Network.
+type tcpNetwork struct{ *raft.NetworkTransport }
+
+// FindEvidence implements Ground.
+func (g *folderGround) FindEvidence() (*KnownDivergenceError, error) { return findEvidence(g.dir) }
+
+// KeepEvidence implements Ground.
+func (g *folderGround) KeepEvidence(e *Evidence) (string, error) {
+	e.CheckpointDir, e.Log = g.dir.file(checkpointsDir), g.dir.file(raftFile)
+	return keepEvidence(g.dir, e)
+}
