@@ -72,6 +72,8 @@ type painter struct {
 	latencies [][]time.Duration
 	seen      map[uint64]*witnessed
 	marks     int
+	// drawn is the bin of each node's newest checkpoint on its lane.
+	drawn []int
 }
 
 // witnessed is a round: its first root, by how many replicas, and the bin in which that changed last.
@@ -89,7 +91,7 @@ func picture(l *history.Log) *drawing {
 		end = max(end, l.Events[i].At)
 	}
 	n := l.Header.Replicas
-	p := &painter{step: end/bins + 1, open: make([]span, n), rounds: make([]uint64, n), bands: map[uint32]int{},
+	p := &painter{step: end/bins + 1, open: make([]span, n), rounds: make([]uint64, n), drawn: make([]int, n), bands: map[uint32]int{},
 		latencies: make([][]time.Duration, bins), seen: map[uint64]*witnessed{}}
 	p.End, p.Step, p.Healed = end.Seconds(), p.step.Seconds(), -1
 	p.Nodes = make([]lane, n)
@@ -152,7 +154,10 @@ func (p *painter) node(e *history.Event, n int) {
 	case history.RoleChanged:
 		p.is(n, e, e.Role.String())
 	case history.Published:
-		p.point(n, e, "checkpoint")
+		if b := p.bin(e.At); p.drawn[n] == 0 || b >= p.drawn[n]+bins/200 { // closer ones cannot be told apart
+			p.drawn[n] = b
+			p.point(n, e, "checkpoint")
+		}
 	case history.Installed:
 		p.rounds[n] = max(p.rounds[n], e.Round)
 		p.point(n, e, "install")

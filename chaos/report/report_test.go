@@ -1,0 +1,207 @@
+package report
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"lockstep/chaos/check"
+	"lockstep/chaos/history"
+	"lockstep/chaos/history/synth"
+	"lockstep/pagetrie"
+)
+
+const planText = "lockstep-plan 1\nseed 3\ntime run=30s quiet=8s window=3s\n"
+
+// spoil makes a good history a bad one: from a moment on a replica has other roots.
+func spoil(l *history.Log, node uint8, from time.Duration) {
+	for i := range l.Events {
+		if e := &l.Events[i]; e.Kind == history.Applied && e.Node == node && e.At >= from {
+			e.Root = pagetrie.Hash{byte(e.Round), 1}
+		}
+	}
+}
+
+// record makes a folder of a made-up run.
+func record(t testing.TB, dir string, l *history.Log) check.Verdict {
+	t.Helper()
+	l.Header.Rerun, l.Header.Shrink = "cluster chaos --sim --plan testdata/plan/x", "cluster chaos --sim --shrink --plan testdata/plan/x"
+	l.Header.Parameters = []history.Parameter{{Name: "replica 1", Value: "tracker=adaptive checkpoint=64"}, {Name: "replica 2", Value: "tracker=cow <&>"}}
+	suite := check.New(check.Config{Header: l.Header})
+	r, err := Create(dir, planText, history.RecorderConfig{Header: l.Header, Observe: func(e *history.Event) { suite.Observe(e) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range l.Events {
+		r.Recorder().Add(e)
+	}
+	v := suite.Finish(t.Context())
+	if err := r.Finish(v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestAFolderHoldsEverything(t *testing.T) {
+	dir := t.TempDir()
+	l := synth.Make(synth.Busy(3, 3, 30*time.Second))
+	spoil(l, 2, 17*time.Second)
+	v := record(t, dir, l)
+	for _, name := range []string{PlanFile, HistoryFile, FaultsFile, RootsFile, VerdictFile, PageFile, PictureFile, LogsFolder} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*.*.*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	loaded, err := Load(dir)
+	if err != nil || loaded.Plan != planText || len(loaded.Log.Events) != len(l.Events) || loaded.Verdict.Sentence != v.Sentence {
+		t.Fatalf("read back: %v", err)
+	}
+	rows, err := os.ReadFile(filepath.Join(dir, RootsFile))
+	if err != nil || !strings.Contains(string(rows), ",false,") {
+		t.Errorf("the table of roots shows no difference: %v", err)
+	}
+	if _, err := Create(dir, planText, history.RecorderConfig{Header: l.Header}); err == nil {
+		t.Error("a second run can be put into the folder")
+	}
+}
+
+func TestThePageStandsAlone(t *testing.T) {
+	l := synth.Make(synth.Busy(3, 3, 30*time.Second))
+	spoil(l, 2, 17*time.Second)
+	l.Events[len(l.Events)/2].Text = "</script><b>"
+	var page bytes.Buffer
+	v := check.Judge(t.Context(), l, check.Config{})
+	if err := Render(&page, Page{Plan: planText, Log: l, Verdict: v}); err != nil {
+		t.Fatal(err)
+	}
+	text := page.String()
+	if outside := regexp.MustCompile(`(src=|href="//|@import|https?://)[^\s]*`).FindAllString(text, -1); len(outside) != 1 || outside[0] != `http://www.w3.org/2000/svg";` {
+		t.Errorf("the page refers to %v", outside)
+	}
+	if n := strings.Count(text, "</script>"); n != 1 {
+		t.Errorf("%d scripts end in the page", n)
+	}
+	for _, want := range []string{"<div class=\"badge\">Violation</div>", "root-agreement", "What happened before", "seed 3", "fault 1 begins"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if strings.Contains(text, "ZgotmplZ") {
+		t.Error("the template refused something")
+	}
+}
+
+func TestThePageOfALongRunIsNotLarger(t *testing.T) {
+	size := func(run time.Duration) int {
+		cfg := synth.Busy(1, 3, time.Minute)
+		cfg.Outages, cfg.Run, cfg.Clients = nil, run, 2
+		l := synth.Make(cfg)
+		var page bytes.Buffer
+		if err := Render(&page, Page{Log: l, Verdict: check.Verdict{}}); err != nil {
+			t.Fatal(err)
+		}
+		return page.Len()
+	}
+	if short, long := size(2*time.Minute), size(40*time.Minute); long > 4*short || long > 1<<20 {
+		t.Errorf("the page of a run of 2 minutes has %d bytes, of one of 40 minutes %d", short, long)
+	}
+}
+
+func TestDrawing(t *testing.T) {
+	l := synth.Make(synth.Busy(3, 3, 30*time.Second))
+	good := picture(l)
+	if len(good.Faults) < 3 || good.Healed < 29 || good.Newest < 300 || len(good.Problems) != 0 {
+		t.Errorf("%d faults, healed at %v, newest round %d, problems %v", len(good.Faults), good.Healed, good.Newest, good.Problems)
+	}
+	for n, lane := range good.Nodes {
+		end := 0.0
+		for _, s := range lane.Roles {
+			if s.From < end-1e-9 || s.To < s.From {
+				t.Errorf("node %d: %+v begins before %v", n+1, s, end)
+			}
+			end = s.To
+		}
+		if last := lane.Rounds[bins-1]; last != good.Newest {
+			t.Errorf("node %d ends at round %d of %d", n+1, last, good.Newest)
+		}
+	}
+	sum := 0
+	for _, c := range good.Calls[0] {
+		sum += c
+	}
+	if v := check.Judge(t.Context(), l, check.Config{}); sum != int(v.Totals.OK) {
+		t.Errorf("%d answers are drawn, there were %d", sum, v.Totals.OK)
+	}
+	spoil(l, 2, 17*time.Second)
+	bad := picture(l)
+	if len(bad.Problems) == 0 || bytes.IndexByte(statesOf(bad.Strip), 3) < 0 || bytes.IndexByte(statesOf(good.Strip), 3) >= 0 {
+		t.Error("the strip does not show the difference")
+	}
+}
+
+func statesOf(strip []int) []byte {
+	var all []byte
+	for _, s := range strip {
+		all = append(all, byte(s))
+	}
+	return all
+}
+
+func TestOldFoldersAreJudgedAgain(t *testing.T) {
+	dir := t.TempDir()
+	l := synth.Make(synth.Busy(3, 3, 10*time.Second))
+	spoil(l, 3, 6*time.Second)
+	r, err := Create(dir, planText, history.RecorderConfig{Header: l.Header})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range l.Events {
+		r.Recorder().Add(e)
+	}
+	if err := r.Close(); err != nil { // the run was killed before it had a verdict
+		t.Fatal(err)
+	}
+	if loaded, err := Load(dir); err != nil || loaded.Verdict != nil {
+		t.Errorf("a folder without a verdict: %v", err)
+	}
+	v, err := Rejudge(t.Context(), dir, check.Config{})
+	if err != nil || v.Judgement != check.Violated {
+		t.Errorf("%v, %v", v.Sentence, err)
+	}
+	if loaded, err := Load(dir); err != nil || loaded.Verdict.Judgement != check.Violated {
+		t.Errorf("the verdict was not written: %v", err)
+	}
+	if _, err := Rejudge(t.Context(), t.TempDir(), check.Config{}); err == nil {
+		t.Error("an empty folder can be judged")
+	}
+}
+
+var examples = flag.String("examples", "", "folder to write reports of made-up runs to, for looking at")
+
+func TestExamples(t *testing.T) {
+	root := *examples
+	if root == "" {
+		t.Skip("-examples names no folder")
+	}
+	for _, c := range []struct {
+		name     string
+		replicas int
+		run      time.Duration
+		bad      bool
+	}{{"short-good", 3, 20 * time.Second, false}, {"short-bad", 3, 20 * time.Second, true}, {"long-good", 5, 20 * time.Minute, false}, {"long-bad", 5, 20 * time.Minute, true}} {
+		l := synth.Make(synth.Busy(7, c.replicas, c.run))
+		if c.bad {
+			spoil(l, 2, c.run*2/3)
+		}
+		record(t, filepath.Join(root, c.name), l)
+	}
+}
