@@ -35,6 +35,7 @@ func (w *roundWork) runJobs(id CanisterID, live *canister.Canister) error {
 		}
 		w.results[i] = resultOf(outcome, w.next.Round)
 	}
+	live.State().Root(w.machine.pages) // hashes what changed here, beside other canisters; the state root finds it done
 	return nil
 }
 

@@ -139,7 +139,7 @@ func ValidateCanisterName(name string) error {
 		if letterOrDigit || i > 0 && (r == '-' || r == '_' || r == '.') {
 			continue
 		}
-		return fmt.Errorf("canister name %q: character %q at %d is not allowed: use a-z, 0-9, and after the first also - _ .", name, r, i)
+		return fmt.Errorf("canister name %q: character %q at %d is not allowed; names are of a-z and 0-9, after the first also of - _ and dots", name, r, i)
 	}
 	return nil
 }

@@ -43,14 +43,6 @@ func newState(limits Limits) State {
 	return State{NextSession: 1, NextCanister: 1, Limits: limits}
 }
 
-// canister finds a record by ID; nil if there is none.
-func (s *State) canister(id CanisterID) *canisterRecord {
-	if i, found := s.search(id); found {
-		return s.canisters[i]
-	}
-	return nil
-}
-
 func (s *State) search(id CanisterID) (int, bool) {
 	return slices.BinarySearchFunc(s.canisters, id, func(c *canisterRecord, id CanisterID) int { return cmp.Compare(c.ID, id) })
 }

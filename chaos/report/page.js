@@ -5,7 +5,9 @@ const colours = {
   checkpoint: "#6b7785", install: "#8a4fbf", start: "#1a7f4b", note: "#d07a00", bad: "#c0262d",
   fault: "#e8912d", ok: "#3c9d6b", refused: "#e3b341", unknown: "#b0563f", strip: ["#f1f3f5", "#f0c75e", "#3c9d6b", "#c0262d"],
 };
-const left = 92, right = 14, laneHeight = 58, axisHeight = 22;
+const left = 112, right = 14, laneHeight = 58, axisHeight = 22;
+const newest = data.strip.map((_, b) => Math.max(...data.nodes.map(n => n.rounds[b])));
+const mostBehind = Math.max(10, ...data.nodes.flatMap(n => n.rounds.map((r, b) => newest[b] - r)));
 const view = { from: 0, to: data.end };
 const chart = document.getElementById("chart"), tip = document.getElementById("tip");
 const NS = "http://www.w3.org/2000/svg";
@@ -31,10 +33,10 @@ function bar(a, b, y, h, fill, text, more) {
   if (text) hits.push({ x0: x0 - 2, x1: Math.max(x1, x0 + 3) + 1, y0: y, y1: y + h, text });
 }
 
-// columns cuts the visible bins into columns of at least 2 pixels: [first bin, end, x, width].
-function columns() {
+// columns cuts the visible bins into columns of at least so many pixels: [first bin, end, x, width].
+function columns(least) {
   const n = data.strip.length, first = clamp(Math.floor(view.from / data.step), 0, n - 1), end = clamp(Math.ceil(view.to / data.step), first + 1, n);
-  const per = Math.max(1, Math.ceil((end - first) / ((width - left - right) / 2))), all = [];
+  const per = Math.max(1, Math.ceil((end - first) / ((width - left - right) / least))), all = [];
   for (let b = first; b < end; b += per) {
     const e = Math.min(b + per, end), x0 = clamp(x(b * data.step), left, width - right), x1 = clamp(x(e * data.step), left, width - right);
     all.push([b, e, x0, x1 - x0]);
@@ -81,13 +83,26 @@ function drawLane(n, y) {
     if (s.is === "down") bar(s.a, s.b, y + 12, h, "#4a4f57", null, { opacity: 0.09 });
   }
   const top = y + 14, most = Math.max(data.newest, 1);
+  drawLag(n, top + h, h - 12);
   let d = "";
-  for (const [, e, x0, w] of columns()) d += `${d ? "L" : "M"}${(x0 + w).toFixed(1)},${(top + (h - 4) * (1 - node.rounds[e - 1] / most)).toFixed(1)}`;
+  for (const [, e, x0, w] of columns(2)) d += `${d ? "L" : "M"}${(x0 + w).toFixed(1)},${(top + (h - 4) * (1 - node.rounds[e - 1] / most)).toFixed(1)}`;
   el("path", { d, fill: "none", stroke: "#2b3a55", "stroke-width": 1.3 });
   const now = node.rounds[clamp(Math.ceil(view.to / data.step), 1, node.rounds.length) - 1];
   el("text", { x: 8, y: y + 28 }, "round " + now);
   el("line", { x1: left, x2: width - right, y1: y + laneHeight - 4, y2: y + laneHeight - 4, stroke: "#e8ebef" });
   for (const p of node.points) drawPoint(p, y + laneHeight - 9);
+}
+
+// drawLag draws how far the node is behind the newest round of any.
+function drawLag(n, bottom, h) {
+  let d = `M${left},${bottom}`, last = left, any = false;
+  for (const [b, , x0, w] of columns(2)) {
+    const behind = newest[b] - data.nodes[n].rounds[b];
+    any = any || behind > 0;
+    const y = (bottom - h * behind / mostBehind).toFixed(1);
+    d += `L${x0.toFixed(1)},${y}L${(last = x0 + w).toFixed(1)},${y}`;
+  }
+  if (any) el("path", { d: d + `L${last.toFixed(1)},${bottom}Z`, fill: "#d05a3c", opacity: 0.35 });
 }
 
 function drawPoint(p, y) {
@@ -101,7 +116,7 @@ function drawPoint(p, y) {
 function drawStrip(y) {
   el("text", { x: 8, y: y + 11, class: "name" }, "roots agree");
   const words = ["no round", "reported by one replica only", "compared: equal", "DIFFERENT"];
-  for (const [b, e, x0, w] of columns()) {
+  for (const [b, e, x0, w] of columns(7)) {
     const states = data.strip.slice(b, e), worst = states.includes(3) ? 3 : states.includes(1) ? 1 : states.includes(2) ? 2 : 0;
     el("rect", { x: x0, y, width: w + 0.3, height: 14, fill: colours.strip[worst] });
     hits.push({ x0, x1: x0 + w, y0: y, y1: y + 14, text: `${seconds(b * data.step)}: ${words[worst]}` });
@@ -109,12 +124,13 @@ function drawStrip(y) {
   for (const p of data.problems || []) {
     if (p.x < view.from || p.x > view.to) continue;
     el("line", { x1: x(p.x), x2: x(p.x), y1: 0, y2: y + 14, stroke: colours.bad, "stroke-width": 1.5, "stroke-dasharray": "4 3" });
+    el("text", { x: x(p.x) + 5, y: y - 4, style: "fill:#c0262d;font-weight:600" }, "first difference");
     hits.push({ x0: x(p.x) - 4, x1: x(p.x) + 4, y0: y, y1: y + 14, text: p.s, first: true });
   }
 }
 
 function drawCalls(y, h) {
-  const all = columns().map(([b, e, x0, w]) => ({ x0, w, b, s: data.calls.map(c => c.slice(b, e).reduce((a, v) => a + v, 0) / ((e - b) * data.step)) }));
+  const all = columns(7).map(([b, e, x0, w]) => ({ x0, w, b, s: data.calls.map(c => c.slice(b, e).reduce((a, v) => a + v, 0) / ((e - b) * data.step)) }));
   const most = Math.max(1, ...all.map(c => c.s[0] + c.s[1] + c.s[2]));
   scale("calls a second", y, h, most, v => String(Math.round(v)));
   for (const c of all) {
@@ -128,11 +144,11 @@ function drawCalls(y, h) {
 }
 
 function drawLatency(y, h) {
-  const most = Math.max(1000, ...data.latency[1]), least = 100, at = v => y + h * (1 - Math.log(Math.max(v, least) / least) / Math.log(most / least));
+  const some = data.latency[0].filter(v => v > 0), least = Math.max(50, (some.length ? Math.min(...some) : 100) / 2), most = Math.max(4 * least, ...data.latency[1]), at = v => y + h * (1 - Math.log(Math.max(v, least) / least) / Math.log(most / least));
   scale("latency", y, h, most, v => v >= 1e6 ? (v / 1e6).toFixed(1) + " s" : (v / 1000).toFixed(0) + " ms");
   [["#9fb3cf", 1], ["#2b3a55", 0]].forEach(([stroke, i]) => {
     let d = "", pen = "M";
-    for (const [b, e, x0, w] of columns()) {
+    for (const [b, e, x0, w] of columns(4)) {
       const v = Math.max(...data.latency[i].slice(b, e));
       if (v <= 0) continue;
       d += `${pen}${(x0 + w / 2).toFixed(1)},${at(v).toFixed(1)}`;
@@ -140,7 +156,7 @@ function drawLatency(y, h) {
     }
     el("path", { d, fill: "none", stroke, "stroke-width": 1.2 });
   });
-  for (const [b, e, x0, w] of columns()) {
+  for (const [b, e, x0, w] of columns(4)) {
     const p = i => (Math.max(...data.latency[i].slice(b, e)) / 1000).toFixed(1);
     hits.push({ x0, x1: x0 + w, y0: y, y1: y + h, text: `${seconds(b * data.step)}: median ${p(0)} ms, 99% below ${p(1)} ms` });
   }
@@ -207,7 +223,7 @@ function listen() {
 }
 
 const legend = [["leader", colours.leader], ["follower", colours.follower], ["candidate", colours.candidate], ["down", colours.down],
-  ["fault", colours.fault], ["quiet ending", "#dcefe4"], ["start", colours.start], ["checkpoint", colours.checkpoint], ["checkpoint installed", colours.install],
+  ["fault", colours.fault], ["quiet ending", "#dcefe4"], ["start", colours.start], ["checkpoint", colours.checkpoint], ["checkpoint installed", colours.install], ["rounds behind", "#e9b5a6"],
   ["something refused or cut", colours.note], ["wrong", colours.bad], ["answered", colours.ok], ["refused", colours.refused], ["unknown", colours.unknown]];
 document.getElementById("legend").append(...legend.map(([name, colour]) => {
   const e = document.createElement("span"), i = document.createElement("i");

@@ -16,17 +16,18 @@ const maxMarks = 4000
 
 // drawing is the data of the page's script. Times are seconds, nodes are from 0.
 type drawing struct {
-	End      float64    `json:"end"`
-	Step     float64    `json:"step"`
-	Healed   float64    `json:"healed"` // -1: never
-	Nodes    []lane     `json:"nodes"`
-	Faults   []band     `json:"faults"`
-	Calls    [3][]int   `json:"calls"` // ok, refused, unknown, a bin each
-	Latency  [2][]int64 `json:"latency"`
-	Strip    []int      `json:"strip"` // a bin each: 0 no round, 1 one replica only, 2 compared, 3 differs
-	Newest   uint64     `json:"newest"`
-	Thinned  bool       `json:"thinned"`
-	Problems []point    `json:"problems"`
+	End     float64    `json:"end"`
+	Step    float64    `json:"step"`
+	Healed  float64    `json:"healed"` // -1: never
+	Nodes   []lane     `json:"nodes"`
+	Faults  []band     `json:"faults"`
+	Calls   [3][]int   `json:"calls"` // ok, refused, unknown, a bin each
+	Latency [2][]int64 `json:"latency"`
+	Strip   []int      `json:"strip"` // a bin each: 0 no round, 1 one replica only, 2 compared, 3 differs
+	Newest  uint64     `json:"newest"`
+	Thinned bool       `json:"thinned"`
+	// Problems has the first difference of roots, if there is one.
+	Problems []point `json:"problems"`
 }
 
 // lane is one replica.
@@ -207,7 +208,9 @@ func (p *painter) applied(e *history.Event, n int) {
 	w.nodes |= 1 << n
 	if e.Root != w.root && !w.bad {
 		w.bad, w.bin = true, p.bin(e.At)
-		p.Problems = append(p.Problems, point{e.At.Seconds(), "bad", e.String()})
+		if len(p.Problems) == 0 {
+			p.Problems = append(p.Problems, point{e.At.Seconds(), "bad", e.String()})
+		}
 	}
 }
 
