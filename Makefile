@@ -13,6 +13,7 @@ vet:
 
 test:
 	$(GO) test ./...
+	$(GO) test ./testdata/conformance/spec
 
 # The race detector cannot see memory that the engine and the page faults change; memstore/doc.go says what it covers.
 race:

@@ -188,11 +188,29 @@ func (t *adaptive) thinDense(changed []PageIndex) {
 	}
 }
 
+// rollbackCold puts back the pages that are the memory's own. They stay its own.
+func (t *adaptive) rollbackCold(faults uint64) error {
+	own, err := t.collectCold(t.m.runs[:0], faults)
+	if err != nil {
+		return err
+	}
+	t.m.runs = own
+	for _, r := range own {
+		for i := r.start; i < r.end; i++ {
+			t.m.put(i)
+		}
+	}
+	t.rent += time.Duration(countPages(own)) * compareWaste
+	if t.rent < t.limits.armPage*time.Duration(t.m.tracked) {
+		return nil
+	}
+	return t.heat()
+}
+
 func (t *adaptive) rollback() error {
 	faults, known := t.endFaults()
 	if !t.warm {
-		t.walked = false
-		return t.cow.rollback()
+		return t.rollbackCold(faults)
 	}
 	found, err := t.find(t.pages[:0], faults, known)
 	if err != nil {

@@ -124,7 +124,7 @@ function drawStrip(y) {
   for (const p of data.problems || []) {
     if (p.x < view.from || p.x > view.to) continue;
     el("line", { x1: x(p.x), x2: x(p.x), y1: 0, y2: y + 14, stroke: colours.bad, "stroke-width": 1.5, "stroke-dasharray": "4 3" });
-    el("text", { x: x(p.x) + 5, y: y - 4, style: "fill:#c0262d;font-weight:600" }, "first difference");
+    el("text", { x: x(p.x) + 5, y: y - 4, style: "fill:#c0262d;font-weight:600;paint-order:stroke;stroke:#fff;stroke-width:4px" }, "first difference");
     hits.push({ x0: x(p.x) - 4, x1: x(p.x) + 4, y0: y, y1: y + 14, text: p.s, first: true });
   }
 }
@@ -216,10 +216,14 @@ function listen() {
     const a = time(Math.min(from, at(e))), b = time(Math.max(from, at(e)));
     const far = Math.abs(at(e) - from) > 5;
     from = null;
-    if (far) { view.from = a; view.to = Math.max(b, a + data.step * 4); }
+    if (far) {
+      view.from = a;
+      view.to = Math.max(b, a + data.step * 4);
+      history.replaceState(null, "", `#t=${view.from.toFixed(3)},${view.to.toFixed(3)}`);
+    }
     draw();
   };
-  svg.ondblclick = () => { view.from = 0; view.to = data.end; draw(); };
+  svg.ondblclick = () => { view.from = 0; view.to = data.end; history.replaceState(null, "", "#"); draw(); };
 }
 
 const legend = [["leader", colours.leader], ["follower", colours.follower], ["candidate", colours.candidate], ["down", colours.down],
@@ -232,5 +236,9 @@ document.getElementById("legend").append(...legend.map(([name, colour]) => {
   return e;
 }));
 if (data.thinned) document.getElementById("thinned").textContent = "So many events that some are left out of the lanes.";
+// #t=12,16 shows those seconds, so that a stretch can be linked to.
+const stretch = /^#t=([0-9.]+),([0-9.]+)$/.exec(location.hash);
+if (stretch && +stretch[1] < +stretch[2]) { view.from = Math.min(+stretch[1], data.end); view.to = Math.min(+stretch[2], data.end); }
+for (const e of document.querySelectorAll("pre.tail")) e.scrollTop = e.scrollHeight;
 addEventListener("resize", draw);
 draw();

@@ -9,6 +9,8 @@ import (
 
 const matrixPages = 1 << 16 // 256 MiB
 
+const outOfTime = "not run: out of time"
+
 var ops = []string{"read", "write", "read-write"}
 
 func matrixPatterns() []Pattern {
@@ -76,7 +78,7 @@ func (b *run) block(call string, from source) error {
 			}
 			if time.Now().After(b.deadline) {
 				for i := range cells {
-					cells[i].Failed = "not run: out of time"
+					cells[i].Failed = outOfTime
 				}
 			} else if err := b.cell(cells, subjects, p); err != nil {
 				return err
@@ -146,6 +148,9 @@ func (b *run) cell(cells []Cell, subjects []series, p Pattern) error {
 
 func (c *Cell) summarise(samples []Sample) {
 	if c.Samples = len(samples); c.Samples == 0 {
+		if c.Failed == "" {
+			c.Failed = outOfTime
+		}
 		return
 	}
 	cpu, wall, save := costs(samples)
