@@ -217,21 +217,26 @@ func (t *adaptive) rollback() error {
 		return err
 	}
 	t.pages = found
+	t.remember(found)
 	t.m.runs = t.join(t.m.runs[:0], found)
+	var changed []PageIndex
 	var again []run
 	for _, r := range t.m.runs {
 		for i := r.start; i < r.end; i++ {
-			if t.m.put(i); !t.isOpen(i) {
+			if !t.m.put(i) {
+				continue
+			}
+			changed = append(changed, PageIndex(i))
+			if !t.isOpen(i) {
 				again = appendRun(again, i, i+1)
 			}
 		}
 	}
-	for _, r := range again {
-		if err := t.m.rearm(r); err != nil {
-			return err
-		}
+	if err := t.rearmAll(again); err != nil {
+		return err
 	}
-	return nil
+	t.thinDense(changed)
+	return t.coolHot(changed)
 }
 
 func (t *adaptive) advance(pages []PageIndex) error {

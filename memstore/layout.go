@@ -137,16 +137,18 @@ func (m *Memory) lay() error {
 	return nil
 }
 
-// put copies a page of m.version into the memory where it differs.
-func (m *Memory) put(i uint32) {
+// put copies a page of m.version into the memory where it differs, and says whether it did.
+func (m *Memory) put(i uint32) bool {
 	if PageCount(i) >= m.size {
-		return
+		return false
 	}
 	live, old := m.page(i), m.old(i)
-	if !pageEqual(live, old) {
-		copy(live, old)
-		m.stats.Copied++
+	if pageEqual(live, old) {
+		return false
 	}
+	copy(live, old)
+	m.stats.Copied++
+	return true
 }
 
 // handle is what the file has at page i.

@@ -9,7 +9,8 @@ import (
 
 const livenessDoc = `Once everything is healed, the cluster gets on: a new round is applied, and in the end every replica is up and has applied the newest
 round; and at no time does a replica work without getting on. Replicas that the plan excuses need not come back. Judged by healed, ended,
-applied, installed, started, stopped, crashed and stuck. A run without a quiet ending is undecided.`
+applied, installed, started, stopped, crashed and stuck. Somebody must send messages in the quiet ending, which lasts as long as
+the cluster may take. A run without one is undecided.`
 
 // liveness is progress.
 type liveness struct {

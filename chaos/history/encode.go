@@ -1,6 +1,7 @@
 package history
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -114,7 +115,10 @@ func appendEvent(b []byte, e *Event) []byte {
 		b = append(b, '"')
 	}
 	if e.Digest != 0 {
-		b = appendWord(b, "digest", e.Digest.String())
+		var raw [8]byte
+		binary.BigEndian.PutUint64(raw[:], uint64(e.Digest))
+		b = hex.AppendEncode(append(b, `,"digest":"`...), raw[:])
+		b = append(b, '"')
 	}
 	if e.Text != "" {
 		b = appendText(append(b, `,"text":`...), e.Text)

@@ -38,7 +38,8 @@ type Event struct {
 	Count uint64
 	// Root is the state's root after Round.
 	Root pagetrie.Hash
-	// Digest is that of the entry's bytes at Index, of a reply, or of a checkpoint's files.
+	// Digest is that of the entry's bytes at Index, of a reply, or of a checkpoint's files; 0 is not compared with anything. An
+	// answer whose reply is gone, because the message was sent again too late, has none.
 	Digest Digest
 	// Text is for people, except where the kind's specification says more; at most MaxText bytes.
 	Text string

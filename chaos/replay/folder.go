@@ -1,0 +1,207 @@
+package replay
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+)
+
+// Names in a replica's data folder, as package node writes them.
+const (
+	lockFile       = "lock"
+	logFile        = "raft.db"
+	identityFile   = "node.json"
+	checkpointsDir = "checkpoints"
+	checkpointName = "checkpoint-"
+)
+
+// ErrInUse marks a folder that a running replica uses.
+var ErrInUse = errors.New("is in use by another process: stop that replica first, or work on a copy")
+
+// ErrNoReplica marks a folder that is not a replica's.
+var ErrNoReplica = errors.New("is no replica's data folder (it has no raft.db): name the folder of one replica, such as RUN/n1")
+
+// Folder is the data folder of a stopped replica, opened to be read. The replica can't be started until Close.
+type Folder struct {
+	Path          string
+	Node, Cluster string // as its node.json says; empty without one
+	// Log is the replica's log.
+	Log raft.LogStore
+	// Checkpoints are its checkpoint folders, oldest first.
+	Checkpoints []string
+
+	closers []func() error
+}
+
+// OpenFolder opens a replica's data folder. Errors say whether it is in use (ErrInUse), no replica's (ErrNoReplica), or what
+// in it is damaged.
+func OpenFolder(path string) (*Folder, error) {
+	f := &Folder{Path: path}
+	if _, err := os.Stat(filepath.Join(path, logFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s %w", path, ErrNoReplica)
+	}
+	if err := f.open(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (f *Folder) open() error {
+	if err := f.lock(); err != nil {
+		return err
+	}
+	if text, err := os.ReadFile(filepath.Join(f.Path, identityFile)); err == nil {
+		var id struct{ Cluster, Node string }
+		if json.Unmarshal(text, &id) == nil {
+			f.Node, f.Cluster = id.Node, id.Cluster
+		}
+	}
+	var err error
+	if f.Checkpoints, err = ListCheckpoints(filepath.Join(f.Path, checkpointsDir)); err != nil {
+		return err
+	}
+	return f.openLog()
+}
+
+// lock shares the lock that a running replica holds alone. A folder that was copied without it has nobody to keep out.
+func (f *Folder) lock() error {
+	file, err := os.Open(filepath.Join(f.Path, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", f.Path, err)
+	}
+	f.closers = append(f.closers, file.Close)
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return fmt.Errorf("%s %w", f.Path, ErrInUse)
+	}
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", f.Path, err)
+	}
+	return nil
+}
+
+func (f *Folder) openLog() error {
+	path := filepath.Join(f.Path, logFile)
+	options := &bbolt.Options{ReadOnly: true, Timeout: time.Second}
+	if err := checkLog(path, options); err != nil {
+		if errors.Is(err, bbolt.ErrTimeout) {
+			return fmt.Errorf("%s %w", f.Path, ErrInUse)
+		}
+		return fmt.Errorf("log %s: %w: it is damaged; take the folder of another replica", path, err)
+	}
+	log, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: options})
+	if err != nil {
+		return fmt.Errorf("log %s: %w", path, err)
+	}
+	f.Log = log
+	f.closers = append(f.closers, log.Close)
+	return nil
+}
+
+// errLogPages is what a damaged structure of the log file comes to.
+var errLogPages = errors.New("its pages do not make a log")
+
+// checkLog reads every page of the log file that the log's entries are found through. bbolt trusts its pages: a wrong one
+// is a panic, one beyond the end of the file a fault of memory. Both become an error here, before anything relies on them.
+func checkLog(path string, options *bbolt.Options) (err error) {
+	db, err := bbolt.Open(path, 0, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	return db.View(func(tx *bbolt.Tx) (err error) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				err = fmt.Errorf("%w: %v", errLogPages, cause)
+			}
+		}()
+		logs := tx.Bucket([]byte("logs"))
+		if logs == nil {
+			return fmt.Errorf("%w: it has no entries", errLogPages)
+		}
+		touched := 0
+		return logs.ForEach(func(key, value []byte) error {
+			for i := 0; i < len(value); i += os.Getpagesize() {
+				touched += int(value[i])
+			}
+			if len(key) != 8 {
+				return fmt.Errorf("%w: an entry has a key of %d bytes", errLogPages, len(key))
+			}
+			return nil
+		})
+	})
+}
+
+// Close lets the folder go.
+func (f *Folder) Close() error {
+	var errs []error
+	for _, c := range slices.Backward(f.closers) {
+		errs = append(errs, c())
+	}
+	f.closers = nil
+	return errors.Join(errs...)
+}
+
+// ListCheckpoints gives the checkpoint folders in a folder of checkpoints, oldest first. A folder that is missing has none.
+// Of one log entry only the newest counts: the others were merged into it.
+func ListCheckpoints(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list checkpoints: %w", err)
+	}
+	type found struct {
+		path  string
+		order [3]uint64 // index, term, number
+	}
+	var all []found
+	for _, e := range entries {
+		if order, ok := parseCheckpointName(e.Name()); ok && e.IsDir() {
+			all = append(all, found{filepath.Join(dir, e.Name()), order})
+		}
+	}
+	slices.SortFunc(all, func(a, b found) int { return slices.Compare(a.order[:], b.order[:]) })
+	var paths []string
+	for i, c := range all {
+		if i+1 == len(all) || all[i+1].order[0] != c.order[0] {
+			paths = append(paths, c.path)
+		}
+	}
+	return paths, nil
+}
+
+// parseCheckpointName reads checkpoint-INDEX-TERM-N.
+func parseCheckpointName(name string) (order [3]uint64, ok bool) {
+	rest, ok := strings.CutPrefix(name, checkpointName)
+	parts := strings.Split(rest, "-")
+	if !ok || len(parts) != len(order) {
+		return order, false
+	}
+	for i, p := range parts {
+		n, err := strconv.ParseUint(p, 10, 64)
+		if err != nil {
+			return order, false
+		}
+		order[i] = n
+	}
+	return order, true
+}
