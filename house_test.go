@@ -34,6 +34,8 @@ var importPolicy = []struct {
 			"github.com/prometheus/client_golang", "golang.org/x/sys"}},
 	{"chaos", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm", "node", "testdata"},
 		[]string{"github.com/HdrHistogram/hdrhistogram-go", "github.com/anishathalye/porcupine", "github.com/hashicorp/raft", "golang.org/x/sys"}},
+	{"chaos/replay", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm"}, // reads a stopped replica's log as node wrote it
+		[]string{"github.com/hashicorp/raft", "github.com/hashicorp/raft-boltdb/v2", "go.etcd.io/bbolt"}},
 	{"cmd/cluster", []string{"pagetrie", "memstore", "memstore/bench", "canister", "snapshot", "fsm", "node", "chaos", "testdata"},
 		[]string{"github.com/spf13/cobra", "golang.org/x/sys"}},
 	{"testdata", nil, nil},

@@ -72,7 +72,7 @@ func defaultLimits() adaptiveLimits {
 
 // kind is what is known about messages that were begun alike.
 type kind struct {
-	last  []uint32 // pages found written by the last one, and those hot then; ascending; empty for too many
+	last  []uint32 // pages found written by the last one, and the hot ones that change; ascending; empty for too many
 	count int      // how many were found
 	same  bool     // most of them were those of the message before
 	once  bitset   // chunks that the last one wrote densely
@@ -244,6 +244,9 @@ func (t *adaptive) findSampled(found []uint32) ([]uint32, error) {
 func (t *adaptive) settle(found []uint32) error {
 	var again []run
 	last := t.kind.last
+	if len(last) > 4*len(found)+t.limits.hotShared { // another sort of message: no guess
+		last = nil
+	}
 	for _, p := range found {
 		for len(last) > 0 && last[0] < p {
 			last = last[1:]
@@ -388,7 +391,7 @@ func (t *adaptive) audit(found []uint32) error {
 // join makes candidates of found, hot and dense pages.
 func (t *adaptive) join(runs []run, found []uint32) []run {
 	if len(t.hot) > 0 {
-		found = t.withHot(found)
+		found = t.withHot(found, false)
 	}
 	end := uint32(t.m.tracked)
 	k := 0

@@ -20,10 +20,12 @@ func (t *adaptive) sortHot() {
 	slices.SortFunc(t.hot, func(a, b hotPage) int { return int(a.page) - int(b.page) })
 }
 
-// withHot merges the hot pages into an ascending list; pages may be in it twice.
-func (t *adaptive) withHot(pages []uint32) []uint32 {
+// withHot merges the hot pages into an ascending list, or only those that changed lately; pages may be in it twice.
+func (t *adaptive) withHot(pages []uint32, lately bool) []uint32 {
 	for _, h := range t.hot {
-		pages = append(pages, h.page)
+		if !lately || h.idle == 0 {
+			pages = append(pages, h.page)
+		}
 	}
 	slices.Sort(pages)
 	return pages
@@ -71,7 +73,7 @@ func (t *adaptive) rearmAll(runs []run) error {
 
 // coolHot arms hot pages again that have not changed for a while; all of them where most have not.
 func (t *adaptive) coolHot(changed []PageIndex) error {
-	stale := 0
+	stale, unchanged := 0, 0
 	for k := range t.hot {
 		h := &t.hot[k]
 		for len(changed) > 0 && changed[0] < PageIndex(h.page) {
@@ -79,15 +81,18 @@ func (t *adaptive) coolHot(changed []PageIndex) error {
 		}
 		if len(changed) > 0 && changed[0] == PageIndex(h.page) {
 			h.idle = 0
-		} else if h.idle++; h.idle >= t.limits.hotIdle {
-			stale++
+		} else {
+			unchanged++
+			if h.idle++; h.idle >= t.limits.hotIdle {
+				stale++
+			}
 		}
+	}
+	if stale > t.limits.hotShared || unchanged > max(t.limits.hotShared, len(t.hot)/2) {
+		return t.closeHot()
 	}
 	if stale == 0 {
 		return nil
-	}
-	if stale > t.limits.hotShared {
-		return t.closeHot()
 	}
 	keep := t.hot[:0]
 	for _, h := range t.hot {

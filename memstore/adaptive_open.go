@@ -87,12 +87,12 @@ func (t *adaptive) remember(found []uint32) {
 	k := t.kind
 	k.count = len(found)
 	if len(found) > 0 {
-		k.same = 2*common(found, k.last) > len(found)
+		k.same = 2*common(found, k.last) > max(len(found), len(k.last))
 	}
 	if k.last = k.last[:0]; len(found)+len(t.hot) <= t.limits.rememberMax {
 		k.last = append(k.last, found...)
 		if len(t.hot) > 0 {
-			k.last = slices.Compact(t.withHot(k.last))
+			k.last = slices.Compact(t.withHot(k.last, true))
 		}
 	}
 	if len(found) == 0 {

@@ -36,8 +36,12 @@
 //
 // # Trackers
 //
-// See Tracker. They differ in cost only. The signal handler that four of them need is C (handler.c): it is installed
-// after the engine's, serves only addresses of registered memories, takes no lock, and passes everything else on.
+// See Tracker. They differ in cost only. The signal handler that naive, prefetch and wholepage need is C (handler.c): it is
+// put on top of the engine's when a memory is attached, serves only addresses of registered memories, takes no lock, and
+// passes everything else on. Under these three a system call must not be given an address in the memory: the kernel
+// answers EFAULT instead of raising the signal. Go and guest code may touch any page.
+//
+// A version has one history: of the memories attached to it at most one commits. Others are queries (MemoryConfig.Query).
 //
 // # Goroutines
 //
@@ -47,7 +51,7 @@
 //
 // # Race detector
 //
-// go test -race runs the whole package. It does not see accesses to the arena or to linear memories, since these are not
+// go test -race runs the whole package; make it -short, signals are slow under it. It does not see accesses to the arena or to linear memories, since these are not
 // Go memory; what it checks is the bookkeeping.
 //
 // # Sources

@@ -1,8 +1,10 @@
 package replay
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"lockstep/canister"
@@ -98,8 +100,17 @@ func stateFields(a, b *fsm.Contents) fieldList {
 	l.add("time", a.Time, b.Time)
 	l.add("next session", a.NextSession, b.NextSession)
 	l.add("next canister", a.NextCanister, b.NextCanister)
-	l.add("limits", fmt.Sprintf("%+v", a.Limits), fmt.Sprintf("%+v", b.Limits))
+	l.add("limits", LimitsText(a.Limits), LimitsText(b.Limits))
 	return append(l, sessionFields(a.Sessions, b.Sessions)...)
+}
+
+// LimitsText is the replicated configuration in one line.
+func LimitsText(l fsm.Limits) string {
+	text, err := json.Marshal(l)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // maxSessions bounds the differing sessions that are told one by one.
@@ -114,14 +125,9 @@ func sessionFields(a, b []fsm.SessionContents) (l fieldList) {
 			sides[s.ID] = text
 		}
 	}
-	for id, text := range sides {
-		if text[0] != text[1] {
-			l = append(l, FieldDifference{fmt.Sprintf("session %d", id), text[0], text[1]})
-		}
+	for _, id := range slices.Sorted(maps.Keys(sides)) {
+		l.add(fmt.Sprintf("session %d", id), sides[id][0], sides[id][1])
 	}
-	slices.SortFunc(l, func(x, y FieldDifference) int {
-		return slices.Compare([]int{len(x.Name), int(x.Name[len(x.Name)-1])}, []int{len(y.Name), int(y.Name[len(y.Name)-1])})
-	})
 	if more := len(l) - maxSessions; more > 0 {
 		l = append(l[:maxSessions], FieldDifference{Name: "other sessions that differ", A: fmt.Sprint(more), B: fmt.Sprint(more)})
 	}

@@ -177,14 +177,13 @@ func (x *search) duel() (uint64, *fsm.Round, error) {
 		return 0, nil, err
 	}
 	defer plain.Close()
-	at, prior := x.before.index, x.before
+	at := x.before.index
 	for subject.Latest().Round < x.suspect.round {
 		index, round, err := x.next(at, subject, plain)
 		if err != nil {
 			return 0, nil, err
 		}
 		if subject.Latest().Root != plain.Latest().Root {
-			x.before = prior
 			return index, round, x.advancePlain(index)
 		}
 		at = index
@@ -194,35 +193,10 @@ func (x *search) duel() (uint64, *fsm.Round, error) {
 
 // advancePlain moves x.before to the state before the round at an index, on the plain machine.
 func (x *search) advancePlain(index uint64) error {
-	plain, err := x.reference(x.before)
-	if err != nil {
+	if next, err := x.following(x.before.index, index-1); err != nil || next == 0 {
 		return err
 	}
-	defer plain.Close()
-	at, moved := x.before.index, false
-	for {
-		next := at + 1
-		for ; next < index; next++ {
-			round, err := x.round(next)
-			if err != nil {
-				return err
-			}
-			if round != nil {
-				break
-			}
-		}
-		if next >= index {
-			break
-		}
-		if at, _, err = x.next(at, plain); err != nil {
-			return err
-		}
-		moved = true
-	}
-	if !moved {
-		return nil
-	}
-	before, err := x.keep(plain, "prior", at)
+	before, err := x.stateAt(x.reference, index-1)
 	if err == nil {
 		x.before = *before
 	}
@@ -233,7 +207,7 @@ func (x *search) advancePlain(index uint64) error {
 func (x *search) takeApart(index uint64, round *fsm.Round) error {
 	differs := func(messages int) (bool, error) {
 		roots := [2]pagetrie.Hash{}
-		for i, open := range []func(start) (Machine, error){x.subject, x.reference} {
+		for i, open := range []opener{x.subject, x.reference} {
 			m, err := x.part(open, index, round, messages)
 			if err != nil {
 				return false, err
@@ -251,7 +225,7 @@ func (x *search) takeApart(index uint64, round *fsm.Round) error {
 	}
 	x.finding.Cause = x.cause(index, round, k-1)
 	paths := [2]string{}
-	for i, open := range []func(start) (Machine, error){x.subject, x.reference} {
+	for i, open := range []opener{x.subject, x.reference} {
 		m, err := x.part(open, index, round, k)
 		if err != nil {
 			return err
@@ -268,7 +242,7 @@ func (x *search) takeApart(index uint64, round *fsm.Round) error {
 }
 
 // part makes a machine that has applied the first messages of a round after x.before.
-func (x *search) part(open func(start) (Machine, error), index uint64, round *fsm.Round, messages int) (Machine, error) {
+func (x *search) part(open opener, index uint64, round *fsm.Round, messages int) (Machine, error) {
 	m, err := open(x.before)
 	if err != nil {
 		return nil, err

@@ -38,6 +38,8 @@ type disk struct {
 	faults *diskFaults
 	gate   *gate
 	dead   chan struct{} // closed when the life is over
+	// reached is told of each step that a crash may fall behind.
+	reached func(plan.Mode)
 
 	mu    sync.Mutex
 	image image
@@ -51,7 +53,7 @@ type undo struct {
 }
 
 func newDisk(m image, f *diskFaults, g *gate, dead chan struct{}) *disk {
-	return &disk{image: m, faults: f, gate: g, dead: dead}
+	return &disk{image: m, faults: f, gate: g, dead: dead, reached: func(plan.Mode) {}}
 }
 
 var errDead = errors.New("the machine is off")
@@ -69,6 +71,11 @@ func (d *disk) finish() error {
 	synced, err := d.faults.sync(d.dead)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	select {
+	case <-d.dead: // closed before the device is taken out: what is not safe by now will never be
+		return errDead
+	default:
+	}
 	if synced {
 		d.undo = nil
 	}
@@ -124,6 +131,7 @@ func (d *disk) StoreLogs(entries []*raft.Log) error {
 	if err := d.append(entries); err != nil {
 		return err
 	}
+	d.reached(plan.InAppend)
 	return d.finish()
 }
 
@@ -157,6 +165,7 @@ func (d *disk) DeleteRange(low, high uint64) error {
 	if err := d.remove(low, high); err != nil {
 		return err
 	}
+	d.reached(plan.InCompact)
 	return d.finish()
 }
 
@@ -198,8 +207,14 @@ func (d *disk) Set(key, value []byte) error {
 		}
 	}})
 	d.mu.Unlock()
+	if name == voteKey {
+		d.reached(plan.InVote)
+	}
 	return d.finish()
 }
+
+// voteKey is where raft keeps the candidate that it voted for.
+const voteKey = "LastVoteCand"
 
 // Get implements raft.StableStore.
 func (d *disk) Get(key []byte) ([]byte, error) {

@@ -25,10 +25,11 @@ type files struct {
 	faults *diskFaults
 	dead   chan struct{}
 
-	mu    sync.Mutex
-	dirs  map[string]*folder // by path relative to tree; "." is the root
-	next  int
-	crash func(point string) // told of each step that a crash may fall behind; may be nil
+	mu   sync.Mutex
+	dirs map[string]*folder // by path relative to tree; "." is the root
+	next int
+	// reached is told of each step that a crash may fall behind.
+	reached func(plan.Mode)
 }
 
 // folder is what a folder holds now and what it held when it was last synced. pending are the changes between, in order.
@@ -49,6 +50,8 @@ type inode struct {
 	folder *folder
 	// synced is the size up to which contents are safe; size how far it was written.
 	synced, size int64
+	// refs counts the names that it has, and those that it may get back.
+	refs int
 }
 
 func newFiles(home string, f *diskFaults, dead chan struct{}) (*files, error) {
@@ -57,7 +60,7 @@ func newFiles(home string, f *diskFaults, dead chan struct{}) (*files, error) {
 			return nil, err
 		}
 	}
-	return &files{home: home, faults: f, dead: dead, dirs: map[string]*folder{".": {now: map[string]*inode{}}}}, nil
+	return &files{home: home, faults: f, dead: dead, reached: func(plan.Mode) {}, dirs: map[string]*folder{".": {now: map[string]*inode{}}}}, nil
 }
 
 // tree is the path that the checkpoint store is given.
@@ -90,6 +93,27 @@ func (f *files) noteLocked(dir, name string, node *inode) {
 		delete(d.now, name)
 	} else {
 		d.now[name] = node
+		node.refs++
+	}
+}
+
+// forget lets go of an inode that a name can no longer get back; the last one frees it.
+func (f *files) forget(node *inode) {
+	if node == nil {
+		return
+	}
+	if node.refs--; node.refs > 0 {
+		return
+	}
+	if node.folder == nil {
+		_ = os.Remove(node.path) // a file that stays only takes space
+		return
+	}
+	for _, inside := range node.folder.now {
+		f.forget(inside)
+	}
+	for _, c := range node.folder.pending {
+		f.forget(c.before)
 	}
 }
 
@@ -183,7 +207,7 @@ func (f *files) Rename(from, to string) error {
 	}
 	f.mu.Unlock()
 	if strings.HasPrefix(name, "checkpoint-") {
-		f.reached("publish")
+		f.reached(plan.InPublish)
 	}
 	return nil
 }
@@ -229,18 +253,11 @@ func (f *files) SyncDir(path string) error {
 	if d == nil {
 		return fs.ErrNotExist
 	}
+	for _, c := range d.pending {
+		f.forget(c.before)
+	}
 	d.pending = nil
 	return nil
-}
-
-// reached tells whoever waits for it that a step is done.
-func (f *files) reached(point string) {
-	f.mu.Lock()
-	crash := f.crash
-	f.mu.Unlock()
-	if crash != nil {
-		crash(point)
-	}
 }
 
 // openFile is a file being written.
@@ -328,6 +345,7 @@ func (c *cloning) folder(d *folder, path string) (*folder, error) {
 			return nil, err
 		}
 		out.now[name] = node
+		node.refs++
 	}
 	return out, nil
 }

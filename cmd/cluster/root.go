@@ -27,12 +27,14 @@ Start here:   cluster run`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run:"}, &cobra.Group{ID: groupUse, Title: "Use a running cluster:"})
+	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run:"}, &cobra.Group{ID: groupUse, Title: "Use a running cluster:"},
+		&cobra.Group{ID: groupDisk, Title: "Look at what is on disk:"})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 	for _, newCommand := range []func() *cobra.Command{
 		newRunCommand, newNodeCommand,
 		newCallCommand, newQueryCommand, newInstallCommand, newStatusCommand, newVersionCommand,
+		newVerifyCommand, newInspectCommand, newDiffCommand, newReplayCommand,
 	} {
 		root.AddCommand(newCommand())
 	}
@@ -41,8 +43,9 @@ Start here:   cluster run`,
 
 // Groups of commands in the help.
 const (
-	groupRun = "run"
-	groupUse = "use"
+	groupRun  = "run"
+	groupUse  = "use"
+	groupDisk = "disk"
 )
 
 // Exit codes. A command's help says what they mean for it.

@@ -145,7 +145,7 @@ func (r *rig) run(op string, p Pattern, x int) error {
 	} else {
 		add := p.add
 		if p.fresh {
-			add += uint32(x) * 0x2545F491
+			add += uint32(uint64(x) * 0x9E3779B97F4A7C15 >> 32)
 		}
 		_, err = r.funcs[op].Call(r.store, int32(p.Pages), int32(p.mul), int32(add), int32(r.pages-1), int32(x))
 	}

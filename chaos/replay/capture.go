@@ -1,0 +1,87 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/raft"
+
+	"lockstep/fsm"
+	"lockstep/pagetrie"
+	"lockstep/snapshot"
+)
+
+// WriteCheckpoint writes a machine's newest state into a new store of checkpoints, as that of a log index, and gives the
+// checkpoint's folder.
+func WriteCheckpoint(m Machine, dir string, index uint64) (string, error) {
+	store, err := snapshot.OpenStore(snapshot.Config{Dir: dir, Hashing: fsm.Hashing(), Merge: snapshot.MergeWhenAsked})
+	if err != nil {
+		return "", err
+	}
+	captured, err := m.Snapshot()
+	if err != nil {
+		return "", errors.Join(err, store.Close())
+	}
+	defer captured.Release()
+	sink, err := store.Create(raft.SnapshotVersionMax, index, 1, raft.Configuration{}, 1, nil)
+	if err != nil {
+		return "", errors.Join(err, store.Close())
+	}
+	if err := errors.Join(captured.Persist(sink), store.Close()); err != nil {
+		return "", err
+	}
+	paths, err := ListCheckpoints(dir)
+	if err != nil || len(paths) == 0 {
+		return "", errors.Join(fmt.Errorf("no checkpoint appeared in %s", dir), err)
+	}
+	return paths[len(paths)-1], nil
+}
+
+// pageHash is the hash of a page of a machine's newest state; the zero hash for a page that is zero or beyond the memory.
+func pageHash(m Machine, memory string, page uint64) (hash pagetrie.Hash, err error) {
+	captured, err := m.Snapshot()
+	if err != nil {
+		return hash, err
+	}
+	defer captured.Release()
+	return hash, captured.Persist(&stateReader{read: func(s snapshot.State) {
+		for _, mem := range s.Memories {
+			if mem.Name != memory {
+				continue
+			}
+			for key, p := range mem.Pages {
+				if key >= page {
+					if key == page {
+						hash = p.Hash
+					}
+					return
+				}
+			}
+		}
+	}})
+}
+
+// stateReader is a sink that looks at a state instead of writing it.
+type stateReader struct{ read func(snapshot.State) }
+
+var _ raft.SnapshotSink = (*stateReader)(nil)
+
+// WriteState is what a machine calls.
+func (r *stateReader) WriteState(s snapshot.State) error {
+	r.read(s)
+	return nil
+}
+
+// ID implements raft.SnapshotSink.
+func (r *stateReader) ID() string { return "a look at the state" }
+
+// Write implements raft.SnapshotSink; states do not come as bytes.
+func (r *stateReader) Write([]byte) (int, error) {
+	return 0, errors.New("a look at the state takes no bytes")
+}
+
+// Close implements raft.SnapshotSink.
+func (r *stateReader) Close() error { return nil }
+
+// Cancel implements raft.SnapshotSink.
+func (r *stateReader) Cancel() error { return nil }

@@ -1,0 +1,196 @@
+package sim
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/raft"
+
+	"lockstep/chaos/history"
+	"lockstep/chaos/plan"
+	"lockstep/fsm"
+	"lockstep/pagetrie"
+)
+
+// checkpointState is what a checkpoint says of itself.
+type checkpointState struct {
+	round uint64
+	root  pagetrie.Hash
+}
+
+type checkpointKey struct {
+	node  int
+	index uint64
+}
+
+func (c *cluster) keepCheckpoint(node int, index uint64, s checkpointState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.checkpoints[checkpointKey{node, index}] = s
+}
+
+func (c *cluster) checkpointState(node int, index uint64) checkpointState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.checkpoints[checkpointKey{node, index}]
+}
+
+// digest is that of a log entry's kind and bytes.
+func (c *cluster) digest(e *raft.Log) history.Digest {
+	h := sha256.New()
+	h.Write([]byte{byte(e.Type)})
+	h.Write(e.Data)
+	h.Write(e.Extensions)
+	var sum [sha256.Size]byte
+	return max(history.Digest(binary.BigEndian.Uint64(h.Sum(sum[:0]))), 1)
+}
+
+// messageID is a message of a round, as sessions know it.
+type messageID struct{ session, sequence uint64 }
+
+// committedRound is an entry that a replica has applied.
+type committedRound struct {
+	entry raft.Log
+	ids   []messageID
+}
+
+// round gives the committed round at an index; the first replica that applies it decodes it for all.
+func (c *cluster) round(entry *raft.Log, data []byte) *committedRound {
+	c.mu.Lock()
+	r := c.log[entry.Index]
+	c.mu.Unlock()
+	if r != nil && r.entry.Term == entry.Term && string(r.entry.Data) == string(data) {
+		return r
+	}
+	r = &committedRound{entry: raft.Log{Index: entry.Index, Term: entry.Term, Type: entry.Type, Data: data}}
+	if round, err := fsm.DecodeRound(data); err == nil {
+		for i := range round.Messages {
+			m := &round.Messages[i]
+			r.ids = append(r.ids, messageID{uint64(m.Session), m.Sequence})
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.log[entry.Index] == nil {
+		c.log[entry.Index] = r
+		c.commits++
+	}
+	return r
+}
+
+// applied records a round and its messages.
+func (l *life) applied(entry *raft.Log, data []byte, result *fsm.RoundResult) {
+	c := l.m.c
+	round := c.round(entry, data)
+	l.m.reached(entry.Index)
+	l.record(history.Event{Kind: history.Applied, Index: entry.Index, Term: entry.Term, Round: uint64(result.Round), Root: result.Root,
+		Digest: c.digest(&raft.Log{Type: entry.Type, Data: data, Extensions: entry.Extensions})})
+	for i := range result.Results {
+		if i >= len(round.ids) {
+			break
+		}
+		id, r := round.ids[i], &result.Results[i]
+		if id.session == 0 {
+			continue
+		}
+		l.record(history.Event{Kind: history.Executed, Index: entry.Index, Round: uint64(result.Round), Slot: uint32(i), Session: id.session,
+			Sequence: id.sequence, Ran: ranIn(r), Digest: digestOf(r)})
+	}
+}
+
+// ranIn is the round in which a message ran the first time, 0 if it did not run.
+func ranIn(r *fsm.Result) uint64 {
+	switch r.Status {
+	case fsm.StatusRefused, fsm.StatusSessionExpired, fsm.StatusStale:
+		return 0
+	}
+	return uint64(r.Round)
+}
+
+// digestOf is that of what a client is told; never 0.
+func digestOf(r *fsm.Result) history.Digest {
+	h := sha256.New()
+	h.Write([]byte{byte(r.Status)})
+	h.Write(r.Reply)
+	h.Write([]byte(r.Text))
+	var sum [sha256.Size]byte
+	return max(history.Digest(binary.BigEndian.Uint64(h.Sum(sum[:0]))), 1)
+}
+
+// configured records a membership.
+func (c *cluster) configured(l *life, index uint64, conf raft.Configuration) {
+	if index <= 1 {
+		return
+	}
+	var voters []int
+	for _, s := range conf.Servers {
+		if s.Suffrage == raft.Voter {
+			voters = append(voters, replicaOf(s.ID))
+		}
+	}
+	slices.SortFunc(voters, cmp.Compare)
+	var words []string
+	for _, v := range voters {
+		words = append(words, strconv.Itoa(v))
+	}
+	l.record(history.Event{Kind: history.Configured, Index: index, Text: strings.Join(words, ",")})
+}
+
+// asked implements tap: what a replica asks of others gives its part away.
+func (l *life) asked(command any) {
+	switch req := command.(type) {
+	case *raft.AppendEntriesRequest:
+		l.m.role(l, history.Leader, req.Term)
+	case *raft.RequestVoteRequest:
+		if l.m.role(l, history.Candidate, req.Term) {
+			l.record(history.Event{Kind: history.Voted, Peer: uint8(l.m.number), Term: req.Term})
+		}
+	}
+}
+
+// answered implements tap.
+func (l *life) answered(command, answer any) {
+	req, ok := command.(*raft.RequestVoteRequest)
+	if resp, is := answer.(*raft.RequestVoteResponse); ok && is && resp.Granted {
+		l.record(history.Event{Kind: history.Voted, Peer: uint8(replicaOf(req.Candidate)), Term: req.Term})
+	}
+}
+
+// installing implements tap.
+func (l *life) installing(from int, req *raft.InstallSnapshotRequest) {
+	l.mu.Lock()
+	l.sender = from
+	l.mu.Unlock()
+	l.record(history.Event{Kind: history.InstallBegin, Peer: uint8(from), Index: req.LastLogIndex, Term: req.LastLogTerm, Count: uint64(req.Size)})
+}
+
+// refusedInstall implements tap.
+func (l *life) refusedInstall(from int, req *raft.InstallSnapshotRequest, reason string) {
+	l.record(history.Event{Kind: history.InstallFailed, Peer: uint8(from), Index: req.LastLogIndex, Text: reason})
+	if strings.Contains(reason, "bad at offset") || strings.Contains(reason, "damaged") {
+		l.record(history.Event{Kind: history.CheckpointRefused, Peer: uint8(from), Index: req.LastLogIndex, Text: reason})
+	}
+}
+
+// damaged is told by the checkpoint store of what it set aside.
+func (l *life) damaged(id string, err error) {
+	var index uint64
+	_, _ = fmt.Sscanf(id, "checkpoint-%d-", &index) // 0 if it is named otherwise
+	l.record(history.Event{Kind: history.CheckpointRefused, Index: index, Text: err.Error()})
+}
+
+// optionsText is a replica's options as a plan has them.
+func optionsText(o plan.Options) string {
+	p := plan.Plan{Replicas: []plan.Options{o}}
+	for line := range strings.SplitSeq(p.String(), "\n") {
+		if text, ok := strings.CutPrefix(line, "replica 1 "); ok {
+			return text
+		}
+	}
+	return "default options"
+}

@@ -1,0 +1,31 @@
+package sim
+
+import (
+	"github.com/hashicorp/raft"
+
+	"lockstep/chaos/history"
+	"lockstep/node"
+	"lockstep/snapshot"
+)
+
+// Seams are layers that a run puts around the parts of its replicas: how bugs are planted, and never otherwise. Each function may
+// be nil; it is called for every life of a replica with the replica's number.
+type Seams struct {
+	// Logs and Stable lie above the disk that loses power, below what is recorded.
+	Logs   func(replica int, under raft.LogStore) raft.LogStore
+	Stable func(replica int, under raft.StableStore) raft.StableStore
+	// Files lies above the files that lose power. What its Open gives must be the system's own file.
+	Files func(replica int, under snapshot.FS) snapshot.FS
+	// Checkpoints, Machine and Network lie below what is recorded.
+	Checkpoints func(replica int, under node.Checkpoints) node.Checkpoints
+	Machine     func(replica int, under node.Machine) node.Machine
+	Network     func(replica int, under node.Network) node.Network
+	// Event changes what is recorded; false leaves it out.
+	Event func(*history.Event) bool
+	// Without leaves checkers out, by name.
+	Without []string
+	// Bare runs hashicorp/raft by itself in place of node: without any of node's guards.
+	Bare bool
+	// StaleReads answers linearizable queries without proving leadership.
+	StaleReads bool
+}

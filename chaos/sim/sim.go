@@ -1,0 +1,330 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lockstep/canister"
+	"lockstep/chaos"
+	"lockstep/chaos/check"
+	"lockstep/chaos/history"
+	"lockstep/chaos/plan"
+)
+
+// Options say how a plan is run; they change nothing that the plan decides.
+type Options struct {
+	// Dir is where replicas' files lie; "" is the system's temporary folder. It is removed with everything in it.
+	Dir string
+	// Modules is a folder for compiled modules that runs may share; "" compiles in every run.
+	Modules string
+	// History and Faults take the events as they happen; nil for nobody. Program is for its header, and so are Rerun and Shrink.
+	History, Faults io.Writer
+	Program         string
+	Rerun, Shrink   string
+	// DiskLatency is what a write to the log takes; 0 means 1 ms, negative nothing.
+	DiskLatency time.Duration
+	// Limit bounds the run in real time; 0 means 5 minutes.
+	Limit time.Duration
+	// NoReplays leaves out the repetition of the log at the end.
+	NoReplays bool
+	// Logger receives what replicas tell their operators; nil drops it.
+	Logger *slog.Logger
+	// Seams are where bugs are planted; nil for none.
+	Seams *Seams
+	// Keep holds the events in memory for Result.History.
+	Keep bool
+}
+
+// Result is what a run ends with.
+type Result struct {
+	Verdict check.Verdict
+	// History is nil unless Options.Keep.
+	History *history.Log `json:"-"`
+	// Simulated is virtual time, Real what it took, CPU what the process used.
+	Simulated, Real, CPU time.Duration
+	// Faults counts the faults that began, Struck those that had an effect, Commits the committed rounds.
+	Faults, Struck, Commits uint64
+}
+
+// cluster is a running simulation.
+type cluster struct {
+	plan  *plan.Plan
+	opts  Options
+	seams *Seams
+	home  string
+	began time.Time // virtual
+	real  realClock
+
+	net     *network
+	members []*member
+	rec     *history.Recorder
+	suite   *check.Suite
+	work    *work
+	dice    *dice
+
+	over   chan struct{} // closed when replicas shall end
+	failed chan struct{} // closed when something is wrong: the run ends early
+	buried sync.WaitGroup
+	ended  atomic.Bool
+
+	failOnce sync.Once
+
+	mu          sync.Mutex
+	err         error
+	engines     map[string]*canister.Engine
+	checkpoints map[checkpointKey]checkpointState
+	log         map[uint64]*committedRound
+	commits     uint64
+	leader      int
+	leaderTerm  uint64
+	begun       uint64 // faults
+	installs    map[int]*keptInstall
+}
+
+// Run runs a plan. It must be called in a bubble of testing/synctest, in a process of its own: Serve does both. done is given
+// the result, from whatever goroutine the run ended on; the process should exit then.
+func Run(ctx context.Context, p *plan.Plan, o Options, done func(Result, error)) {
+	c, err := newCluster(p, o)
+	if err != nil {
+		done(Result{}, err)
+		return
+	}
+	var once sync.Once
+	finish := func() {
+		once.Do(func() {
+			r, err := c.conclude(ctx)
+			done(r, err)
+		})
+	}
+	c.net.watch.stuck = func(node, peer int, count uint64, what string) {
+		c.record(history.Event{Kind: history.Stuck, Node: uint8(node), Peer: uint8(peer), Count: count, Text: what})
+		c.record(history.Event{Kind: history.Ended, Text: "it works without getting on"})
+		finish()
+	}
+	c.run()
+	finish()
+}
+
+func newCluster(p *plan.Plan, o Options) (*cluster, error) {
+	if o.DiskLatency == 0 {
+		o.DiskLatency = time.Millisecond
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &cluster{plan: p, opts: o, seams: o.Seams, began: time.Now(), real: startRealClock(), over: make(chan struct{}),
+		failed: make(chan struct{}), engines: map[string]*canister.Engine{}, checkpoints: map[checkpointKey]checkpointState{},
+		log: map[uint64]*committedRound{}, dice: newDice(p.Seed, 0x73696d), installs: map[int]*keptInstall{}}
+	if c.seams == nil {
+		c.seams = &Seams{}
+	}
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	if err := p.Supports(plan.Sim); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.home, err = os.MkdirTemp(o.Dir, "lockstep-sim-"); err != nil {
+		return nil, err
+	}
+	if c.work, err = newWork(p.Workload); err != nil {
+		return nil, err
+	}
+	if err := c.openRecorder(); err != nil {
+		return nil, err
+	}
+	c.net = newNetwork(p.Seed, 2*time.Second, &watchdog{})
+	for i := range p.Replicas {
+		c.members = append(c.members, newMember(c, i+1, p.Replicas[i]))
+	}
+	return c, nil
+}
+
+func (c *cluster) openRecorder() error {
+	p := c.plan
+	budget := p.Budget()
+	h := history.Header{Format: 1, Replicas: len(p.Replicas), Seed: p.Seed, Plan: history.DigestOf([]byte(p.String())), Layer: "sim",
+		Program: c.opts.Program, Rerun: c.opts.Rerun, Shrink: c.opts.Shrink, MayStall: budget.MayStall, MayLose: budget.MayLose,
+		Excused: budget.Excused}
+	cfg := check.Config{Header: h, Without: c.seams.Without}
+	if !c.opts.NoReplays {
+		cfg.Replays = c.replays()
+	}
+	c.suite = check.New(cfg)
+	var err error
+	c.rec, err = history.NewRecorder(history.RecorderConfig{Header: h, Out: c.opts.History, Faults: c.opts.Faults, Keep: c.opts.Keep,
+		Observe: func(e *history.Event) {
+			if v := c.suite.Observe(e); v != nil {
+				c.stopEarly()
+			}
+		}})
+	return err
+}
+
+// record adds an event, at the time that it is now.
+func (c *cluster) record(e history.Event) {
+	if c.ended.Load() {
+		return
+	}
+	e.At = time.Since(c.began)
+	if c.seams.Event != nil && !c.seams.Event(&e) {
+		return
+	}
+	c.rec.Add(e)
+}
+
+// fail ends the run because the harness failed.
+func (c *cluster) fail(err error) {
+	c.mu.Lock()
+	c.err = joinErrors(c.err, err)
+	c.mu.Unlock()
+	c.stopEarly()
+}
+
+func (c *cluster) stopEarly() { c.failOnce.Do(func() { close(c.failed) }) }
+
+// led notes who leads.
+func (c *cluster) led(replica int, term uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if term > c.leaderTerm {
+		c.leader, c.leaderTerm = replica, term
+	}
+}
+
+// leaderNow is the newest leader, if it runs; 0 for none.
+func (c *cluster) leaderNow() int {
+	c.mu.Lock()
+	leader := c.leader
+	c.mu.Unlock()
+	if leader == 0 || c.members[leader-1].current() == nil {
+		return 0
+	}
+	return leader
+}
+
+// run is the run from beginning to end.
+func (c *cluster) run() {
+	for _, m := range c.members {
+		m.want(true)
+		go m.keep()
+	}
+	if !c.setUp() {
+		return
+	}
+	clients := c.startClients()
+	c.walk()
+	c.heal()
+	clients.settle()
+	c.converge()
+	c.record(history.Event{Kind: history.Ended})
+}
+
+// heal ends everything that the plan may have left.
+func (c *cluster) heal() {
+	for _, m := range c.members {
+		m.arm(nil)
+		m.want(true)
+	}
+	c.record(history.Event{Kind: history.Healed})
+}
+
+// converge waits until all replicas have applied the same, for as long as the quiet ending lasts.
+func (c *cluster) converge() {
+	deadline := time.Now().Add(c.plan.Time.Quiet)
+	for time.Now().Before(deadline) && !c.level() {
+		if !sleep(50*time.Millisecond, c.failed) {
+			return
+		}
+	}
+	c.gauges()
+}
+
+// level reports whether every replica that is to come back is up and has applied the newest round.
+func (c *cluster) level() bool {
+	c.mu.Lock()
+	var newest uint64
+	for index := range c.log {
+		newest = max(newest, index)
+	}
+	c.mu.Unlock()
+	for _, m := range c.members {
+		m.mu.Lock()
+		behind := m.life == nil || m.applied < newest
+		m.mu.Unlock()
+		if behind {
+			return false
+		}
+	}
+	return true
+}
+
+// gauges records sizes.
+func (c *cluster) gauges() {
+	c.record(history.Event{Kind: history.Gauge, Text: "goroutines", Count: uint64(runtime.NumGoroutine())})
+	if open, err := os.ReadDir("/proc/self/fd"); err == nil {
+		c.record(history.Event{Kind: history.Gauge, Text: "descriptors", Count: uint64(len(open))})
+	}
+	for _, m := range c.members {
+		l := m.current()
+		if l == nil {
+			continue
+		}
+		l.disk.mu.Lock()
+		entries := len(l.disk.image.log)
+		l.disk.mu.Unlock()
+		l.record(history.Event{Kind: history.Gauge, Text: "log-entries", Count: uint64(entries)})
+		if names, err := os.ReadDir(l.files.tree()); err == nil {
+			l.record(history.Event{Kind: history.Gauge, Text: "checkpoints", Count: uint64(len(names))})
+		}
+	}
+}
+
+// conclude judges the run.
+func (c *cluster) conclude(ctx context.Context) (Result, error) {
+	c.ended.Store(true)
+	simulated := time.Since(c.began)
+	c.mu.Lock()
+	err, commits, begun := c.err, c.commits, c.begun
+	c.mu.Unlock()
+	err = joinErrors(err, c.rec.Flush())
+	r := Result{Simulated: simulated, Commits: commits, Faults: begun, History: c.rec.Log()}
+	if err != nil {
+		r.Verdict = check.Failed(err)
+	} else {
+		r.Verdict = c.suite.Finish(ctx)
+	}
+	for _, f := range r.Verdict.Faults {
+		if f.Struck > 0 {
+			r.Struck++
+		}
+	}
+	r.Real, r.CPU = c.real.taken()
+	_ = os.RemoveAll(c.home) // what stays only takes space
+	return r, nil
+}
+
+// setUp waits for a leader and installs the canisters.
+func (c *cluster) setUp() bool {
+	for _, m := range c.work.modules {
+		if err := c.install(m); err != nil {
+			c.fail(fmt.Errorf("install canister %s: %w", m.Name, err))
+			return false
+		}
+	}
+	return true
+}
+
+// moduleFolder is a folder for compiled modules inside the run's own.
+func (c *cluster) moduleFolder() string { return filepath.Join(c.home, "modules") }
+
+var _ = chaos.Module{}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lockstep/canister"
+	"lockstep/chaos/replay"
+	"lockstep/fsm"
+	"lockstep/memstore"
+)
+
+// replayOptions are the flags of `cluster replay`.
+type replayOptions struct {
+	from     string
+	to       uint64
+	tracker  string
+	optLevel string
+	workers  int
+	scratch  string
+	asJSON   bool
+}
+
+func newReplayCommand() *cobra.Command {
+	var o replayOptions
+	c := &cobra.Command{
+		Use:     "replay DIR",
+		Short:   "Repeat a stopped replica's log on a fresh state machine and compare every root on the way",
+		GroupID: groupDisk,
+		Long: `Repeats the log in a replica's data folder (such as RUN/n1) and compares the root after every round with what later
+rounds attest and with the replica's checkpoints. Other trackers, levels of optimisation and numbers of workers must not
+change a root. A difference is taken apart: round, message, canister, page, bytes. Nothing in the folder is written, and
+a folder in use is refused.
+
+Rounds at the end of the log that no later round attests are repeated too; they may not have been committed.
+
+Exit codes: 0 every root agrees, 1 one differs or the log is damaged, 2 nothing could be compared, 3 it could not be done.`,
+		Example: `  cluster replay ./demo/n1
+  cluster replay ./demo/n1 --tracker compare --opt-level none --workers 1
+  cluster replay ./demo/n1 --from checkpoint-2048-2-0 --to 3000`,
+		Args: arguments(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return usageError(c, err)
+			}
+			return o.run(c, args[0])
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.from, "from", "", `where to begin: "empty", or a checkpoint (by default the oldest of these that the log reaches)`)
+	f.Uint64Var(&o.to, "to", 0, "the last round to repeat (0: all)")
+	f.StringVar(&o.tracker, "tracker", "", "how changed pages are found: "+trackers())
+	f.StringVar(&o.optLevel, "opt-level", "", "optimisation of the WebAssembly compiler: "+optLevels())
+	f.IntVar(&o.workers, "workers", 0, "canisters of a round that run at the same time (0: one a processor)")
+	f.StringVar(&o.scratch, "scratch", "", "folder for the states that a search for a difference writes (default: the system's temporary one)")
+	f.BoolVar(&o.asJSON, "json", false, "print JSON")
+	return c
+}
+
+func (o *replayOptions) check() error {
+	var errs []error
+	if o.tracker != "" {
+		if _, err := memstore.ParseTracker(o.tracker); err != nil {
+			errs = append(errs, fmt.Errorf("--tracker: %w", err))
+		}
+	}
+	if err := (canister.EngineConfig{OptLevel: canister.OptLevel(o.optLevel)}).Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("--opt-level: %w", err))
+	}
+	if o.workers < 0 || o.workers > 1024 {
+		errs = append(errs, fmt.Errorf("--workers %d: use 0 to 1024", o.workers))
+	}
+	return errors.Join(errs...)
+}
+
+func (o *replayOptions) run(c *cobra.Command, dir string) error {
+	folder, err := replay.OpenFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	ctx, forget := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+	defer forget()
+	report, err := replay.Replay(ctx, replay.Config{
+		Log: folder.Log, Checkpoints: folder.Checkpoints, From: o.from, To: fsm.RoundNumber(o.to), Scratch: o.scratch,
+		Options: replay.Options{Tracker: memstore.Tracker(o.tracker), OptLevel: canister.OptLevel(o.optLevel), Workers: o.workers},
+	})
+	var entry *replay.EntryError
+	if errors.As(err, &entry) {
+		return &exitError{exitBad, fmt.Errorf("%s, after round %d: %w", dir, report.Round, err)}
+	}
+	if err != nil {
+		return damageExit(fmt.Errorf("replay %s: %w", dir, err))
+	}
+	if err := printReplay(c.OutOrStdout(), &report, o.asJSON); err != nil {
+		return err
+	}
+	switch {
+	case report.Finding != nil:
+		return &exitError{exitBad, nil}
+	case report.Attested+report.Known+comparedCheckpoints(&report) == 0:
+		return &exitError{exitUndecided, errors.New("nothing says what the roots should be: no round is attested and no checkpoint lies on the way")}
+	}
+	return nil
+}
+
+func comparedCheckpoints(r *replay.Report) (n uint64) {
+	for _, c := range r.Checkpoints {
+		if c.Compared {
+			n++
+		}
+	}
+	return n
+}
+
+func printReplay(w io.Writer, r *replay.Report, asJSON bool) error {
+	if asJSON {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(r)
+	}
+	fmt.Fprintf(w, "from %s (round %d) to round %d, log index %d: %d rounds, %d messages in %s\n",
+		r.From, r.FromRound, r.Round, r.Index, r.Rounds, r.Messages, r.Elapsed.Round(time.Millisecond))
+	fmt.Fprintf(w, "root %s\n", r.Root)
+	fmt.Fprintf(w, "compared: %d attested roots, %d checkpoints; the newest attested round is %d\n", r.Attested, comparedCheckpoints(r), r.LastAttested)
+	for _, c := range r.Checkpoints {
+		if !c.Compared {
+			fmt.Fprintf(w, "not compared: %s: %s\n", c.Path, c.Note)
+		}
+	}
+	if r.Finding == nil {
+		_, err := fmt.Fprintln(w, "every root agrees")
+		return err
+	}
+	printFinding(w, r.Finding)
+	return nil
+}
+
+func printFinding(w io.Writer, f *replay.Finding) {
+	fmt.Fprintf(w, "ROUND %d DIFFERS (round %d agreed)\n  replayed %s\n  expected %s (%s)\n", f.Round, f.Since, f.Got, f.Want, f.Says)
+	if c := f.Cause; c != nil {
+		fmt.Fprintf(w, "message %d of %d of round %d (log index %d): %s %s.%s, session %d sequence %d, %d bytes of argument\n",
+			c.Position, c.Messages, c.Round, c.Index, c.Kind, c.Canister, c.Method, c.Session, c.Sequence, c.ArgBytes)
+	}
+	if f.Difference != nil {
+		fmt.Fprintf(w, "A: %s\nB: %s\n", f.A, f.B)
+		printStateDifference(w, f.Difference)
+	}
+	for _, n := range f.Notes {
+		fmt.Fprintf(w, "note: %s\n", n)
+	}
+}
