@@ -117,7 +117,7 @@ func FuzzProgram(f *testing.F) {
 	f.Add([]byte("a longer program that stores, fills, copies, grows and traps a few times over"))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if len(data) > 4096 {
+		if len(data) > 600 {
 			return
 		}
 		want, err := conform(dir, TrackerCompare, &fuzzed{data}, nil)

@@ -77,11 +77,8 @@ func (l *leaf) check() error {
 }
 
 func checkDigests(stale uint32, known bool, at uint64) error {
-	if stale&^allStale != 0 {
-		return fmt.Errorf("node at key %#x: stale groups %b", at, stale)
-	}
 	if stale != allStale && !known {
-		return fmt.Errorf("node at key %#x: stale groups %b, but no digests", at, stale)
+		return fmt.Errorf("node at key %#x: stale slots %b, but no digests", at, stale)
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func (d *difference) leaves(a, b *leaf) node {
 		c.vals[rest.lowest()&slotMask] = 0
 	}
 	c.present = keep
-	c.stale |= groupsOf(both)
+	c.stale |= uint32(both)
 	return c
 }
 

@@ -44,7 +44,7 @@ func (l *leaf) insert(e Entry, token uint64) (*leaf, effect) {
 	}
 	c := l.own(token)
 	c.vals[s] = e.Value
-	c.stale |= 1 << (s >> groupBits)
+	c.stale |= uint32(bit(s))
 	if had {
 		return c, replaced
 	}

@@ -13,9 +13,9 @@ const (
 	bucketMax  = 29                  // entries that fit in a bucket
 	crowd      = 16                  // entries in one block that make it a leaf
 	groupBits  = 3                   // a digest group is 8 adjacent slots
+	groupSize  = 1 << groupBits
 	groupCount = fanOut >> groupBits // digest groups of a branch or leaf
-	allStale   = 1<<groupCount - 1
-	groupFull  = 1<<(1<<groupBits) - 1 // all slots of a group
+	allStale   = 1<<fanOut - 1
 )
 
 // bitmap has one bit a slot.
@@ -25,6 +25,9 @@ func (b bitmap) count() int      { return bits.OnesCount64(uint64(b)) }
 func (b bitmap) has(s uint) bool { return b>>(s&slotMask)&1 != 0 }
 func (b bitmap) lowest() uint    { return uint(bits.TrailingZeros64(uint64(b))) }
 func (b bitmap) highest() uint   { return uint(bits.Len64(uint64(b)) - 1) }
+
+// group is the slots of digest group g, as bits 0 to 7.
+func (b bitmap) group(g int) bitmap { return b >> (g << groupBits) & (1<<groupSize - 1) }
 
 func bit(s uint) bitmap   { return 1 << (s & slotMask) }
 func below(s uint) bitmap { return bit(s) - 1 }                            // slots 0 .. s-1
@@ -40,7 +43,7 @@ func buddies(a, b uint) bitmap {
 func groupsOf(b bitmap) uint32 {
 	var g uint32
 	for i := range groupCount {
-		if b>>(i<<groupBits)&groupFull != 0 {
+		if b.group(i) != 0 {
 			g |= 1 << i
 		}
 	}
@@ -80,7 +83,7 @@ type leaf struct {
 	digests atomic.Pointer[digests]
 	base    uint64 // a multiple of fanOut
 	token   uint64
-	stale   uint32 // digest groups in which digests is out of date; see digests
+	stale   uint32 // slots at which digests is out of date; see digests
 	present bitmap
 	vals    [fanOut]Value // zero where not present
 }
@@ -92,10 +95,10 @@ type inner struct {
 	base    uint64 // the prefix: key bits above the branching digit, zeros below
 	starts  bitmap
 	shift   uint8 // position of the branching digit: a multiple of fanBits, at least fanBits
-	digests atomic.Pointer[digests]
+	digests atomic.Pointer[branchDigests]
 	token   uint64
 	size    int // entries below
-	stale   uint32
+	stale   uint32 // slots at which digests is out of date: there another kid starts, or starts no more
 }
 
 func (b *bucket) entries() int { return int(b.n) }
@@ -184,7 +187,7 @@ func (l *leaf) own(token uint64) *leaf {
 	if token != 0 && l.token == token {
 		return l
 	}
-	// stale before digests: when another goroutine publishes digests between the two loads, a stale group is merely
+	// stale before digests: when another goroutine publishes digests between the two loads, a stale slot is merely
 	// computed once more.
 	stale := atomic.LoadUint32(&l.stale)
 	c := &leaf{base: l.base, token: token, stale: stale, present: l.present, vals: l.vals}
@@ -233,7 +236,7 @@ func (x *inner) setKid(i int, s uint, n node, token uint64) *inner {
 	default: // the kids may change their form
 		return x.splice(bit(s), bit(s), []node{n}, token)
 	}
-	x.stale |= 1 << (s >> groupBits)
+	x.stale |= uint32(bit(s))
 	return x
 }
 
@@ -255,7 +258,7 @@ func (x *inner) splice(gone, starts bitmap, all []node, token uint64) *inner {
 		y = newInner(after.appendTo(append(before.appendTo(room[:0]), all...)))
 		y.inheritFrom(x, token)
 	}
-	y.stale |= groupsOf(gone | starts)
+	y.stale |= uint32(gone | starts)
 	y.starts = y.starts&^gone | starts
 	return y
 }

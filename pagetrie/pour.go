@@ -57,7 +57,7 @@ func (u *union) pourLeaf(l *leaf, ents []Entry, win bool) (*leaf, bool) {
 		c, changed = c.own(u.token), true
 		c.vals[s] = e.Value
 		c.present |= bit(s)
-		c.stale |= 1 << (s >> groupBits)
+		c.stale |= uint32(bit(s))
 	}
 	return c, changed
 }

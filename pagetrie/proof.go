@@ -53,11 +53,11 @@ func (s *Step) narrow(n node, slot uint, ok bool) {
 	case *leaf:
 		d = x.digests.Load()
 	case *inner:
-		d = x.digests.Load()
+		d = &x.digests.Load().digests
 	}
 	used := bitmap(s.Used)
 	for g := range groupCount {
-		if used>>(g<<groupBits)&groupFull != 0 {
+		if used.group(g) != 0 {
 			s.Groups = append(s.Groups, d.groups[g])
 		}
 	}
@@ -72,7 +72,7 @@ func (s *Step) narrow(n node, slot uint, ok bool) {
 
 // groupMask is the used slots of the group of slot, as 8 bits.
 func groupMask(used bitmap, slot uint) bitmap {
-	return used >> (slot >> groupBits << groupBits) & groupFull
+	return used.group(int(slot >> groupBits))
 }
 
 // Verify checks p against the root of a map and returns what that map has under key: the hash of the value, if there
@@ -127,7 +127,7 @@ func (d *digester) step(s *Step, key uint64) (digest, next Hash, ok bool, err er
 	var all digests
 	i := 0
 	for g := range groupCount {
-		if used>>(g<<groupBits)&groupFull != 0 {
+		if used.group(g) != 0 {
 			all.groups[g] = s.Groups[i]
 			i++
 		}
@@ -138,16 +138,16 @@ func (d *digester) step(s *Step, key uint64) (digest, next Hash, ok bool, err er
 		return digest, Hash{}, false, nil
 	}
 	mask := groupMask(used, slot)
-	if len(s.Hashes) != mask.count() || d.foreignGroup(s.Kind, byte(mask), s.Hashes) != all.groups[slot>>groupBits] {
+	if len(s.Hashes) != mask.count() || d.foreignGroup(s.Kind, mask, s.Hashes) != all.groups[slot>>groupBits] {
 		return Hash{}, Hash{}, false, ErrProof
 	}
-	return digest, s.Hashes[(mask & (1<<(slot&(1<<groupBits-1)) - 1)).count()], true, nil
+	return digest, s.Hashes[(mask & (1<<(slot&(groupSize-1)) - 1)).count()], true, nil
 }
 
 func groupsUsed(used bitmap) int {
 	n := 0
 	for g := range groupCount {
-		if used>>(g<<groupBits)&groupFull != 0 {
+		if used.group(g) != 0 {
 			n++
 		}
 	}

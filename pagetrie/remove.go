@@ -44,7 +44,7 @@ func (l *leaf) remove(key uint64, token uint64) node {
 	c := l.own(token)
 	c.present &^= bit(s)
 	c.vals[s] = 0
-	c.stale |= 1 << (s >> groupBits)
+	c.stale |= uint32(bit(s))
 	return c
 }
 

@@ -183,9 +183,9 @@ func work(n node, old map[node]bool) (nodes, calls, depth int) {
 	case *bucket:
 		return 1, 1, 1
 	case *leaf:
-		calls = 1 + bitCount(atomic.LoadUint32(&x.stale)&groupsOf(x.present))
+		calls = 1 + bitCount(groupsOf(bitmap(atomic.LoadUint32(&x.stale)))&groupsOf(x.present))
 	case *inner:
-		calls = 1 + bitCount(atomic.LoadUint32(&x.stale)&groupsOf(x.starts))
+		calls = 1 + bitCount(groupsOf(bitmap(atomic.LoadUint32(&x.stale)))&groupsOf(x.starts))
 		below := 0
 		for i := range x.kids.count() {
 			n, c, d := work(x.kids.at(i), old)

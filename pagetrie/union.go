@@ -93,7 +93,7 @@ func (u *union) leaves(a, b *leaf) *leaf {
 			s := rest.lowest() & slotMask
 			if !c.present.has(s) || c.vals[s] != a.vals[s] {
 				c.vals[s] = a.vals[s]
-				c.stale |= 1 << (s >> groupBits)
+				c.stale |= uint32(bit(s))
 			}
 		}
 		c.present |= a.present
@@ -103,7 +103,7 @@ func (u *union) leaves(a, b *leaf) *leaf {
 	for rest := b.present &^ a.present; rest != 0; rest &= rest - 1 {
 		s := rest.lowest() & slotMask
 		c.vals[s] = b.vals[s]
-		c.stale |= 1 << (s >> groupBits)
+		c.stale |= uint32(bit(s))
 	}
 	c.present |= b.present
 	return c
@@ -234,7 +234,7 @@ func (u *union) slot(a, b *side) node {
 	return u.nodes(a.kids.at(0), b.kids.at(0))
 }
 
-// inherit takes over from old, a branch of the same prefix, the digests of the groups that are alike.
+// inherit takes over from old, a branch of the same prefix, the digests at the slots that are alike.
 func (x *inner) inherit(old *inner) {
 	stale := loadStale(old)
 	d := old.digests.Load()
@@ -243,23 +243,18 @@ func (x *inner) inherit(old *inner) {
 	}
 	x.digests.Store(d)
 	i, j := 0, 0
-	for g := range groupCount {
-		was, is := old.starts>>(g<<groupBits)&groupFull, x.starts>>(g<<groupBits)&groupFull
-		n, m := was.count(), is.count()
-		if was != is || !sameKids(&old.kids, i, &x.kids, j, n) {
-			stale |= 1 << g
+	for rest := old.starts | x.starts; rest != 0; rest &= rest - 1 {
+		s := rest.lowest()
+		was, is := old.starts.has(s), x.starts.has(s)
+		if !was || !is || old.kids.at(i) != x.kids.at(j) {
+			stale |= uint32(bit(s))
 		}
-		i, j = i+n, j+m
+		if was {
+			i++
+		}
+		if is {
+			j++
+		}
 	}
 	x.stale = stale
-}
-
-// sameKids reports whether n kids of a from i on are those of b from j on.
-func sameKids(a *kids, i int, b *kids, j, n int) bool {
-	for k := range n {
-		if a.at(i+k) != b.at(j+k) {
-			return false
-		}
-	}
-	return true
 }

@@ -71,41 +71,42 @@ func (v *View) check() error {
 // foreign computes the digest of a node of which only the view is known; it has passed check.
 func (d *digester) foreign(v *View) Hash {
 	if v.Kind == Bucket {
-		d.begin(kindBucket)
-		d.buf = append(d.buf, byte(len(v.Keys)))
+		message := appendBucketHead(d.buf, len(v.Keys))
 		for i, key := range v.Keys {
-			d.buf = binary.BigEndian.AppendUint64(d.buf, key)
-			d.buf = append(d.buf, v.Hashes[i][:]...)
+			message = append(binary.BigEndian.AppendUint64(message, key), v.Hashes[i][:]...)
 		}
-		return d.sum()
+		return d.sum(message)
 	}
 	var groups digests
 	used, next := bitmap(v.Used), 0
 	for g := range groupCount {
-		mask := used >> (g << groupBits) & groupFull
+		mask := used.group(g)
 		if mask != 0 {
-			groups.groups[g] = d.foreignGroup(v.Kind, byte(mask), v.Hashes[next:next+mask.count()])
+			groups.groups[g] = d.foreignGroup(v.Kind, mask, v.Hashes[next:next+mask.count()])
 			next += mask.count()
 		}
 	}
 	return d.foreignNode(v, &groups)
 }
 
-func (d *digester) foreignGroup(kind Kind, mask byte, hashes []Hash) Hash {
+func (d *digester) foreignGroup(kind Kind, mask bitmap, hashes []Hash) Hash {
+	first := byte(kindBranchGroup)
 	if kind == Leaf {
-		return d.group(kindLeafGroup, mask, hashes)
+		first = kindLeafGroup
 	}
-	return d.group(kindBranchGroup, mask, hashes)
+	message := appendGroupHead(d.buf, first, mask)
+	for i := range hashes {
+		message = append(message, hashes[i][:]...)
+	}
+	return d.sum(message)
 }
 
 // foreignNode is the digest of a leaf or branch whose groups have these digests.
 func (d *digester) foreignNode(v *View, g *digests) Hash {
 	if v.Kind == Leaf {
-		d.beginLeaf(v.Base)
-	} else {
-		d.beginBranch(v.Base, v.Shift)
+		return d.sum(appendLeaf(d.buf, v.Base, bitmap(v.Used), &g.groups))
 	}
-	return d.sumGroups(bitmap(v.Used), g)
+	return d.sum(appendBranch(d.buf, v.Base, v.Shift, bitmap(v.Used), &g.groups))
 }
 
 // route is where a lookup of key goes from a leaf or branch: the slot whose value or kid it ends at, if there is one.

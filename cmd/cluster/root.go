@@ -34,7 +34,7 @@ Start here:   cluster run`,
 	for _, newCommand := range []func() *cobra.Command{
 		newRunCommand, newNodeCommand,
 		newCallCommand, newQueryCommand, newInstallCommand, newStatusCommand, newVersionCommand,
-		newVerifyCommand, newInspectCommand, newDiffCommand, newReplayCommand,
+		newBenchCommand, newVerifyCommand, newInspectCommand, newDiffCommand, newReplayCommand,
 	} {
 		root.AddCommand(newCommand())
 	}

@@ -1,0 +1,58 @@
+package pagetrie
+
+import "sync/atomic"
+
+// digests is the small hash tree inside a leaf. It is never changed once a node points to it; the copies made of that
+// node point to it too, and say in their field stale at which slots it is out of date.
+type digests struct {
+	groups [groupCount]Hash // of groups with no slot used: not part of any message
+	node   Hash
+}
+
+// branchDigests is the same of a branch. It has the digests of the kids too, so that only the kids that changed are
+// looked at, and not, for each of them, seven others somewhere in memory.
+type branchDigests struct {
+	digests
+	kids [groupCount]*groupHashes // by slot; groups that are alike are shared with other versions
+}
+
+// groupHashes are hashes by slot, of the slots of one group; anything where nothing starts.
+type groupHashes [groupSize]Hash
+
+// digestOf returns the digest of n if it is up to date.
+func digestOf(n node) (Hash, bool) {
+	switch x := n.(type) {
+	case *bucket:
+		if x.state.Load() == known {
+			return x.digest, true
+		}
+	case *leaf:
+		if atomic.LoadUint32(&x.stale) == 0 {
+			return x.digests.Load().node, true
+		}
+	case *inner:
+		if atomic.LoadUint32(&x.stale) == 0 {
+			return x.digests.Load().node, true
+		}
+	}
+	return Hash{}, false
+}
+
+// publish makes fresh the digests of l.
+func (l *leaf) publish(fresh *digests) {
+	l.digests.Store(fresh)
+	atomic.StoreUint32(&l.stale, 0)
+}
+
+func (x *inner) publish(fresh *branchDigests) {
+	x.digests.Store(fresh)
+	atomic.StoreUint32(&x.stale, 0)
+}
+
+// publish makes fresh the digest of b unless another goroutine has been first.
+func (b *bucket) publish(fresh *Hash) {
+	if b.state.CompareAndSwap(unknown, written) {
+		b.digest = *fresh
+		b.state.Store(known)
+	}
+}

@@ -1,0 +1,56 @@
+package pagetrie
+
+import "encoding/binary"
+
+// First bytes of every message that this package hashes: FORMAT.md has the table.
+const (
+	domain          = "LPT1"
+	kindRoot        = 0
+	kindBucket      = 1
+	kindLeaf        = 2
+	kindBranch      = 3
+	kindLeafGroup   = 4
+	kindBranchGroup = 5
+)
+
+// longestMessage is the length of that of a full bucket, the longest of all.
+const longestMessage = len(domain) + 2 + bucketMax*(8+len(Hash{}))
+
+func appendKind(dst []byte, kind byte) []byte { return append(append(dst, domain...), kind) }
+
+// appendRoot is the message of the root of a map whose topmost node has that digest; entries may not be 0.
+func appendRoot(dst []byte, entries uint64, digest *Hash) []byte {
+	return append(binary.BigEndian.AppendUint64(appendKind(dst, kindRoot), entries), digest[:]...)
+}
+
+func appendEmptyRoot(dst []byte) []byte {
+	return binary.BigEndian.AppendUint64(appendKind(dst, kindRoot), 0)
+}
+
+// appendBucketHead begins the message of a bucket; each entry's key and value hash follow.
+func appendBucketHead(dst []byte, n int) []byte { return append(appendKind(dst, kindBucket), byte(n)) }
+
+// appendGroupHead begins the message of 8 adjacent slots, which are used as in mask; the hashes of those follow.
+func appendGroupHead(dst []byte, kind byte, mask bitmap) []byte {
+	return append(appendKind(dst, kind), byte(mask))
+}
+
+func appendLeaf(dst []byte, base uint64, present bitmap, groups *[groupCount]Hash) []byte {
+	return appendGroups(binary.BigEndian.AppendUint64(appendKind(dst, kindLeaf), base), present, groups)
+}
+
+func appendBranch(dst []byte, base uint64, shift uint8, starts bitmap, groups *[groupCount]Hash) []byte {
+	dst = append(binary.BigEndian.AppendUint64(appendKind(dst, kindBranch), base), shift)
+	return appendGroups(dst, starts, groups)
+}
+
+// appendGroups ends the message of a leaf or branch: which slots are used, and the digests of the groups with any.
+func appendGroups(dst []byte, used bitmap, groups *[groupCount]Hash) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(used))
+	for g := range groupCount {
+		if used.group(g) != 0 {
+			dst = append(dst, groups[g][:]...)
+		}
+	}
+	return dst
+}
