@@ -19,6 +19,61 @@ type branchDigests struct {
 // groupHashes are hashes by slot, of the slots of one group; anything where nothing starts.
 type groupHashes [groupSize]Hash
 
+// copy returns a copy to be completed, or something empty for nil.
+func (d *digests) copy() *digests {
+	fresh := new(digests)
+	if d != nil {
+		*fresh = *d
+	}
+	return fresh
+}
+
+func (d *branchDigests) copy() *branchDigests {
+	fresh := new(branchDigests)
+	if d != nil {
+		*fresh = *d
+	}
+	return fresh
+}
+
+func (k *groupHashes) copy() *groupHashes {
+	fresh := new(groupHashes)
+	if k != nil {
+		*fresh = *k
+	}
+	return fresh
+}
+
+// The touch methods read a byte of every cache line, so that the processor has them under way together. Their results
+// mean nothing.
+
+func (d *digests) touch() byte {
+	if d == nil {
+		return 0
+	}
+	return d.groups[0][0] + d.groups[2][0] + d.node[31]
+}
+
+func (d *branchDigests) touch() byte {
+	if d == nil {
+		return 0
+	}
+	return d.groups[0][0] + d.groups[2][0] + d.node[31]
+}
+
+// touchKids reads of the hashes of kids those in groups.
+func (d *branchDigests) touchKids(groups uint32) (sum byte) {
+	if d == nil {
+		return 0
+	}
+	for ; groups != 0; groups &= groups - 1 {
+		if k := d.kids[bitmap(groups).lowest()&(groupCount-1)]; k != nil {
+			sum += k[0][0] + k[2][0] + k[4][0] + k[6][0]
+		}
+	}
+	return sum
+}
+
 // digestOf returns the digest of n if it is up to date.
 func digestOf(n node) (Hash, bool) {
 	switch x := n.(type) {

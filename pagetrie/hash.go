@@ -34,6 +34,14 @@ type Hasher interface {
 	HashValue(v Value) Hash
 }
 
+// BatchHasher is a [Hasher] that is asked for many hashes at once: in one loop its cache misses overlap, and contents that
+// have no hash yet can be hashed two at a time.
+type BatchHasher interface {
+	Hasher
+	// HashValues puts the hash of values[i] into hashes[i], for all i. It keeps neither slice.
+	HashValues(values []Value, hashes []Hash)
+}
+
 // Entry is one key and its value.
 type Entry struct {
 	Key   uint64

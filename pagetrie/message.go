@@ -27,12 +27,31 @@ func appendEmptyRoot(dst []byte) []byte {
 	return binary.BigEndian.AppendUint64(appendKind(dst, kindRoot), 0)
 }
 
-// appendBucketHead begins the message of a bucket; each entry's key and value hash follow.
-func appendBucketHead(dst []byte, n int) []byte { return append(appendKind(dst, kindBucket), byte(n)) }
+// appendBucket is the message of a bucket; the i-th of hashes is that of the value of the i-th of ents.
+func appendBucket(dst []byte, ents []Entry, hashes []Hash) []byte {
+	dst = append(appendKind(dst, kindBucket), byte(len(ents)))
+	for i := range ents {
+		dst = append(binary.BigEndian.AppendUint64(dst, ents[i].Key), hashes[i][:]...)
+	}
+	return dst
+}
 
-// appendGroupHead begins the message of 8 adjacent slots, which are used as in mask; the hashes of those follow.
-func appendGroupHead(dst []byte, kind byte, mask bitmap) []byte {
-	return append(appendKind(dst, kind), byte(mask))
+// appendGroup is the message of 8 adjacent slots, which are used as in mask, with the hashes of those in use.
+func appendGroup(dst []byte, kind byte, mask bitmap, hashes []Hash) []byte {
+	dst = append(appendKind(dst, kind), byte(mask))
+	for i := range hashes {
+		dst = append(dst, hashes[i][:]...)
+	}
+	return dst
+}
+
+// appendKidGroup is the same with the hashes by slot.
+func appendKidGroup(dst []byte, mask bitmap, kids *groupHashes) []byte {
+	dst = append(appendKind(dst, kindBranchGroup), byte(mask))
+	for rest := mask; rest != 0; rest &= rest - 1 {
+		dst = append(dst, kids[rest.lowest()&(groupSize-1)][:]...)
+	}
+	return dst
 }
 
 func appendLeaf(dst []byte, base uint64, present bitmap, groups *[groupCount]Hash) []byte {

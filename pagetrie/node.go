@@ -10,9 +10,9 @@ const (
 	fanBits    = 5            // key bits that one branch decides
 	fanOut     = 1 << fanBits // slots of a branch, and keys of a block
 	slotMask   = fanOut - 1
-	bucketMax  = 29                  // entries that fit in a bucket
-	crowd      = 16                  // entries in one block that make it a leaf
-	groupBits  = 3                   // a digest group is 8 adjacent slots
+	bucketMax  = 29 // entries that fit in a bucket
+	crowd      = 16 // entries in one block that make it a leaf
+	groupBits  = 3  // a digest group is 8 adjacent slots
 	groupSize  = 1 << groupBits
 	groupCount = fanOut >> groupBits // digest groups of a branch or leaf
 	allStale   = 1<<fanOut - 1
@@ -97,7 +97,7 @@ type inner struct {
 	shift   uint8 // position of the branching digit: a multiple of fanBits, at least fanBits
 	digests atomic.Pointer[branchDigests]
 	token   uint64
-	size    int // entries below
+	size    int    // entries below
 	stale   uint32 // slots at which digests is out of date: there another kid starts, or starts no more
 }
 

@@ -69,7 +69,15 @@ func (d *digester) node(n node) Hash {
 func (d *digester) settled(n node) Hash {
 	digest, ok := digestOf(n)
 	if !ok { // a bucket whose digest another goroutine is just writing
-		return d.sum(d.appendBucket(d.buf, n.(*bucket)))
+		return d.bucket(n.(*bucket))
 	}
 	return digest
+}
+
+func (d *digester) bucket(b *bucket) Hash {
+	var hashes [bucketMax]Hash
+	for i, e := range b.ents() {
+		hashes[i] = d.value(e.Value)
+	}
+	return d.sum(appendBucket(d.buf, b.ents(), hashes[:b.n]))
 }

@@ -1,9 +1,6 @@
 package pagetrie
 
-import (
-	"encoding/binary"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 const (
 	maxHeight = 64/fanBits + 2 // greater than any height
@@ -23,9 +20,13 @@ type stages struct {
 	buckets  []*bucket
 	branches [maxHeight][]*inner // by height; 0 is not used
 
+	stale       [stageSize]bitmap // of the nodes worked on, read before their digests: see leaf.own
 	freshLeaf   [stageSize]*digests
 	freshBranch [stageSize]*branchDigests
 	freshBucket [stageSize]Hash
+	wanted      []Value // of which the hashes are needed next
+	hashes      [stageSize * fanOut]Hash
+	touched     byte
 }
 
 // collect puts n and what is below it into the stages, unless their digests are known, and returns n's height.
@@ -79,19 +80,29 @@ func (d *digester) end(message []byte, digest *Hash) {
 	d.lanes.end(message, digest)
 }
 
+// runLeaves is in passes over all its leaves, each of which waits for memory at many places at once.
 func (d *digester) runLeaves() {
 	for i, l := range d.leaves {
+		d.stale[i] = bitmap(atomic.LoadUint32(&l.stale))
 		d.freshLeaf[i] = l.digests.Load()
 	}
+	for i := range d.leaves {
+		d.touched += d.freshLeaf[i].touch()
+	}
 	for i, l := range d.leaves {
-		fresh := new(digests)
-		if old := d.freshLeaf[i]; old != nil {
-			*fresh = *old
+		d.freshLeaf[i] = d.freshLeaf[i].copy()
+		for groups := groupsOf(d.stale[i]) & groupsOf(l.present); groups != 0; groups &= groups - 1 {
+			d.wantGroup(l, bitmap(groups).lowest())
 		}
-		d.freshLeaf[i] = fresh
-		for rest := groupsOf(bitmap(atomic.LoadUint32(&l.stale))) & groupsOf(l.present); rest != 0; rest &= rest - 1 {
-			g := bitmap(rest).lowest()
-			d.end(d.appendLeafGroup(d.lanes.begin(), l, g), &fresh.groups[g])
+	}
+	hashes := d.hashWanted()
+	for i, l := range d.leaves {
+		for groups := groupsOf(d.stale[i]) & groupsOf(l.present); groups != 0; groups &= groups - 1 {
+			g := int(bitmap(groups).lowest())
+			mask := l.present.group(g)
+			n := mask.count()
+			d.end(appendGroup(d.lanes.begin(), kindLeafGroup, mask, hashes[:n]), &d.freshLeaf[i].groups[g])
+			hashes = hashes[n:]
 		}
 	}
 	d.lanes.run()
@@ -108,19 +119,38 @@ func (d *digester) runLeaves() {
 	d.leaves = d.leaves[:0]
 }
 
-func (d *digester) appendLeafGroup(dst []byte, l *leaf, g uint) []byte {
-	mask := l.present.group(int(g))
-	dst = appendGroupHead(dst, kindLeafGroup, mask)
-	for rest := mask; rest != 0; rest &= rest - 1 {
-		h := d.value(l.vals[(g<<groupBits+rest.lowest())&slotMask])
-		dst = append(dst, h[:]...)
+func (d *digester) wantGroup(l *leaf, g uint) {
+	for rest := l.present.group(int(g)); rest != 0; rest &= rest - 1 {
+		d.wanted = append(d.wanted, l.vals[(g<<groupBits+rest.lowest())&slotMask])
 	}
-	return dst
+}
+
+// hashWanted returns the hashes of the values wanted, and wants none any more.
+func (d *digester) hashWanted() []Hash {
+	n := len(d.wanted)
+	d.values += n
+	if batch, ok := d.hasher.(BatchHasher); ok {
+		batch.HashValues(d.wanted, d.hashes[:n])
+	} else {
+		for i, v := range d.wanted {
+			d.hashes[i] = d.hasher.HashValue(v)
+		}
+	}
+	d.wanted = d.wanted[:0]
+	return d.hashes[:n]
 }
 
 func (d *digester) runBuckets() {
+	for _, b := range d.buckets {
+		for _, e := range b.ents() {
+			d.wanted = append(d.wanted, e.Value)
+		}
+	}
+	hashes := d.hashWanted()
 	for i, b := range d.buckets {
-		d.end(d.appendBucket(d.lanes.begin(), b), &d.freshBucket[i])
+		n := len(b.ents())
+		d.end(appendBucket(d.lanes.begin(), b.ents(), hashes[:n]), &d.freshBucket[i])
+		hashes = hashes[n:]
 	}
 	d.lanes.run()
 	for i, b := range d.buckets {
@@ -130,31 +160,25 @@ func (d *digester) runBuckets() {
 	d.buckets = d.buckets[:0]
 }
 
-func (d *digester) appendBucket(dst []byte, b *bucket) []byte {
-	dst = appendBucketHead(dst, len(b.ents()))
-	for _, e := range b.ents() {
-		h := d.value(e.Value)
-		dst = append(binary.BigEndian.AppendUint64(dst, e.Key), h[:]...)
-	}
-	return dst
-}
-
 func (d *digester) runBranches(height int) {
 	all := d.branches[height]
 	for i, x := range all {
+		d.stale[i] = bitmap(atomic.LoadUint32(&x.stale))
 		d.freshBranch[i] = x.digests.Load()
 	}
+	for i := range all {
+		d.touched += d.freshBranch[i].touch()
+	}
+	for i := range all {
+		d.touched += d.freshBranch[i].touchKids(groupsOf(d.stale[i]))
+	}
 	for i, x := range all {
-		fresh := new(branchDigests)
-		if old := d.freshBranch[i]; old != nil {
-			*fresh = *old
-		}
+		fresh := d.freshBranch[i].copy()
 		d.freshBranch[i] = fresh
-		stale := bitmap(atomic.LoadUint32(&x.stale))
-		for rest := groupsOf(stale) & groupsOf(x.starts); rest != 0; rest &= rest - 1 {
+		for rest := groupsOf(d.stale[i]) & groupsOf(x.starts); rest != 0; rest &= rest - 1 {
 			g := bitmap(rest).lowest()
-			d.renewKids(x, fresh, g, stale)
-			d.end(appendBranchGroup(d.lanes.begin(), x.starts.group(int(g)), fresh.kids[g]), &fresh.groups[g])
+			d.renewKids(x, fresh, g, d.stale[i])
+			d.end(appendKidGroup(d.lanes.begin(), x.starts.group(int(g)), fresh.kids[g]), &fresh.groups[g])
 		}
 	}
 	d.lanes.run()
@@ -173,22 +197,11 @@ func (d *digester) runBranches(height int) {
 
 // renewKids makes the digests of the kids in group g anew: those that are not stale as they were.
 func (d *digester) renewKids(x *inner, fresh *branchDigests, g uint, stale bitmap) {
-	kids := new(groupHashes)
-	if old := fresh.kids[g]; old != nil {
-		*kids = *old
-	}
+	kids := fresh.kids[g].copy()
 	fresh.kids[g] = kids
 	first := g << groupBits
 	for rest := (stale & x.starts).group(int(g)); rest != 0; rest &= rest - 1 {
 		s := rest.lowest()
 		kids[s&(groupSize-1)] = d.settled(x.kids.at((x.starts & below(first+s)).count()))
 	}
-}
-
-func appendBranchGroup(dst []byte, mask bitmap, kids *groupHashes) []byte {
-	dst = appendGroupHead(dst, kindBranchGroup, mask)
-	for rest := mask; rest != 0; rest &= rest - 1 {
-		dst = append(dst, kids[rest.lowest()&(groupSize-1)][:]...)
-	}
-	return dst
 }

@@ -1,9 +1,6 @@
 package pagetrie
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "fmt"
 
 // Kind says what a node is.
 type Kind uint8
@@ -71,11 +68,11 @@ func (v *View) check() error {
 // foreign computes the digest of a node of which only the view is known; it has passed check.
 func (d *digester) foreign(v *View) Hash {
 	if v.Kind == Bucket {
-		message := appendBucketHead(d.buf, len(v.Keys))
+		var ents [bucketMax]Entry
 		for i, key := range v.Keys {
-			message = append(binary.BigEndian.AppendUint64(message, key), v.Hashes[i][:]...)
+			ents[i].Key = key
 		}
-		return d.sum(message)
+		return d.sum(appendBucket(d.buf, ents[:len(v.Keys)], v.Hashes))
 	}
 	var groups digests
 	used, next := bitmap(v.Used), 0
@@ -94,11 +91,7 @@ func (d *digester) foreignGroup(kind Kind, mask bitmap, hashes []Hash) Hash {
 	if kind == Leaf {
 		first = kindLeafGroup
 	}
-	message := appendGroupHead(d.buf, first, mask)
-	for i := range hashes {
-		message = append(message, hashes[i][:]...)
-	}
-	return d.sum(message)
+	return d.sum(appendGroup(d.buf, first, mask, hashes))
 }
 
 // foreignNode is the digest of a leaf or branch whose groups have these digests.

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lockstep/canister"
 	"lockstep/chaos"
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
@@ -227,7 +226,7 @@ func (cl *client) returned(op uint64, to int, a node.Answer, err error) {
 	case err == nil:
 		e.Index, e.Round, e.Ran, e.Root = a.Index, uint64(a.Round), ranIn(&a.Result), a.Root
 		e.Digest, e.Text = digestOf(&a.Result), a.Status.String()
-	case node.OutcomeOf(err) == node.OutcomeRefused:
+	case refusedCall(err):
 		e.Outcome, e.Text = history.Refused, err.Error()
 	default:
 		e.Outcome, e.Text = history.Unknown, err.Error()
@@ -288,6 +287,11 @@ func (c *cluster) call(to int, f func(context.Context, process) (node.Answer, er
 // refusal is an error after which nothing can have happened.
 type refusal struct{ error }
 
+func refusedCall(err error) bool {
+	var r refusal
+	return errors.As(err, &r) || node.OutcomeOf(err) == node.OutcomeRefused
+}
+
 // install installs a canister, however long that takes.
 func (c *cluster) install(m chaos.Module) error {
 	deadline := time.Now().Add(time.Minute)
@@ -305,12 +309,12 @@ func (c *cluster) install(m chaos.Module) error {
 		case err == nil && a.Status != fsm.StatusTrapped:
 			return nil
 		case time.Now().After(deadline):
-			return fmt.Errorf("no leader after a minute: %w", err)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return fmt.Errorf("no leader after a minute: %w", joinErrors(err, c.noStart))
 		}
 		if !sleep(50*time.Millisecond, c.failed) {
 			return errors.New("the run ended")
 		}
 	}
 }
-
-var _ = canister.OptSpeed

@@ -53,6 +53,18 @@ type life struct {
 	received  map[string]bool    // checkpoints that came from a leader, by ID
 	sender    int                // who sent the newest
 	stop      func(error)
+	store     node.Checkpoints
+	plain     *snapshot.Store // without the layers
+}
+
+// ready reports whether the process runs.
+func (l *life) ready() bool {
+	select {
+	case <-l.running:
+		return l.process != nil
+	default:
+		return false
+	}
 }
 
 func newLife(m *member) (*life, error) {
@@ -110,6 +122,9 @@ func (l *life) Open(stop func(error)) (*node.Parts, error) {
 	if p.Checkpoints, err = l.openCheckpoints(); err != nil {
 		return nil, fmt.Errorf("%w", joinErrors(err, machine.Close()))
 	}
+	l.mu.Lock()
+	l.store = p.Checkpoints
+	l.mu.Unlock()
 	p.Machine = machine
 	if s.Machine != nil {
 		p.Machine = s.Machine(l.m.number, p.Machine)
@@ -137,6 +152,9 @@ func (l *life) openCheckpoints() (node.Checkpoints, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
+	l.plain = store
+	l.mu.Unlock()
 	var checkpoints node.Checkpoints = store
 	if s.Checkpoints != nil {
 		checkpoints = s.Checkpoints(l.m.number, checkpoints)

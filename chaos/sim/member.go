@@ -81,11 +81,11 @@ func (m *member) poke() {
 	}
 }
 
-// want says whether the replica shall run.
-func (m *member) want(up bool) {
+// want says whether the replica shall run. One that shall not is stopped in order, unless it is to be crashed.
+func (m *member) want(up, crash bool) {
 	m.mu.Lock()
 	m.wanted = up
-	if l := m.life; l != nil && !up {
+	if l := m.life; l != nil && !up && !crash {
 		select {
 		case <-l.quit:
 		default:
@@ -164,9 +164,12 @@ func (m *member) live() {
 
 // run starts the process, which may take virtual time.
 func (m *member) run(l *life) {
-	err := l.start()
+	err := l.start();
 	if err != nil && l.ctx.Err() == nil {
 		l.record(history.Event{Kind: history.Stopped, Text: "it does not start: " + err.Error()})
+		m.c.mu.Lock()
+		m.c.noStart = err
+		m.c.mu.Unlock()
 	}
 }
 
@@ -259,6 +262,34 @@ func (m *member) armedFor(l *life, step plan.Mode) (plan.Power, int, bool) {
 		m.c.record(history.Event{Kind: history.Mark, Node: uint8(m.number), Text: string(history.MarkCrashedInInstall)})
 	}
 	return a.power, a.fault, true
+}
+
+// disarm takes back a crash that waits, and says whether it has happened.
+func (m *member) disarm(a *armed) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.armed == a {
+		m.armed = nil
+	}
+	return a.hit
+}
+
+// settled waits until the replica is down.
+func (m *member) settled() {
+	for m.current() != nil && sleep(10*time.Millisecond, m.c.failed) {
+	}
+}
+
+func (m *member) optionsNow() plan.Options {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.options
+}
+
+func (m *member) setOptions(o plan.Options) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.options = o
 }
 
 // wipe makes the device new. The replica must be down.

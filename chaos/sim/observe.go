@@ -161,6 +161,11 @@ func (l *life) answered(command, answer any) {
 	}
 }
 
+// sending implements tap.
+func (l *life) sending(to int, req *raft.InstallSnapshotRequest, body []byte) {
+	l.m.c.keepInstall(l.m.number, to, req, body)
+}
+
 // installing implements tap.
 func (l *life) installing(from int, req *raft.InstallSnapshotRequest) {
 	l.mu.Lock()

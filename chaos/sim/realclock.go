@@ -14,7 +14,9 @@ func startRealClock() realClock {
 }
 
 // taken is what has gone by.
-func (r realClock) taken() (wall, cpu time.Duration) { return wallTime() - r.wall, processorTime() - r.cpu }
+func (r realClock) taken() (wall, cpu time.Duration) {
+	return wallTime() - r.wall, processorTime() - r.cpu
+}
 
 func wallTime() time.Duration {
 	var tv syscall.Timeval

@@ -6,14 +6,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"lockstep/canister"
-	"lockstep/chaos"
 	"lockstep/chaos/check"
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
@@ -79,6 +77,7 @@ type cluster struct {
 
 	mu          sync.Mutex
 	err         error
+	noStart     error // why a replica did not start, the newest
 	engines     map[string]*canister.Engine
 	checkpoints map[checkpointKey]checkpointState
 	log         map[uint64]*committedRound
@@ -215,7 +214,7 @@ func (c *cluster) leaderNow() int {
 // run is the run from beginning to end.
 func (c *cluster) run() {
 	for _, m := range c.members {
-		m.want(true)
+		m.want(true, false)
 		go m.keep()
 	}
 	if !c.setUp() {
@@ -233,7 +232,7 @@ func (c *cluster) run() {
 func (c *cluster) heal() {
 	for _, m := range c.members {
 		m.arm(nil)
-		m.want(true)
+		m.want(true, false)
 	}
 	c.record(history.Event{Kind: history.Healed})
 }
@@ -323,8 +322,3 @@ func (c *cluster) setUp() bool {
 	}
 	return true
 }
-
-// moduleFolder is a folder for compiled modules inside the run's own.
-func (c *cluster) moduleFolder() string { return filepath.Join(c.home, "modules") }
-
-var _ = chaos.Module{}

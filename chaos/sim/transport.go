@@ -27,6 +27,7 @@ type transport struct {
 type tap interface {
 	asked(command any)
 	answered(command, answer any)
+	sending(to int, req *raft.InstallSnapshotRequest, body []byte)
 	installing(from int, req *raft.InstallSnapshotRequest)
 	refusedInstall(from int, req *raft.InstallSnapshotRequest, reason string)
 }
@@ -100,6 +101,7 @@ func (t *transport) InstallSnapshot(_ raft.ServerID, to raft.ServerAddress, req 
 	if err != nil {
 		return err
 	}
+	t.tap.sending(replicaOf(to), req, body)
 	return exchange(t, to, req, resp, body)
 }
 

@@ -1,29 +1,13 @@
 //go:build amd64 && !purego
 
 #include "textflag.h"
+#include "state_amd64.h"
 
 // The SHA instructions do two rounds at a time, and each pair waits for the one before: one message leaves the unit idle
 // half of the time. Here the rounds of two messages alternate.
 //
-// The way the instructions are chained follows the Intel SHA Extensions white paper (2013). The state of a message is in
-// two registers, which hold, from the highest word, A B E F and C D G H. Its last 16 schedule words are in M0 to M3.
-
-// LOAD brings the 8 words at state into the two registers the instructions want.
-#define LOAD(state, ABEF, CDGH) \
-	VPSHUFD  $0xb1, (state), CDGH       \ // C D A B, from the highest word
-	VPSHUFD  $0x1b, 16(state), ABEF     \ // E F G H
-	VPALIGNR $8, ABEF, CDGH, X13        \ // A B E F
-	VPBLENDW $0xf0, CDGH, ABEF, CDGH    \ // C D G H
-	VMOVDQA  X13, ABEF
-
-// STORE is its inverse.
-#define STORE(state, ABEF, CDGH) \
-	VPSHUFD  $0x1b, ABEF, ABEF          \ // F E B A
-	VPSHUFD  $0xb1, CDGH, CDGH          \ // D C H G
-	VPBLENDW $0xf0, CDGH, ABEF, X13     \ // D C B A
-	VPALIGNR $8, ABEF, CDGH, CDGH       \ // H G F E
-	VMOVDQU  X13, (state)               \
-	VMOVDQU  CDGH, 16(state)
+// The way the instructions are chained follows the Intel SHA Extensions white paper (2013). A message has its state in
+// two registers and its last 16 schedule words in four.
 
 // FETCH loads 4 big-endian words of the message.
 #define FETCH(at, msg, M) \
@@ -83,8 +67,8 @@ TEXT ·blocks2(SB), NOSPLIT, $64-40
 	MOVQ p+16(FP), SI
 	MOVQ q+24(FP), DX
 	MOVQ n+32(FP), CX
-	LEAQ constants<>(SB), AX
-	VMOVDQU flip<>(SB), X14
+	LEAQ ·constants(SB), AX
+	VMOVDQU ·flip(SB), X14
 	LOAD(DI, X1, X2)
 	LOAD(BX, X7, X8)
 
@@ -154,8 +138,8 @@ TEXT ·blocks1(SB), NOSPLIT, $0-24
 	MOVQ a+0(FP), DI
 	MOVQ p+8(FP), SI
 	MOVQ n+16(FP), CX
-	LEAQ constants<>(SB), AX
-	VMOVDQU flip<>(SB), X14
+	LEAQ ·constants(SB), AX
+	VMOVDQU ·flip(SB), X14
 	LOAD(DI, X1, X2)
 
 next:
@@ -193,41 +177,41 @@ next:
 	RET
 
 // flip turns the bytes of each of 4 words round.
-DATA flip<>+0(SB)/8, $0x0405060700010203
-DATA flip<>+8(SB)/8, $0x0c0d0e0f08090a0b
-GLOBL flip<>(SB), RODATA|NOPTR, $16
+DATA ·flip+0(SB)/8, $0x0405060700010203
+DATA ·flip+8(SB)/8, $0x0c0d0e0f08090a0b
+GLOBL ·flip(SB), RODATA|NOPTR, $16
 
 // constants are the round constants of FIPS 180-4, section 4.2.2, two to a line.
-DATA constants<>+0(SB)/8, $0x71374491428a2f98
-DATA constants<>+8(SB)/8, $0xe9b5dba5b5c0fbcf
-DATA constants<>+16(SB)/8, $0x59f111f13956c25b
-DATA constants<>+24(SB)/8, $0xab1c5ed5923f82a4
-DATA constants<>+32(SB)/8, $0x12835b01d807aa98
-DATA constants<>+40(SB)/8, $0x550c7dc3243185be
-DATA constants<>+48(SB)/8, $0x80deb1fe72be5d74
-DATA constants<>+56(SB)/8, $0xc19bf1749bdc06a7
-DATA constants<>+64(SB)/8, $0xefbe4786e49b69c1
-DATA constants<>+72(SB)/8, $0x240ca1cc0fc19dc6
-DATA constants<>+80(SB)/8, $0x4a7484aa2de92c6f
-DATA constants<>+88(SB)/8, $0x76f988da5cb0a9dc
-DATA constants<>+96(SB)/8, $0xa831c66d983e5152
-DATA constants<>+104(SB)/8, $0xbf597fc7b00327c8
-DATA constants<>+112(SB)/8, $0xd5a79147c6e00bf3
-DATA constants<>+120(SB)/8, $0x1429296706ca6351
-DATA constants<>+128(SB)/8, $0x2e1b213827b70a85
-DATA constants<>+136(SB)/8, $0x53380d134d2c6dfc
-DATA constants<>+144(SB)/8, $0x766a0abb650a7354
-DATA constants<>+152(SB)/8, $0x92722c8581c2c92e
-DATA constants<>+160(SB)/8, $0xa81a664ba2bfe8a1
-DATA constants<>+168(SB)/8, $0xc76c51a3c24b8b70
-DATA constants<>+176(SB)/8, $0xd6990624d192e819
-DATA constants<>+184(SB)/8, $0x106aa070f40e3585
-DATA constants<>+192(SB)/8, $0x1e376c0819a4c116
-DATA constants<>+200(SB)/8, $0x34b0bcb52748774c
-DATA constants<>+208(SB)/8, $0x4ed8aa4a391c0cb3
-DATA constants<>+216(SB)/8, $0x682e6ff35b9cca4f
-DATA constants<>+224(SB)/8, $0x78a5636f748f82ee
-DATA constants<>+232(SB)/8, $0x8cc7020884c87814
-DATA constants<>+240(SB)/8, $0xa4506ceb90befffa
-DATA constants<>+248(SB)/8, $0xc67178f2bef9a3f7
-GLOBL constants<>(SB), RODATA|NOPTR, $256
+DATA ·constants+0(SB)/8, $0x71374491428a2f98
+DATA ·constants+8(SB)/8, $0xe9b5dba5b5c0fbcf
+DATA ·constants+16(SB)/8, $0x59f111f13956c25b
+DATA ·constants+24(SB)/8, $0xab1c5ed5923f82a4
+DATA ·constants+32(SB)/8, $0x12835b01d807aa98
+DATA ·constants+40(SB)/8, $0x550c7dc3243185be
+DATA ·constants+48(SB)/8, $0x80deb1fe72be5d74
+DATA ·constants+56(SB)/8, $0xc19bf1749bdc06a7
+DATA ·constants+64(SB)/8, $0xefbe4786e49b69c1
+DATA ·constants+72(SB)/8, $0x240ca1cc0fc19dc6
+DATA ·constants+80(SB)/8, $0x4a7484aa2de92c6f
+DATA ·constants+88(SB)/8, $0x76f988da5cb0a9dc
+DATA ·constants+96(SB)/8, $0xa831c66d983e5152
+DATA ·constants+104(SB)/8, $0xbf597fc7b00327c8
+DATA ·constants+112(SB)/8, $0xd5a79147c6e00bf3
+DATA ·constants+120(SB)/8, $0x1429296706ca6351
+DATA ·constants+128(SB)/8, $0x2e1b213827b70a85
+DATA ·constants+136(SB)/8, $0x53380d134d2c6dfc
+DATA ·constants+144(SB)/8, $0x766a0abb650a7354
+DATA ·constants+152(SB)/8, $0x92722c8581c2c92e
+DATA ·constants+160(SB)/8, $0xa81a664ba2bfe8a1
+DATA ·constants+168(SB)/8, $0xc76c51a3c24b8b70
+DATA ·constants+176(SB)/8, $0xd6990624d192e819
+DATA ·constants+184(SB)/8, $0x106aa070f40e3585
+DATA ·constants+192(SB)/8, $0x1e376c0819a4c116
+DATA ·constants+200(SB)/8, $0x34b0bcb52748774c
+DATA ·constants+208(SB)/8, $0x4ed8aa4a391c0cb3
+DATA ·constants+216(SB)/8, $0x682e6ff35b9cca4f
+DATA ·constants+224(SB)/8, $0x78a5636f748f82ee
+DATA ·constants+232(SB)/8, $0x8cc7020884c87814
+DATA ·constants+240(SB)/8, $0xa4506ceb90befffa
+DATA ·constants+248(SB)/8, $0xc67178f2bef9a3f7
+GLOBL ·constants(SB), RODATA|NOPTR, $256

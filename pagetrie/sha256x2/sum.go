@@ -77,7 +77,10 @@ func pad(last []byte, length int) []byte {
 func compress(s, t *[8]uint32, a, b []byte) {
 	m, n := len(a)/blockSize, len(b)/blockSize
 	both := min(m, n)
-	if both > 0 {
+	switch {
+	case both > 0 && wide:
+		blocks2Wide(s, t, &a[0], &b[0], both)
+	case both > 0:
 		blocks2(s, t, &a[0], &b[0], both)
 	}
 	if m > both {

@@ -1,0 +1,197 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"lockstep/chaos/check"
+	"lockstep/chaos/plan"
+)
+
+// Job is one plan to run in a child process.
+type Job struct {
+	Plan *plan.Plan
+	// Plant names a planted bug; "" for none.
+	Plant string
+	// History and Faults are the paths of files to write; "" for none.
+	History, Faults string
+	// Rerun and Shrink are the commands that a report tells.
+	Rerun, Shrink string
+}
+
+// Outcome is what became of a job.
+type Outcome struct {
+	Job
+	Result Result
+	// Err is set if the child gave no result for reasons of its own; the verdict says so too.
+	Err error
+	// Output is the end of what the child printed, for one that died.
+	Output string
+	// Took is real time, with starting the child.
+	Took time.Duration
+}
+
+// Pool runs plans in child processes: this program, started again. A panic ends one run and is its result.
+type Pool struct {
+	// Parallel is how many run at a time; 0 means 1.
+	Parallel int
+	// Dir is where replicas' files lie; "" is the system's temporary folder. A folder in memory is several times faster.
+	Dir string
+	// Modules keeps compiled modules for all runs; "" compiles them in each.
+	Modules string
+	// Limit bounds each run in real time; 0 means 5 minutes.
+	Limit time.Duration
+	// DiskLatency and NoReplays are as in Options.
+	DiskLatency time.Duration
+	NoReplays   bool
+	// Program is told in histories; Log prints the replicas' logs to the children's standard error.
+	Program string
+	Log     bool
+}
+
+// Run runs one plan.
+func (p *Pool) Run(ctx context.Context, j Job) Outcome {
+	began := time.Now()
+	o := Outcome{Job: j}
+	o.Err = p.run(ctx, &o)
+	o.Took = time.Since(began)
+	if o.Err != nil && o.Result.Verdict.Sentence == "" {
+		o.Result.Verdict = check.Failed(o.Err)
+	}
+	return o
+}
+
+// RunAll runs jobs, several at a time, and tells each as soon as it has an outcome; each is called by one goroutine at a time.
+// It stops taking jobs when each returns false or ctx ends.
+func (p *Pool) RunAll(ctx context.Context, jobs func(yield func(Job) bool), each func(Outcome) bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	queue := make(chan Job)
+	var workers sync.WaitGroup
+	var mu sync.Mutex
+	for range max(p.Parallel, 1) {
+		workers.Go(func() {
+			for j := range queue {
+				o := p.Run(ctx, j)
+				mu.Lock()
+				if ctx.Err() == nil && !each(o) {
+					cancel()
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	jobs(func(j Job) bool {
+		select {
+		case queue <- j:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	})
+	close(queue)
+	workers.Wait()
+}
+
+func (p *Pool) run(ctx context.Context, o *Outcome) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	input, err := json.Marshal(request{Plan: o.Plan.String(), Plant: o.Plant, Dir: p.Dir, Modules: p.Modules, History: o.History,
+		Faults: o.Faults, Program: p.Program, Rerun: o.Rerun, Shrink: o.Shrink, Latency: p.DiskLatency, Limit: p.Limit,
+		NoReplays: p.NoReplays, Log: p.Log})
+	if err != nil {
+		return err
+	}
+	answer, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	child := exec.CommandContext(ctx, self, childArg)
+	output := &tail{most: 64 << 10}
+	child.Stdin, child.Stderr, child.ExtraFiles = bytes.NewReader(input), output, []*os.File{write}
+	child.Env = append(os.Environ(), "GOMAXPROCS=1")
+	err = child.Start()
+	if closeErr := write.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("start simulation: %w", err)
+	}
+	var r reply
+	decodeErr := json.NewDecoder(answer).Decode(&r)
+	waitErr := child.Wait()
+	o.Output = output.String()
+	if decodeErr == nil {
+		o.Result = r.Result
+		if r.Error != "" {
+			return errors.New(r.Error)
+		}
+		return nil
+	}
+	return o.died(waitErr)
+}
+
+// died judges a child that gave no answer.
+func (o *Outcome) died(err error) error {
+	what, ok := panicText(o.Output)
+	switch {
+	case ok:
+		v := &check.Violation{Checker: "no-panic", Sentence: "a replica panicked: " + what}
+		o.Result.Verdict = check.Verdict{Judgement: check.Violated, Sentence: "VIOLATION: " + v.String() + ".",
+			Findings: []check.Finding{{Checker: v.Checker, State: check.Broken, Of: "starts of nodes", Reason: v.Sentence, Violation: v}}}
+		return nil
+	case strings.Contains(o.Output, "sim: the run takes longer"):
+		return fmt.Errorf("the run took too long in real time: %w", err)
+	}
+	return fmt.Errorf("simulation ended without an answer: %w: %s", err, lastLine(o.Output))
+}
+
+// panicText finds what a Go program says when it panics.
+func panicText(output string) (string, bool) {
+	for line := range strings.Lines(output) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "panic: "); ok {
+			return text, true
+		}
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "fatal error: "); ok {
+			return text, true
+		}
+	}
+	return "", false
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}
+
+// tail keeps the beginning and the end of what is written.
+type tail struct {
+	most        int
+	begin, rest []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	n := len(p)
+	if room := t.most - len(t.begin); room > 0 {
+		k := min(room, len(p))
+		t.begin, p = append(t.begin, p[:k]...), p[k:]
+	}
+	t.rest = append(t.rest, p...)
+	if over := len(t.rest) - t.most; over > 0 {
+		t.rest = append(t.rest[:0], t.rest[over:]...)
+	}
+	return n, nil
+}
+
+func (t *tail) String() string { return string(t.begin) + string(t.rest) }

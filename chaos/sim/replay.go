@@ -1,0 +1,107 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"lockstep/chaos/check"
+	"lockstep/fsm"
+	"lockstep/memstore"
+	"lockstep/snapshot"
+)
+
+// replays repeat the committed log when the run is over: from the empty state, and behind a checkpoint that the run wrote.
+func (c *cluster) replays() []check.Replay {
+	return []check.Replay{
+		{Name: "the empty state, tracker=compare", Run: func(ctx context.Context, visit func(check.Replayed) error) error {
+			return c.replay(ctx, nil, memstore.TrackerCompare, visit)
+		}},
+		{Name: "a checkpoint, tracker=cow", Run: c.replayCheckpoint},
+	}
+}
+
+// committed are the rounds that any replica has applied, in order.
+func (c *cluster) committed() []*committedRound {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.SortedFunc(maps.Values(c.log), func(a, b *committedRound) int { return cmp.Compare(a.entry.Index, b.entry.Index) })
+}
+
+// replay repeats the log on a new machine, behind a checkpoint if there is one.
+func (c *cluster) replay(ctx context.Context, from *snapshot.Checkpoint, t memstore.Tracker, visit func(check.Replayed) error) (err error) {
+	engine, err := c.engine("")
+	if err != nil {
+		return err
+	}
+	machine, err := fsm.New(fsm.Config{Engine: engine, Tracker: t, Workers: 1, RootsKept: rootsKept})
+	if err != nil {
+		return err
+	}
+	defer func() { err = joinErrors(err, machine.Close()) }()
+	var after uint64
+	if from != nil {
+		if err := machine.RestoreCheckpoint(from); err != nil {
+			return err
+		}
+		after = from.Index
+	}
+	for _, r := range c.committed() {
+		if r.entry.Index <= after {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		entry := r.entry
+		result, ok := machine.Apply(&entry).(*fsm.RoundResult)
+		if !ok {
+			return fmt.Errorf("entry %d: %w", entry.Index, machine.Stopped())
+		}
+		if err := visit(replayed(r, result)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func replayed(r *committedRound, result *fsm.RoundResult) check.Replayed {
+	out := check.Replayed{Round: uint64(result.Round), Index: result.Index, Root: result.Root}
+	for i := range result.Results {
+		if i < len(r.ids) && r.ids[i].session != 0 {
+			out.Results = append(out.Results, check.Result{Session: r.ids[i].session, Sequence: r.ids[i].sequence,
+				Ran: ranIn(&result.Results[i]), Reply: digestOf(&result.Results[i])})
+		}
+	}
+	return out
+}
+
+// replayCheckpoint repeats the log behind the oldest checkpoint that a replica still has, or all of it if there is none.
+func (c *cluster) replayCheckpoint(ctx context.Context, visit func(check.Replayed) error) error {
+	for _, m := range c.members {
+		l := m.current()
+		if l == nil || !l.ready() {
+			continue
+		}
+		l.mu.Lock()
+		store := l.plain
+		l.mu.Unlock()
+		metas, err := store.List()
+		if err != nil || len(metas) == 0 {
+			continue
+		}
+		checkpoint, err := store.OpenCheckpoint(metas[len(metas)-1].ID)
+		if err != nil {
+			if snapshot.IsDamage(err) {
+				continue
+			}
+			return err
+		}
+		err = c.replay(ctx, checkpoint, memstore.TrackerCow, visit)
+		return errors.Join(err, checkpoint.Close())
+	}
+	return c.replay(ctx, nil, memstore.TrackerCow, visit)
+}
