@@ -141,6 +141,8 @@ func TestConfigValidate(t *testing.T) {
 	for i, change := range []func(*Limits){
 		func(l *Limits) { l.MemoryBytes = 65537 },
 		func(l *Limits) { l.MemoryBytes = 4<<30 + 65536 },
+		func(l *Limits) { l.StableBytes = 65537 },
+		func(l *Limits) { l.StableBytes = 64<<30 + 65536 },
 		func(l *Limits) { l.Fuel = 0 },
 		func(l *Limits) { l.InstallFuel = 1 << 63 },
 		func(l *Limits) { l.ReplyBytes = 0 },

@@ -45,7 +45,7 @@ static int failed(lockstep_run *run, void *err) {
 }
 
 int lockstep_call(lockstep_run *run) {
-	lockstep_raw none[1];
+	lockstep_raw args[2];
 	void *trap = NULL, *err = wasmtime_context_set_fuel(run->context, run->fuel);
 	strcpy(run->message, "a trap without a code");
 	if (err)
@@ -53,7 +53,9 @@ int lockstep_call(lockstep_run *run) {
 	lockstep_run *outer = current;
 	current = run;
 	run->stopped = 0;
-	err = wasmtime_func_call_unchecked(run->context, &run->func, none, 1, &trap);
+	for (int i = 0; i < run->nargs; i++)
+		args[i].word = run->args[i];
+	err = wasmtime_func_call_unchecked(run->context, &run->func, args, 2, &trap);
 	current = outer;
 	lockstep_look(run);
 	int end = LOCKSTEP_RETURNED;
@@ -73,7 +75,8 @@ int lockstep_call(lockstep_run *run) {
 	return err ? failed(run, err) : end;
 }
 
-// A host function: env is its index in the table.
+// A host function: env is its index in its table, doubled, and 1 for the table
+// of modules with a 64-bit memory.
 static void *host_call(void *env, void *caller, lockstep_raw *args, size_t len) {
 	lockstep_run *run = current;
 	uint64_t before;

@@ -23,6 +23,8 @@ typedef struct {
 	int has_memory;
 	uintptr_t host;         // handle of the Go side
 	lockstep_func func;     // to call
+	uint64_t args[2];       // for a function that takes two numbers of 64 bits
+	int nargs;              // 0 or 2
 	uint64_t fuel;          // before the call to run on, then what is left; in a host call what is left, to be changed
 	uint64_t size;          // of the memory, in bytes, when last control came back
 	uint8_t *base;

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"lockstep/canister/program"
+	"lockstep/canister/systemapi"
 	"lockstep/memstore"
 )
 
@@ -85,35 +86,58 @@ func Install(c Config, m *Module, env Env, arg []byte) (*Canister, Outcome, erro
 
 // install brings a fresh instance to its first state.
 func (in *instance) install(env Env, arg []byte) (Outcome, State, error) {
-	p := in.module.Program
-	if err := in.begin(); err != nil {
+	if err := in.begin(State{}); err != nil {
 		return Outcome{}, State{}, err
 	}
-	for _, s := range p.Segments {
-		copy(in.memory()[s.Offset:], s.Bytes)
-	}
-	spent := uint64(0)
-	for _, entry := range []struct {
-		export   string
-		present  bool
-		occasion occasion
-	}{
-		{program.StartExport, p.HasStart, inStart},
-		{program.InitializeExport, p.HasInitialize, inInit},
-		{program.InitExport, p.HasInit, inInit},
-	} {
-		if !entry.present {
-			continue
-		}
-		out, err := in.run(entry.export, execution{env, entry.occasion, arg, in.config.Limits.InstallFuel - spent})
-		spent += out.Fuel
-		if err != nil || out.Status != 0 {
-			out.Fuel = spent
-			return out, State{}, err
-		}
+	in.writeSegments()
+	s := &setUp{fuel: in.config.Limits.InstallFuel, env: env}
+	out, err := s.run(in, []phase{
+		{program.StartExport, systemapi.InStart, nil},
+		{program.InitializeExport, systemapi.InInit, nil},
+		{program.InitExport, systemapi.InInit, arg},
+	})
+	if err != nil || out.Status != Replied {
+		return out, State{}, err
 	}
 	state, err := in.commit()
-	return Outcome{Status: Replied, Fuel: spent}, state, err
+	return out, state, err
+}
+
+// setUp runs the phases of an installation or upgrade.
+type setUp struct {
+	env   Env
+	fuel  uint64 // for all of it together
+	spent uint64
+	steps uint32 // so far
+	timer *int64
+}
+
+// phase is an entry point that is run if the module has it.
+type phase struct {
+	export   string
+	occasion systemapi.Occasion
+	arg      []byte
+}
+
+// run gives Replied, or how the first one ended that failed.
+func (s *setUp) run(in *instance, phases []phase) (Outcome, error) {
+	for _, st := range phases {
+		if !in.module.Program.Has(st.export) {
+			continue
+		}
+		s.steps++
+		out, err := in.run(target{export: st.export}, systemapi.Execution{Env: s.env, Occasion: st.occasion, Arg: st.arg,
+			Step: s.steps, Fuel: s.fuel - s.spent})
+		s.spent += out.Fuel
+		if err != nil || !out.Status.Committed() {
+			out.Fuel = s.spent
+			return out, err
+		}
+		if out.Timer != nil {
+			s.timer, s.env.Timer = out.Timer, *out.Timer
+		}
+	}
+	return Outcome{Status: Replied, Fuel: s.spent, Timer: s.timer}, nil
 }
 
 // Restore makes a canister of a state: nothing of the module runs and no
@@ -147,41 +171,38 @@ func (c *Canister) Module() *Module { return c.module }
 // State is the canister's state after the newest message. O(1).
 func (c *Canister) State() State { return *c.state.Load() }
 
-// Update runs one message. A query method may be called too: it runs as an
-// update whose changes are discarded. Unless the outcome's status says
-// Committed, the state is what it was. After an error the canister runs no
-// more messages, as its replica must not.
+// Update runs one message: Execute with EntryUpdate.
 func (c *Canister) Update(env Env, msg Message) (Outcome, error) {
+	return c.Execute(env, Input{Method: msg.Method, Arg: msg.Arg})
+}
+
+// Execute enters the canister once. A query method may be called as an update,
+// too: its changes are discarded. Unless the outcome's status says Committed,
+// the state is what it was. After an error the canister runs nothing more, as
+// its replica must not.
+func (c *Canister) Execute(env Env, in Input) (Outcome, error) {
 	if c.broken != nil {
 		return Outcome{}, c.broken
 	}
-	out, err := c.update(env, msg)
+	out, err := c.execute(env, in)
 	if err != nil {
-		c.broken = fmt.Errorf("update of canister %d in round %d: %w", env.Canister, env.Round, err)
+		c.broken = fmt.Errorf("execution of canister %d in round %d: %w", env.Canister, env.Round, err)
 		return Outcome{}, c.broken
 	}
 	return out, nil
 }
 
-func (c *Canister) update(env Env, msg Message) (Outcome, error) {
-	p := c.module.Program
-	occasion, keep := inUpdate, true
-	export, ok := p.Export(msg.Method, false)
-	if !ok {
-		occasion, keep = inReplicatedQuery, false
-		if export, ok = p.Export(msg.Method, true); !ok {
-			return methodNotFound("update or query", msg.Method), nil
-		}
+func (c *Canister) execute(env Env, in Input) (Outcome, error) {
+	t, occasion, keep, out := in.lookup(c.module.Program)
+	if out.Status != 0 {
+		return out, nil
 	}
-	if err := c.live.begin(); err != nil {
+	if err := c.live.begin(c.State()); err != nil {
 		return Outcome{}, err
 	}
-	out, err := c.live.run(export, execution{env, occasion, msg.Arg, c.config.Limits.Fuel})
+	out, err := c.live.run(t, in.execution(env, occasion, c.config.Limits.Fuel))
 	if err != nil {
 		return Outcome{}, err
-	}
-	if out.Status == 0 {
-		out = c.live.answer(out.Fuel)
 	}
 	if keep && out.Status.Committed() {
 		state, err := c.live.commit()
@@ -207,7 +228,7 @@ func (c *Canister) rollback() error {
 }
 
 func methodNotFound(kind, name string) Outcome {
-	return failed(MethodNotFound, cleanText(fmt.Sprintf("the canister has no %s method %q", kind, name), maxTrapText), 0)
+	return failed(MethodNotFound, systemapi.CleanText(fmt.Sprintf("the canister has no %s method %q", kind, name), systemapi.MaxTrapText), 0)
 }
 
 // Close frees what the canister holds; its states stay in the Store. Queries

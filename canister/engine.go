@@ -8,6 +8,7 @@ import (
 	"github.com/bytecodealliance/wasmtime-go/v39"
 
 	"lockstep/canister/program"
+	"lockstep/canister/systemapi"
 )
 
 // engineVersion names the engine that compiled modules belong to.
@@ -66,7 +67,8 @@ func (c EngineConfig) Validate() error {
 type Engine struct {
 	config EngineConfig
 	engine *wasmtime.Engine
-	linker *wasmtime.Linker
+	linker *wasmtime.Linker // for modules with a 32-bit memory, or none
+	wide   *wasmtime.Linker // for modules with a 64-bit memory
 
 	mu      sync.Mutex
 	modules map[cacheKey]*compilation
@@ -82,12 +84,23 @@ func NewEngine(c EngineConfig) (*Engine, error) {
 		return nil, err
 	}
 	engine := wasmtime.NewEngineWithConfig(c.wasmtime())
-	linker, err := newLinker(engine, c.CallPath)
-	if err != nil {
-		engine.Close()
-		return nil, err
+	e := &Engine{config: c, engine: engine, modules: make(map[cacheKey]*compilation)}
+	var err error
+	if e.linker, err = newLinker(engine, c.CallPath, false); err == nil {
+		if e.wide, err = newLinker(engine, c.CallPath, true); err == nil {
+			return e, nil
+		}
+		e.linker.Close()
 	}
-	return &Engine{config: c, engine: engine, linker: linker, modules: make(map[cacheKey]*compilation)}, nil
+	engine.Close()
+	return nil, err
+}
+
+func (e *Engine) linkerFor(p *Program) *wasmtime.Linker {
+	if p.Wide {
+		return e.wide
+	}
+	return e.linker
 }
 
 // wasmtime is the engine's configuration: what decides results is fixed here,
@@ -106,7 +119,7 @@ func (c EngineConfig) wasmtime() *wasmtime.Config {
 	cfg.SetWasmReferenceTypes(true)
 	cfg.SetWasmTailCall(true)
 	cfg.SetWasmMultiMemory(false)
-	cfg.SetWasmMemory64(false)
+	cfg.SetWasmMemory64(true)
 	cfg.SetWasmFunctionReferences(false)
 	cfg.SetWasmGC(false)
 	cfg.SetWasmWideArithmetic(false)
@@ -136,6 +149,7 @@ func (e *Engine) Close() {
 	}
 	e.modules = nil
 	e.linker.Close()
+	e.wide.Close()
 	e.engine.Close()
 }
 
@@ -155,7 +169,7 @@ func Prepare(wasm []byte, l Limits) (*Program, error) {
 		return nil, fmt.Errorf("limits: %w", err)
 	}
 	cfg := l.shape()
-	cfg.Imports, cfg.Waits = importType, importWaits
+	cfg.Imports, cfg.Waits = systemapi.ImportType, systemapi.ImportWaits
 	return program.Prepare(wasm, cfg)
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/bytecodealliance/wasmtime-go/v39"
 
 	"lockstep/canister/program"
+	"lockstep/canister/systemapi"
 )
 
 // trapCode is a reason to stop as the engine's C interface numbers it
@@ -33,23 +34,20 @@ var trapTexts = map[trapCode]string{
 	trapUnreachable: "unreachable",
 }
 
-const textStackExhausted = "call stack exhausted"
-
-// execution is one entry into a canister.
-type execution struct {
-	env      Env
-	occasion occasion
-	arg      []byte
-	fuel     uint64 // to run on
-}
+const (
+	textStackExhausted = "call stack exhausted"
+	textNoReply        = "the canister did not reply"
+	textNoTable        = "the canister has no table of functions"
+)
 
 // callPath carries calls to an instance, and what host functions need back.
 type callPath interface {
-	// call runs a function of type () -> (). An error is the world's.
-	call(f *wasmtime.Func, fuel uint64) (callEnd, error)
+	// call runs a function of type () -> (), or (i64 i64) -> (). An error is
+	// the world's.
+	call(f *wasmtime.Func, args []uint64, fuel uint64) (callEnd, error)
 	memory() []byte // as it is now, tracked like the canister's own accesses
 	size() uint64   // of the memory, in bytes
-	base() uintptr  // of the memory; a 32-bit memory never moves
+	base() uintptr  // of the memory, which never moves below 4 GiB
 	resized()       // the memory grew between calls
 	fuel() (uint64, error)
 	setFuel(uint64) error
@@ -71,28 +69,49 @@ const (
 	callStopped // by a host function, which left its reason in the host
 )
 
-// run calls an exported function of type () -> () and tells how it ended:
-// status 0 if it returned, else why it stopped. It changes only the instance.
-func (in *instance) run(export string, x execution) (Outcome, error) {
-	f, err := in.function(export)
+// run calls an exported function and tells how it ended. It changes only the
+// instance.
+func (in *instance) run(t target, x systemapi.Execution) (Outcome, error) {
+	f, err := in.function(t.export)
 	if err != nil {
 		return Outcome{}, err
 	}
-	in.host.start(x.env, x.occasion, x.arg)
-	in.host.fuelAt = x.fuel
-	end, err := in.path.call(f, x.fuel)
+	in.host.Start(x, in.certified)
+	end, err := in.path.call(f, t.args, x.Fuel)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("run canister: %w", err)
 	}
-	spent := x.fuel - end.left
+	spent := x.Fuel - end.left
 	switch end.kind {
 	case callReturned:
-		return Outcome{Fuel: spent}, nil
+		return in.returned(spent, x), nil
 	case callStopped:
-		return in.stopped(spent, x.fuel)
+		return in.stopped(spent, x.Fuel)
 	}
-	return in.trapped(end.trap, spent, x.fuel)
+	return in.trapped(end.trap, spent, x.Fuel)
 }
+
+// returned is the outcome of an execution that came to its end.
+func (in *instance) returned(spent uint64, x systemapi.Execution) Outcome {
+	e := in.host.Effects()
+	in.certified = e.CertifiedData
+	out := Outcome{Fuel: spent, Calls: e.Calls, Timer: e.Timer, Accepted: e.Accepted}
+	switch e.Answer {
+	case systemapi.Reply:
+		out.Status, out.Reply = Replied, e.Reply
+	case systemapi.Reject:
+		out.Status, out.RejectCode, out.Text = Rejected, rejectByCanister, e.Reject
+	default:
+		out.Status = NoReply
+		if x.Occasion&mustAnswer != 0 {
+			out.RejectCode, out.Text = rejectError, textNoReply
+		}
+	}
+	return out
+}
+
+// mustAnswer is where returning without an answer is told to the caller.
+const mustAnswer = systemapi.InUpdate | systemapi.InReplicatedQuery | systemapi.InQuery | systemapi.InCompositeQuery
 
 func (in *instance) function(export string) (*wasmtime.Func, error) {
 	if f := in.funcs[export]; f != nil {
@@ -108,14 +127,14 @@ func (in *instance) function(export string) (*wasmtime.Func, error) {
 
 // stopped is the outcome of an execution that a host function ended.
 func (in *instance) stopped(spent, fuel uint64) (Outcome, error) {
-	trap, ok := errors.AsType[canisterTrap](in.host.stopped)
+	trap, ok := errors.AsType[systemapi.Trap](in.host.Stopped())
 	switch {
 	case !ok:
-		return Outcome{}, fmt.Errorf("run canister: host function: %w", in.host.stopped)
-	case trap == errOutOfFuel:
+		return Outcome{}, fmt.Errorf("run canister: host function: %w", in.host.Stopped())
+	case trap == systemapi.ErrOutOfFuel:
 		return outOfFuel(fuel), nil
 	}
-	return failed(Trapped, cleanText(string(trap), maxTrapText), spent), nil
+	return failed(Trapped, systemapi.CleanText(string(trap), systemapi.MaxTrapText), spent), nil
 }
 
 // trapped is the outcome of an execution that the engine ended.
@@ -144,16 +163,4 @@ func (in *instance) trapped(code trapCode, spent, fuel uint64) (Outcome, error) 
 
 func outOfFuel(fuel uint64) Outcome {
 	return failed(OutOfFuel, fmt.Sprintf("the limit of %d units of fuel is used up", fuel), fuel)
-}
-
-// answer is the outcome of a method that returned.
-func (in *instance) answer(spent uint64) Outcome {
-	h := in.host
-	switch h.answer {
-	case Replied:
-		return Outcome{Status: Replied, Reply: h.reply, Fuel: spent}
-	case Rejected:
-		return Outcome{Status: Rejected, RejectCode: rejectByCanister, Text: h.reject, Fuel: spent}
-	}
-	return failed(NoReply, "the canister did not reply", spent)
 }

@@ -131,19 +131,45 @@ type stage struct {
 	t      testing.TB
 	wasm   []byte
 	setups []setup
-	rigs   []*rig // nil until installed
+	queue  // its rigs are nil until installed
 }
 
 func newStage(t testing.TB, wasm []byte, setups ...setup) *stage {
-	return &stage{t: t, wasm: wasm, setups: setups}
+	return &stage{t: t, wasm: wasm, setups: setups, queue: queue{t: t}}
 }
 
 // stepKinds are the kinds of steps that this package can carry out.
-var stepKinds = map[string]func(*rig, step) Outcome{
-	"install": nil, // by stage.install
-	"update":  func(r *rig, st step) Outcome { return r.update(st.method, string(st.arg)) },
-	"query":   func(r *rig, st step) Outcome { return r.query(st.method, string(st.arg)) },
+var stepKinds = map[string]func(*stage, step) Outcome{
+	"install":   nil, // by stage.install
+	"reinstall": func(s *stage, st step) Outcome { return s.reinstall(s.wasm, st.arg) },
+	"upgrade":   func(s *stage, st step) Outcome { return s.upgrade(s.wasm, st.arg, UpgradeOptions{}) },
+	"update":    func(s *stage, st step) Outcome { return s.update(st.method, st.arg) },
+	"composite": func(s *stage, st step) Outcome { return s.composite(st.method, st.arg) },
+	"heartbeat": func(s *stage, st step) Outcome { return s.task(EntryHeartbeat) },
+	"query": func(s *stage, st step) Outcome {
+		return s.each(func(r *rig) Outcome {
+			env := r.env()
+			env.Version, env.Timer = s.version, s.timer
+			out, err := r.Query(env, r.State(), Message{st.method, st.arg})
+			if err != nil {
+				s.queue.t.Fatal(err)
+			}
+			return out
+		})
+	},
+	"inspect": func(s *stage, st step) Outcome {
+		return s.execute([]byte("caller"), Input{Entry: EntryInspect, Method: st.method, Arg: st.arg})
+	},
+	"timer": func(s *stage, st step) Outcome {
+		if r := s.rigs[0]; s.timer == 0 || s.timer > r.now() {
+			return Outcome{Status: statusIdle}
+		}
+		s.timer = 0
+		return s.task(EntryTimer)
+	},
 }
+
+const statusIdle Status = 200 // no timer was due
 
 // do carries out a step on every replica and checks how it ends.
 func (s *stage) do(st step) {
@@ -155,21 +181,7 @@ func (s *stage) do(st step) {
 	if s.rigs == nil {
 		s.t.Fatalf("%s: nothing is installed", st.text)
 	}
-	var outs []Outcome
-	for _, r := range s.rigs {
-		before := r.root()
-		out := stepKinds[st.kind](r, st)
-		if after := r.root(); after != before && (st.kind == "query" || !out.Status.Committed()) {
-			s.t.Errorf("%s: %v left changes", st.text, out)
-		}
-		outs = append(outs, out)
-	}
-	s.check(st, outs)
-	for _, r := range s.rigs[1:] {
-		if r.root() != s.rigs[0].root() {
-			s.t.Fatalf("%s: replicas have different roots", st.text)
-		}
-	}
+	s.check(st, []Outcome{stepKinds[st.kind](s, st)})
 }
 
 // install makes the canister on every replica, unless it must fail.
@@ -199,7 +211,9 @@ func (s *stage) install(st step) {
 		outs = append(outs, out)
 		if out.Status == Replied {
 			r.adopt(can)
-			s.rigs = append(s.rigs, r)
+			if s.rigs = append(s.rigs, r); len(s.rigs) == 1 {
+				s.note(out)
+			}
 		}
 	}
 	if st.want == "refused" {
@@ -222,13 +236,19 @@ func (s *stage) restore(with setup) {
 
 var endings = map[string]Status{
 	"ok": Replied, "reply": Replied, "replied": Replied, "bytes": Replied, "reject": Rejected, "trap": Trapped,
-	"none": NoReply, "missing": MethodNotFound,
+	"none": NoReply, "missing": MethodNotFound, "accept": NoReply, "refuse": NoReply, "idle": statusIdle,
 }
 
 func (s *stage) check(st step, outs []Outcome) {
 	s.t.Helper()
 	out := outs[0]
 	switch {
+	case st.want == "ok" && (st.kind == "heartbeat" || st.kind == "timer"):
+		if out.Status != NoReply {
+			s.t.Errorf("%s: %v", st.text, out)
+		}
+	case st.kind == "inspect" && st.want != "trap" && out.Accepted != (st.want == "accept"):
+		s.t.Errorf("%s: accepted is %v", st.text, out.Accepted)
 	case out.Status != endings[st.want]:
 		s.t.Errorf("%s: %v", st.text, out)
 	case st.want == "reply" && !bytes.Equal(out.Reply, st.reply):

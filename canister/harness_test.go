@@ -121,15 +121,17 @@ func (r *rig) adopt(c *Canister) {
 func (r *rig) replica(s setup, state State) *rig {
 	r.t.Helper()
 	c := &rig{t: r.t, config: s.config(r.t), messages: r.messages}
-	pages := pagetrie.Map{}.Edit()
-	for i, h := range state.Memory.Pages.All() {
-		copied, err := c.config.Store.Add(r.config.Store.Page(h))
-		if err != nil {
-			r.t.Fatal(err)
+	for _, m := range []*pagetrie.Map{&state.Memory.Pages, &state.Stable.Pages} {
+		pages := pagetrie.Map{}.Edit()
+		for i, h := range m.All() {
+			copied, err := c.config.Store.Add(r.config.Store.Page(h))
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			pages.Insert(i, copied)
 		}
-		pages.Insert(i, copied)
+		*m = pages.Map()
 	}
-	state.Memory.Pages = pages.Map()
 	m := compile(r.t, c.config, r.original)
 	can, err := Restore(c.config, m, state)
 	if err != nil {
@@ -140,11 +142,16 @@ func (r *rig) replica(s setup, state State) *rig {
 	return c
 }
 
+const rigCanister = 7 // id of every rig's canister
+
 func (r *rig) env() Env {
 	r.messages++
-	return Env{Canister: 7, Round: r.messages, Message: 3, Time: int64(1_700_000_000_000_000_000 + 1000*r.messages),
+	return Env{Canister: rigCanister, Round: r.messages, Message: 3, Time: r.now(),
 		Caller: []byte("caller"), Log: func(s string) { r.log = append(r.log, s) }}
 }
+
+// now is the time of the newest message.
+func (r *rig) now() int64 { return int64(1_700_000_000_000_000_000 + 1000*r.messages) }
 
 func (r *rig) update(method, arg string) Outcome {
 	r.t.Helper()

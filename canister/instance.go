@@ -7,6 +7,7 @@ import (
 	"github.com/bytecodealliance/wasmtime-go/v39"
 
 	"lockstep/canister/program"
+	"lockstep/canister/systemapi"
 	"lockstep/memstore"
 )
 
@@ -23,19 +24,23 @@ type instance struct {
 	depth   *wasmtime.Global
 	timer   *wasmtime.Global // the clock, nil if the module cannot wait
 	tracked *memstore.Memory // nil as mem
-	host    *host
+	stable  *stableMemory
+	host    *systemapi.Host
 	funcs   map[string]*wasmtime.Func
+
+	certified []byte // data that the canister has certified
 }
 
 // errTrapAtInstantiation is given by newInstance when the module's element
 // segments do not fit its tables.
-const errTrapAtInstantiation = canisterTrap("out of bounds table access")
+const errTrapAtInstantiation = systemapi.Trap("out of bounds table access")
 
 // instanceConfig says what an instance is laid over.
 type instanceConfig struct {
 	Config
 	module *Module
 	state  *State           // nil: as the module begins, with nothing written yet
+	memory memstore.Version // of the replaced module, if state is nil and it is kept
 	query  bool             // effects are always discarded
 	like   *memstore.Memory // of the same canister, or nil
 }
@@ -45,10 +50,11 @@ type instanceConfig struct {
 func newInstance(c instanceConfig) (*instance, error) {
 	e := c.Engine
 	in := &instance{config: c.Config, module: c.module, funcs: make(map[string]*wasmtime.Func)}
-	in.host = &host{machine: in, limits: c.Limits}
+	in.stable = newStableMemory(c.Config)
+	in.host = systemapi.NewHost(in, systemapi.Limits{ReplyBytes: c.Limits.ReplyBytes})
 	in.store = wasmtime.NewStoreWithData(e.engine, in.host)
 	var err error
-	if in.inst, err = e.linker.Instantiate(in.store, c.module.compiled); err != nil {
+	if in.inst, err = e.linkerFor(c.module.Program).Instantiate(in.store, c.module.compiled); err != nil {
 		in.store.Close()
 		if t, ok := errors.AsType[*wasmtime.Trap](err); ok && t.Code() != nil && *t.Code() == wasmtime.TableOutOfBounds {
 			return nil, errTrapAtInstantiation
@@ -87,7 +93,7 @@ func (in *instance) bind() {
 // lay brings memory and globals to the state, or starts tracking a memory
 // that is still as the module defines it.
 func (in *instance) lay(c instanceConfig) error {
-	var version memstore.Version
+	version := c.memory
 	if c.state != nil {
 		version = c.state.Memory
 		if err := in.globals.write(c.state.Globals); err != nil {
@@ -120,7 +126,6 @@ func (in *instance) size() memstore.PageCount {
 
 // growTo makes the engine's memory as large as a version's.
 func (in *instance) growTo(size memstore.PageCount) error {
-	const perWasmPage = memstore.WasmPageSize / memstore.PageSize
 	now := in.size()
 	if size <= now {
 		return nil
@@ -132,7 +137,28 @@ func (in *instance) growTo(size memstore.PageCount) error {
 	return nil
 }
 
-func (in *instance) begin() error {
+// lengthen makes an idle memory as long as another.
+func (in *instance) lengthen(size memstore.PageCount) error {
+	if in.tracked == nil || in.size() >= size {
+		return nil
+	}
+	if err := in.growTo(size); err != nil {
+		return err
+	}
+	return in.tracked.Resize(in.size())
+}
+
+// writeSegments writes the active data segments.
+func (in *instance) writeSegments() {
+	for _, s := range in.module.Program.Segments {
+		copy(in.memory()[s.Offset:], s.Bytes)
+	}
+}
+
+// begin starts a transaction on the state, to which the instance was brought.
+func (in *instance) begin(s State) error {
+	in.stable.begin(s.Stable)
+	in.certified = s.CertifiedData
 	if in.tracked == nil {
 		return nil
 	}
@@ -141,7 +167,11 @@ func (in *instance) begin() error {
 
 // commit keeps what the message did and gives the new state.
 func (in *instance) commit() (State, error) {
-	s := State{Globals: in.globals.read()}
+	s := State{Globals: in.globals.read(), CertifiedData: in.certified}
+	var err error
+	if s.Stable, err = in.stable.commit(); err != nil {
+		return s, err
+	}
 	if in.tracked == nil {
 		return s, nil
 	}
@@ -153,6 +183,7 @@ func (in *instance) commit() (State, error) {
 // rollback undoes the message that ran on the state. memstore.ErrGrown says
 // that the instance must be replaced.
 func (in *instance) rollback(s State) error {
+	in.stable.begin(s.Stable)
 	if in.tracked != nil {
 		if err := in.tracked.Rollback(in.size()); err != nil {
 			return err
@@ -165,13 +196,8 @@ func (in *instance) rollback(s State) error {
 // memstore.ErrSize says that the instance must be replaced.
 func (in *instance) advance(s State) error {
 	if in.tracked != nil {
-		if in.size() < s.Memory.Size {
-			if err := in.growTo(s.Memory.Size); err != nil {
-				return err
-			}
-			if err := in.tracked.Resize(in.size()); err != nil {
-				return err
-			}
+		if err := in.lengthen(s.Memory.Size); err != nil {
+			return err
 		}
 		if err := in.tracked.Advance(s.Memory); err != nil {
 			return err
@@ -193,15 +219,27 @@ func (in *instance) close() error {
 
 func (in *instance) memory() []byte { return in.path.memory() }
 
-func (in *instance) fuel() (uint64, error) { return in.path.fuel() }
+// The instance as host functions need it: systemapi.Machine.
 
-func (in *instance) setFuel(fuel uint64) error { return in.path.setFuel(fuel) }
+// Memory is the current contents.
+func (in *instance) Memory() []byte { return in.path.memory() }
 
-func (in *instance) clock() int64 {
+// Stable is the stable memory.
+func (in *instance) Stable() systemapi.StableMemory { return in.stable }
+
+// Fuel is what is left.
+func (in *instance) Fuel() (uint64, error) { return in.path.fuel() }
+
+// SetFuel changes what is left.
+func (in *instance) SetFuel(fuel uint64) error { return in.path.setFuel(fuel) }
+
+// Clock tells how far waiting has brought the canister's clock.
+func (in *instance) Clock() int64 {
 	if in.timer == nil {
 		return 0
 	}
 	return in.timer.Get(in.store).I64()
 }
 
-func (in *instance) setClock(t int64) error { return in.timer.Set(in.store, wasmtime.ValI64(t)) }
+// SetClock moves it.
+func (in *instance) SetClock(t int64) error { return in.timer.Set(in.store, wasmtime.ValI64(t)) }

@@ -1,46 +1,32 @@
 package canister
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 
 	"github.com/bytecodealliance/wasmtime-go/v39"
 
 	"lockstep/canister/program"
+	"lockstep/canister/systemapi"
 )
 
-// newLinker defines every host function for all instances of an engine. Each
-// call finds the host it belongs to by its path.
-func newLinker(engine *wasmtime.Engine, path CallPath) (*wasmtime.Linker, error) {
+// newLinker defines every host function for all instances of an engine whose
+// modules have a 64-bit memory, or of the others. Each call finds the host it
+// belongs to by its path.
+func newLinker(engine *wasmtime.Engine, path CallPath, wide bool) (*wasmtime.Linker, error) {
 	linker := wasmtime.NewLinker(engine)
-	for i, f := range hostFuncs {
+	for i, f := range systemapi.Funcs(wide) {
 		var err error
 		if path == CallStock {
-			err = linker.FuncNew(f.module, f.name, engineType(f.typ), stockHostCall(f))
+			err = linker.FuncNew(f.Module, f.Name, engineType(f.Type), stockHostCall(f))
 		} else {
-			err = thinDefine(linker, i)
+			err = thinDefine(linker, wide, i)
 		}
 		if err != nil {
 			linker.Close()
-			return nil, fmt.Errorf("define host function %s.%s: %w", f.module, f.name, err)
+			return nil, fmt.Errorf("define host function %s.%s: %w", f.Module, f.Name, err)
 		}
 	}
 	return linker, nil
-}
-
-// hostFuncs lists the table in a fixed order.
-var hostFuncs = sortedHostFuncs()
-
-func sortedHostFuncs() []*hostFunc {
-	var funcs []*hostFunc
-	for _, f := range hostTable {
-		funcs = append(funcs, f)
-	}
-	slices.SortFunc(funcs, func(a, b *hostFunc) int {
-		return cmp.Or(cmp.Compare(a.module, b.module), cmp.Compare(a.name, b.name))
-	})
-	return funcs
 }
 
 func engineType(t program.FuncType) *wasmtime.FuncType {

@@ -1,23 +1,13 @@
 package canister
 
-import "fmt"
+import (
+	"fmt"
 
-// Env is the world as a message sees it: everything in it comes from the round
-// and the replicated configuration, except Log.
-type Env struct {
-	Canister uint64 // id of this canister
-	Round    uint64
-	Message  uint64 // number of the message within the round
-	Time     int64  // of the round, in nanoseconds since 1970
-	Caller   []byte // principal of the caller; read only while the message runs
-	// Seed adds to the source of randomness; with Canister, Round and Message
-	// it determines every random number of the message.
-	Seed [32]byte
-	// Log receives what the canister prints, a line or a piece of one at a
-	// time. It is not replicated and may be nil. It must be quick and may be
-	// called from several goroutines when queries run.
-	Log func(text string)
-}
+	"lockstep/canister/systemapi"
+)
+
+// Env is the world as an execution sees it.
+type Env = systemapi.Env
 
 // Message is one call of a method.
 type Message struct {
@@ -34,7 +24,7 @@ const (
 	_              Status = iota
 	Replied               // the canister replied
 	Rejected              // the canister called msg_reject: an answer like another
-	NoReply               // the canister returned and said nothing
+	NoReply               // the canister returned and said nothing, or had nobody to say it to
 	Trapped               // execution stopped; Text says why
 	OutOfFuel             // execution reached the limit on fuel
 	MethodNotFound        // no method of this name and kind
@@ -65,9 +55,13 @@ const (
 type Outcome struct {
 	Status     Status
 	Reply      []byte // if Replied; the caller's own
-	RejectCode uint32 // 0 if Replied, 4 if Rejected, else 5
+	RejectCode uint32 // 0 if Replied or nobody waits for an answer, 4 if Rejected, else 5
 	Text       string // why, if not Replied; valid UTF-8, bounded
 	Fuel       uint64 // spent
+
+	Calls    []Call // to be made, in order; none unless the changes are kept
+	Timer    *int64 // when the global timer is to be due, in nanoseconds since 1970, 0 for never; nil if not set
+	Accepted bool   // EntryInspect: the message may come in
 }
 
 func (o Outcome) String() string {

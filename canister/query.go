@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"sync"
 
+	"lockstep/canister/program"
+	"lockstep/canister/systemapi"
 	"lockstep/memstore"
 )
 
@@ -31,18 +33,42 @@ func newQueryPool(c *Canister) *queryPool {
 // Preconditions: the pages of the state are held by a memstore.Pin that was
 // taken before the state was read, or no Update runs meanwhile.
 func (c *Canister) Query(env Env, s State, msg Message) (Outcome, error) {
-	export, ok := c.module.Program.Export(msg.Method, true)
-	if !ok {
+	kind, export := c.module.Program.Method(msg.Method)
+	if kind != program.Query {
 		return methodNotFound("query", msg.Method), nil
 	}
+	x := systemapi.Execution{Env: env, Occasion: systemapi.InQuery, Arg: msg.Arg, Fuel: c.config.Limits.Fuel}
+	return c.onState(env.Canister, s, func(in *instance) (Outcome, error) { return in.run(target{export: export}, x) })
+}
+
+// Inspect asks canister_inspect_message about an update on a state, as Query
+// asks a method: Outcome.Accepted. A canister without it accepts everything.
+func (c *Canister) Inspect(env Env, s State, msg Message) (Outcome, error) {
+	input := Input{Entry: EntryInspect, Method: msg.Method, Arg: msg.Arg}
+	t, occasion, _, out := input.lookup(c.module.Program)
+	if out.Status != 0 {
+		return out, nil
+	}
+	x := input.execution(env, occasion, c.config.Limits.Fuel)
+	return c.onState(env.Canister, s, func(in *instance) (Outcome, error) { return in.run(t, x) })
+}
+
+// onState runs something on an instance that is at the state, and brings it
+// back there.
+func (c *Canister) onState(id uint64, s State, run func(*instance) (Outcome, error)) (Outcome, error) {
 	q := c.queries
 	q.slots <- struct{}{}
 	defer func() { <-q.slots }()
 	in, err := q.take(s)
 	if err != nil {
-		return Outcome{}, fmt.Errorf("query of canister %d: %w", env.Canister, err)
+		return Outcome{}, fmt.Errorf("query of canister %d: %w", id, err)
 	}
-	out, err := in.query(export, execution{env, inQuery, msg.Arg, c.config.Limits.Fuel}, s)
+	var out Outcome
+	if err = in.begin(s); err == nil {
+		if out, err = run(in); err == nil {
+			err = in.rollback(s)
+		}
+	}
 	if err == nil {
 		q.put(in)
 		return out, nil
@@ -51,22 +77,7 @@ func (c *Canister) Query(env Env, s State, msg Message) (Outcome, error) {
 	if errors.Is(err, memstore.ErrGrown) && closeErr == nil { // the instance is used up
 		return out, nil
 	}
-	return Outcome{}, fmt.Errorf("query of canister %d: %w", env.Canister, errors.Join(err, closeErr))
-}
-
-// query runs on an instance that is at the state and brings it back there.
-func (in *instance) query(export string, x execution, s State) (Outcome, error) {
-	if err := in.begin(); err != nil {
-		return Outcome{}, err
-	}
-	out, err := in.run(export, x)
-	if err != nil {
-		return Outcome{}, err
-	}
-	if out.Status == 0 {
-		out = in.answer(out.Fuel)
-	}
-	return out, in.rollback(s)
+	return Outcome{}, fmt.Errorf("query of canister %d: %w", id, errors.Join(err, closeErr))
 }
 
 // take gives an instance at the state: an idle one brought there, or a new one.

@@ -17,29 +17,35 @@ type Global struct {
 }
 
 // State is everything of a canister that persists between messages. It is an
-// immutable value; the pages of Memory live in the memstore.Store it came from.
+// immutable value; the pages of Memory and Stable live in the memstore.Store it came from.
 type State struct {
 	Memory  memstore.Version
 	Globals []Global // every mutable global, in order of index
+	Stable  memstore.Version
+	// CertifiedData is what the canister has certified, at most 32 bytes. It
+	// must not be changed.
+	CertifiedData []byte
 }
 
 // Root is the Merkle root over all of the state.
 //
-//	SHA-256("lockstep/canister/1\n" ‖ memory root ‖ count ‖ globals × (type, lo, hi))
+//	SHA-256("lockstep/canister/2\n" ‖ memory root ‖ stable memory root ‖
+//	        count ‖ globals × (type, lo, hi) ‖ length ‖ certified data)
 //
 // with integers of 64 bits, little endian.
 func (s State) Root(h pagetrie.Hasher) pagetrie.Hash {
-	memory := s.Memory.Root(h)
-	b := make([]byte, 0, 64+17*len(s.Globals))
-	b = append(b, "lockstep/canister/1\n"...)
-	b = append(b, memory[:]...)
+	memory, stable := s.Memory.Root(h), s.Stable.Root(h)
+	b := make([]byte, 0, 160+17*len(s.Globals))
+	b = append(b, "lockstep/canister/2\n"...)
+	b = append(append(b, memory[:]...), stable[:]...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(s.Globals)))
 	for _, g := range s.Globals {
 		b = append(b, g.Type)
 		b = binary.LittleEndian.AppendUint64(b, g.Lo)
 		b = binary.LittleEndian.AppendUint64(b, g.Hi)
 	}
-	return sha256.Sum256(b)
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(s.CertifiedData)))
+	return sha256.Sum256(append(b, s.CertifiedData...))
 }
 
 // fits tells whether a state can be one of this program's.
@@ -52,7 +58,6 @@ func (s State) fits(p *program.Program) bool {
 			return false
 		}
 	}
-	const perWasmPage = memstore.WasmPageSize / memstore.PageSize
 	size := uint64(s.Memory.Size)
-	return size%perWasmPage == 0 && size >= p.MemoryMin*perWasmPage && size <= p.MemoryMax*perWasmPage
+	return s.Stable.Size%perWasmPage == 0 && size%perWasmPage == 0 && size >= p.MemoryMin*perWasmPage && size <= p.MemoryMax*perWasmPage
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/bytecodealliance/wasmtime-go/v39"
 
 	"lockstep/canister/program"
+	"lockstep/canister/systemapi"
 )
 
 // stockCall runs calls through the engine's Go binding. It is the reference
@@ -15,14 +16,18 @@ import (
 type stockCall struct {
 	store *wasmtime.Store
 	mem   *wasmtime.Memory // nil for none
-	host  *host
+	host  *systemapi.Host
 }
 
-func (c *stockCall) call(f *wasmtime.Func, fuel uint64) (callEnd, error) {
+func (c *stockCall) call(f *wasmtime.Func, args []uint64, fuel uint64) (callEnd, error) {
 	if err := c.store.SetFuel(fuel); err != nil {
 		return callEnd{}, fmt.Errorf("set fuel: %w", err)
 	}
-	_, callErr := f.Call(c.store)
+	var params []any
+	for _, a := range args {
+		params = append(params, int64(a))
+	}
+	_, callErr := f.Call(c.store, params...)
 	left, err := c.store.GetFuel()
 	if err != nil {
 		return callEnd{}, fmt.Errorf("read fuel: %w", err)
@@ -30,7 +35,7 @@ func (c *stockCall) call(f *wasmtime.Func, fuel uint64) (callEnd, error) {
 	switch {
 	case callErr == nil:
 		return callEnd{kind: callReturned, left: left}, nil
-	case c.host.stopped != nil:
+	case c.host.Stopped() != nil:
 		return callEnd{kind: callStopped, left: left}, nil
 	}
 	trap, ok := errors.AsType[*wasmtime.Trap](callErr)
@@ -53,23 +58,22 @@ func (c *stockCall) setFuel(f uint64) error { return c.store.SetFuel(f) }
 func (c *stockCall) close()                 {}
 
 // stockHostCall is a host function as the engine's Go binding wants it.
-func stockHostCall(f *hostFunc) func(*wasmtime.Caller, []wasmtime.Val) ([]wasmtime.Val, *wasmtime.Trap) {
+func stockHostCall(f *systemapi.Func) func(*wasmtime.Caller, []wasmtime.Val) ([]wasmtime.Val, *wasmtime.Trap) {
 	return func(c *wasmtime.Caller, vals []wasmtime.Val) ([]wasmtime.Val, *wasmtime.Trap) {
-		h := c.Data().(*host)
-		var words [maxHostParams]uint64
+		h := c.Data().(*systemapi.Host)
+		var words [systemapi.MaxParams]uint64
 		args := words[:len(vals)]
 		for i, v := range vals {
 			args[i] = valueBits(v)
 		}
-		result, err := h.dispatch(f, args)
+		result, err := h.Dispatch(f, args)
 		if err != nil {
-			h.stopped = err
 			return nil, wasmtime.NewTrap("stopped by the host")
 		}
-		if len(f.typ.Results) == 0 {
+		if len(f.Type.Results) == 0 {
 			return nil, nil
 		}
-		return []wasmtime.Val{valueOf(f.typ.Results[0], result)}, nil
+		return []wasmtime.Val{valueOf(f.Type.Results[0], result)}, nil
 	}
 }
 

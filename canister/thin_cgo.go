@@ -14,6 +14,7 @@ import (
 	"github.com/bytecodealliance/wasmtime-go/v39"
 
 	"lockstep/canister/program"
+	"lockstep/canister/systemapi"
 )
 
 // thinCall runs calls through the engine's C interface: one crossing a call,
@@ -24,7 +25,7 @@ type thinCall struct {
 	handle cgo.Handle
 }
 
-func newThinCall(store *wasmtime.Store, mem *wasmtime.Memory, h *host) *thinCall {
+func newThinCall(store *wasmtime.Store, mem *wasmtime.Memory, h *systemapi.Host) *thinCall {
 	c := &thinCall{store: store, handle: cgo.NewHandle(h)}
 	c.run = (*C.lockstep_run)(C.calloc(1, C.sizeof_lockstep_run))
 	c.run.context = unsafe.Pointer(store.Context())
@@ -37,9 +38,13 @@ func newThinCall(store *wasmtime.Store, mem *wasmtime.Memory, h *host) *thinCall
 	return c
 }
 
-func (c *thinCall) call(f *wasmtime.Func, fuel uint64) (callEnd, error) {
+func (c *thinCall) call(f *wasmtime.Func, args []uint64, fuel uint64) (callEnd, error) {
 	c.run._func = *(*C.lockstep_func)(unsafe.Pointer(f)) // as above
 	c.run.fuel = C.uint64_t(fuel)
+	c.run.nargs = C.int(len(args))
+	for i, a := range args {
+		c.run.args[i] = C.uint64_t(a)
+	}
 	switch C.lockstep_call(c.run) {
 	case C.LOCKSTEP_RETURNED:
 		return callEnd{kind: callReturned, left: uint64(c.run.fuel)}, nil
@@ -75,17 +80,21 @@ func (c *thinCall) close() {
 	c.run = nil
 }
 
-// thinDefine defines the i-th host function.
-func thinDefine(linker *wasmtime.Linker, i int) error {
-	f := hostFuncs[i]
-	typ := engineType(f.typ)
+// thinDefine defines the i-th host function of a table.
+func thinDefine(linker *wasmtime.Linker, wide bool, i int) error {
+	f := systemapi.Funcs(wide)[i]
+	env := C.uintptr_t(i) << 1
+	if wide {
+		env |= 1
+	}
+	typ := engineType(f.Type)
 	defer runtime.KeepAlive(typ)
 	defer runtime.KeepAlive(linker)
 	// The binding's Linker and FuncType begin with the pointer that they wrap.
 	ok := C.lockstep_define(*(*unsafe.Pointer)(unsafe.Pointer(linker)),
-		(*C.char)(unsafe.Pointer(unsafe.StringData(f.module))), C.size_t(len(f.module)),
-		(*C.char)(unsafe.Pointer(unsafe.StringData(f.name))), C.size_t(len(f.name)),
-		*(*unsafe.Pointer)(unsafe.Pointer(typ)), C.uintptr_t(i))
+		(*C.char)(unsafe.Pointer(unsafe.StringData(f.Module))), C.size_t(len(f.Module)),
+		(*C.char)(unsafe.Pointer(unsafe.StringData(f.Name))), C.size_t(len(f.Name)),
+		*(*unsafe.Pointer)(unsafe.Pointer(typ)), env)
 	if ok != 0 {
 		return fmt.Errorf("the engine refuses host function %d", i)
 	}
@@ -97,20 +106,19 @@ func thinDefine(linker *wasmtime.Linker, i int) error {
 //
 //export lockstepHostCall
 func lockstepHostCall(handle C.uintptr_t, index C.uintptr_t, raw *C.lockstep_raw) C.int {
-	h := cgo.Handle(handle).Value().(*host)
-	f := hostFuncs[index]
-	params, results := f.typ.Params, f.typ.Results
+	h := cgo.Handle(handle).Value().(*systemapi.Host)
+	f := systemapi.Funcs(index&1 != 0)[index>>1]
+	params, results := f.Type.Params, f.Type.Results
 	slots := unsafe.Slice((*[2]uint64)(unsafe.Pointer(raw)), max(len(params), len(results)))
-	var words [maxHostParams]uint64
+	var words [systemapi.MaxParams]uint64
 	for i, t := range params {
 		words[i] = slots[i][0]
 		if t == program.I32 || t == program.F32 {
 			words[i] &= 0xffffffff
 		}
 	}
-	result, err := h.dispatch(f, words[:len(params)])
+	result, err := h.Dispatch(f, words[:len(params)])
 	if err != nil {
-		h.stopped = err
 		return 1
 	}
 	if len(results) > 0 {

@@ -25,7 +25,8 @@
 //
 // # What can end a replica
 //
-// replica (replica.go) is everything between one opening of the data folder and the next; Node (node.go) has one at a time.
+// replica (replica.go) is everything between one opening of its Ground and the next; Node (node.go) has one at a time. A Ground
+// gives the parts below the guards (parts.go): Start's is a data folder and TCP (ground.go), StartOn takes any other.
 //
 //	the machine finds another root than the leader's     state diverged: evidence/round-N/report.json, never started again
 //	the disk fails, or the machine does                  state failed: fix the cause and start the node again
@@ -61,6 +62,7 @@
 //	checkpointer.run           checkpointer.close
 //	roleWatcher.run            roleWatcher.close
 //	transport.listen           transport.Close, replica.stop
+//	drainedPipeline.run        one a follower that raft sends to; its Close, which raft calls
 //	raft's own                 replica.close: raft.Shutdown after the rounds in flight have ended, since raft answers
 //	                           none of them later; its connections' end with streamLayer.Close
 //	waitGroup                  ends with what it waits for; outlives Stop only when the disk hangs for closeTimeout
@@ -69,5 +71,6 @@
 //
 // Ongaro, "Consensus: Bridging Theory and Practice" §3 (Raft), §5.1 (compaction), §6.4 (read index); hashicorp/raft 1.7.3's
 // source and its issues 85 (damaged checkpoint), 212 (stream not drained), 503 (hung store), 612 (store error), 697 (install
-// of a checkpoint that the log contradicts); docs/adr/0006 for the choices.
+// of a checkpoint that the log contradicts), and what its pipeline does when an answer is no success (pipeline.go);
+// docs/adr/0006 for the choices.
 package node

@@ -5,7 +5,7 @@ import "lockstep/pagetrie/sha256x2"
 // lanes collects messages and hashes them two at a time. Collecting also parts the reading of hashes scattered over
 // memory from the arithmetic, so that the cache misses of many messages overlap.
 type lanes struct {
-	buf   []byte // of laneBytes capacity, so that messages stay where they are
+	buf   []byte
 	queue []queued
 }
 
@@ -16,20 +16,25 @@ type queued struct {
 }
 
 const (
-	laneBytes    = 32 << 10
-	laneMessages = 128
+	laneRoom    = longestMessage + 2*64 // of one message with padding
+	laneBytes   = 32 << 10              // greatest capacity
+	laneAtFirst = 4 << 10
 )
-
-func newLanes() lanes {
-	return lanes{buf: make([]byte, 0, laneBytes), queue: make([]queued, 0, laneMessages)}
-}
 
 // begin makes room for one message, which the caller appends to what it returns and hands to end.
 func (q *lanes) begin() []byte {
-	if len(q.queue) == laneMessages || cap(q.buf)-len(q.buf) < longestMessage+2*64 {
-		q.run()
+	if cap(q.buf)-len(q.buf) < laneRoom {
+		q.makeRoom()
 	}
 	return q.buf[len(q.buf):]
+}
+
+func (q *lanes) makeRoom() {
+	if cap(q.buf) == laneBytes {
+		q.run()
+		return
+	}
+	q.buf = append(make([]byte, 0, min(max(2*cap(q.buf), laneAtFirst), laneBytes)), q.buf...)
 }
 
 // end puts message into the queue. Its digest is there after the next run.

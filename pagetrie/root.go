@@ -26,7 +26,7 @@ type digester struct {
 }
 
 // spareStages are the buffers of digesters that are done.
-var spareStages = sync.Pool{New: func() any { return &stages{lanes: newLanes()} }}
+var spareStages = sync.Pool{New: func() any { return new(stages) }}
 
 func (d *digester) value(v Value) Hash {
 	d.values++

@@ -25,7 +25,7 @@ type stages struct {
 	freshBranch [stageSize]*branchDigests
 	freshBucket [stageSize]Hash
 	wanted      []Value // of which the hashes are needed next
-	hashes      [stageSize * fanOut]Hash
+	hashes      []Hash
 	touched     byte
 }
 
@@ -129,6 +129,9 @@ func (d *digester) wantGroup(l *leaf, g uint) {
 func (d *digester) hashWanted() []Hash {
 	n := len(d.wanted)
 	d.values += n
+	if n > cap(d.hashes) {
+		d.hashes = make([]Hash, cap(d.wanted))
+	}
 	if batch, ok := d.hasher.(BatchHasher); ok {
 		batch.HashValues(d.wanted, d.hashes[:n])
 	} else {

@@ -73,41 +73,11 @@ func (w *rewriter) appendEdit(out []byte, e edit, weight uint32, counted bool) [
 		if e.sub == miscDataDrop || e.sub == miscElemDrop {
 			return out
 		}
-		out = appendU32(append(out, opCall), w.charge) // the length is on top
+		charge := w.chargeWide
+		if e.sub == miscMemoryInit {
+			charge = w.charge
+		}
+		out = appendU32(append(out, opCall), charge) // the length is on top
 	}
 	return append(out, original...)
-}
-
-// chargeBody is a function that takes a length and gives it back, having gone
-// round a loop once per 128 bytes:
-//
-//	n = length >> 7; if n { do { n -= 1 } while n }; return length
-func (w *rewriter) chargeBody() []byte {
-	const length, n = 0, 1
-	return []byte{1, 1, byte(I32), // one more local
-		opLocalGet, length, opI32Const, 7, opI32ShrU, opLocalTee, n,
-		opIf, blockVoid,
-		opLoop, blockVoid,
-		opLocalGet, n, opI32Const, 1, opI32Sub, opLocalTee, n, opBrIf, 0,
-		opEnd,
-		opEnd,
-		opLocalGet, length, opEnd}
-}
-
-// growBody is memory.grow. If the engine refuses although the new size is
-// within the maximum, the host is short of memory: the depth global says so
-// and the canister stops.
-func (w *rewriter) growBody() []byte {
-	const delta, old = 0, 1
-	out := []byte{1, 1, byte(I32),
-		opLocalGet, delta, opMemoryGrow, 0, opLocalTee, old,
-		opI32Const, 0x7f /* -1 */, opI32Eq,
-		opIf, blockVoid,
-		opMemorySize, 0, opI64ExtendU, opLocalGet, delta, opI64ExtendU, opI64Add, opI64Const}
-	out = appendS64(out, int64(w.p.MemoryMax))
-	out = append(out, opI64LeU,
-		opIf, blockVoid,
-		opI32Const, 0x7f, opGlobalSet)
-	out = appendU32(out, w.depth)
-	return append(out, opUnreachable, opEnd, opEnd, opLocalGet, old, opEnd)
 }

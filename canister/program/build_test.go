@@ -81,7 +81,7 @@ func sample() []byte {
 }
 
 func testConfig() Config {
-	return Config{MemoryPages: 100, StackUnits: 5000, Imports: func(module, name string) (FuncType, bool) {
+	return Config{MemoryPages: 100, StackUnits: 5000, Imports: func(module, name string, _ bool) (FuncType, bool) {
 		return FuncType{}, module == "host" && name == "f"
 	}}
 }

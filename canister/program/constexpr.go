@@ -45,39 +45,48 @@ func (r *reader) funcIndex(m *module) {
 	}
 }
 
-// offsetOf evaluates the offset of an active segment: i32 constants, sums,
-// differences and products of them, and immutable globals set to such.
-func (m *module) offsetOf(seg segment) (uint32, error) {
-	v, ok := m.evalI32(seg.offset, true)
+// offsetOf evaluates the offset of an active segment: constants as wide as the
+// memory's addresses, sums, differences and products of them, and immutable
+// globals set to such.
+func (m *module) offsetOf(seg segment) (uint64, error) {
+	typ := I32
+	if m.wide() {
+		typ = I64
+	}
+	v, ok := m.evaluate(seg.offset, typ, true)
 	if !ok {
 		return 0, &Refusal{Section: "data", Offset: seg.at,
-			Reason: "the offset of an active segment is not an i32 constant"}
+			Reason: "the offset of an active segment is not an " + typ.String() + " constant"}
 	}
 	return v, nil
 }
 
-// evalI32 evaluates an expression; with globals, it may name globals whose own
-// value is one plain constant.
-func (m *module) evalI32(expr []byte, globals bool) (uint32, bool) {
-	const plainConst = 7 // bytes of the longest i32.const with its end
+// evaluate evaluates an expression of type i32 or i64; with globals, it may
+// name globals whose own value is one plain constant.
+func (m *module) evaluate(expr []byte, typ ValType, globals bool) (uint64, bool) {
+	const plainConst = 12 // bytes of the longest i64.const with its end
 	if !globals && len(expr) > plainConst {
 		return 0, false
 	}
 	r := &reader{data: expr, end: len(expr)}
-	var stack []uint32
+	var stack []uint64
 	for r.err == nil {
 		op := r.u8()
+		if op == opEnd {
+			break
+		}
+		if typ == I64 { // as if it were the instruction on 32 bits
+			op = narrowed[op]
+		}
 		switch op {
-		case opEnd:
-			return append(stack, 0)[0], len(stack) == 1
 		case opI32Const:
-			stack = append(stack, uint32(r.sleb(32)))
+			stack = append(stack, uint64(r.sleb(64)))
 		case opGlobalGet:
 			i := int(r.u32())
-			if !globals || i >= len(m.globals) || m.globals[i].mutable || m.globals[i].typ != I32 {
+			if !globals || i >= len(m.globals) || m.globals[i].mutable || m.globals[i].typ != typ {
 				return 0, false
 			}
-			v, ok := m.evalI32(m.globals[i].init, false)
+			v, ok := m.evaluate(m.globals[i].init, typ, false)
 			if !ok {
 				return 0, false
 			}
@@ -92,10 +101,20 @@ func (m *module) evalI32(expr []byte, globals bool) (uint32, bool) {
 			return 0, false
 		}
 	}
-	return 0, false
+	if r.err != nil || len(stack) != 1 {
+		return 0, false
+	}
+	if typ == I32 {
+		return uint64(uint32(stack[0])), true
+	}
+	return stack[0], true
 }
 
-func arith(op byte, a, b uint32) uint32 {
+// narrowed maps instructions on 64 bits to those on 32.
+var narrowed = map[byte]byte{opI64Const: opI32Const, opGlobalGet: opGlobalGet,
+	opI64Add: opI32Add, opI64Sub: opI32Sub, opI64Mul: opI32Mul}
+
+func arith(op byte, a, b uint64) uint64 {
 	switch op {
 	case opI32Add:
 		return a + b

@@ -36,18 +36,17 @@ func (m *module) decodeTables(s *reader) {
 		}
 		t := table{ref: s.refType()}
 		switch flags := s.u8(); flags {
-		case 0:
-			t.min = uint64(s.u32())
-		case 1:
-			t.min = uint64(s.u32())
-			s.u32()
-		case 2, 3:
+		case 0, 1, 4, 5:
+			t.wide = flags&4 != 0
+			if t.min = s.limit(t.wide); flags&1 != 0 {
+				s.limit(t.wide)
+			}
+		case 2, 3, 6, 7:
 			s.failAt(at, "shared tables are not supported")
-		case 4, 5:
-			s.failAt(at, "64-bit tables are not supported")
 		default:
 			s.failAt(at, "unknown table limits %#x", flags)
 		}
+		t.min = min(t.min, 1<<32) // far over the limit, and no sum of them wraps
 		if total += t.min; total > maxTableEntries {
 			s.failAt(at, "tables of %d entries, the limit is %d", total, maxTableEntries)
 		}
@@ -69,22 +68,33 @@ func (m *module) decodeMemories(s *reader) {
 	at := s.pos
 	mem := &memory{}
 	switch flags := s.u8(); flags {
-	case 0, 1:
-		mem.min = uint64(s.u32())
-		if mem.hasMax = flags == 1; mem.hasMax {
-			mem.max = uint64(s.u32())
+	case 0, 1, 4, 5:
+		mem.wide = flags&4 != 0
+		mem.min = s.limit(mem.wide)
+		if mem.hasMax = flags&1 != 0; mem.hasMax {
+			mem.max = s.limit(mem.wide)
 		}
 	case 2, 3, 6, 7:
 		s.failAt(at, "shared memory is not supported")
-	case 4, 5:
-		s.failAt(at, "64-bit memory is not supported")
 	default:
 		s.failAt(at, "unknown memory limits %#x", flags)
 	}
-	if s.err == nil && (mem.min > 1<<16 || mem.max > 1<<16 || mem.hasMax && mem.min > mem.max) {
+	most := uint64(1 << 16) // pages that addresses reach
+	if mem.wide {
+		most = 1 << 48
+	}
+	if s.err == nil && (mem.min > most || mem.max > most || mem.hasMax && mem.min > mem.max) {
 		s.failAt(at, "memory of %d to %d pages", mem.min, mem.max)
 	}
 	m.memory = mem
+}
+
+// limit reads a bound of a table or memory.
+func (r *reader) limit(wide bool) uint64 {
+	if wide {
+		return r.leb(64)
+	}
+	return uint64(r.u32())
 }
 
 func (m *module) decodeGlobals(s *reader) {

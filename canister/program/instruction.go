@@ -16,6 +16,7 @@ const (
 	opCallIndirect       = 0x11
 	opReturnCall         = 0x12
 	opReturnCallIndirect = 0x13
+	opSelect             = 0x1b
 	opSelectTyped        = 0x1c
 	opLocalGet           = 0x20
 	opLocalTee           = 0x22
@@ -29,8 +30,11 @@ const (
 	opI64Const           = 0x42
 	opF32Const           = 0x43
 	opF64Const           = 0x44
+	opI32Eqz             = 0x45
 	opI32Eq              = 0x46
 	opI32GtU             = 0x4b
+	opI64Eqz             = 0x50
+	opI64Eq              = 0x51
 	opI64LeU             = 0x58
 	opI32Add             = 0x6a
 	opI32Sub             = 0x6b
@@ -39,6 +43,8 @@ const (
 	opI64Add             = 0x7c
 	opI64Sub             = 0x7d
 	opI64Mul             = 0x7e
+	opI64ShrU            = 0x88
+	opI32Wrap            = 0xa7
 	opI64ExtendU         = 0xad
 	opRefNull            = 0xd0
 	opRefIsNull          = 0xd1

@@ -7,11 +7,11 @@ import (
 )
 
 // checkImports refuses imports that the host does not have, all at once.
-func (m *module) checkImports(table func(module, name string) (FuncType, bool)) error {
+func (m *module) checkImports(table func(module, name string, wide bool) (FuncType, bool)) error {
 	var unknown, wrong []string
 	for _, imp := range m.imports {
 		name := imp.module + "." + imp.name
-		want, ok := table(imp.module, imp.name)
+		want, ok := table(imp.module, imp.name, m.wide())
 		got := m.types[imp.typ]
 		switch {
 		case !ok:
@@ -43,20 +43,26 @@ func list(names []string) string {
 // name of an export writes an underscore.
 var methodPrefixes = []struct {
 	prefix string
-	query  bool
+	kind   MethodKind
 }{
-	{"canister_update ", false},
-	{"canister_update_", false},
-	{"canister_query ", true},
-	{"canister_query_", true},
+	{"canister_update ", Update},
+	{"canister_update_", Update},
+	{"canister_query ", Query},
+	{"canister_query_", Query},
+	{"canister_composite_query ", CompositeQuery},
+	{"canister_composite_query_", CompositeQuery},
 }
 
-// Entry points of the Internet Computer that a canister may export here:
-// those that are called, and those whose occasion does not arise.
+// Entry points of the Internet Computer that a canister may export here, and
+// the one whose occasion does not arise, since no threshold is ever set.
 var entryPoints = map[string]bool{
-	InitExport:              true,
-	"canister_pre_upgrade":  true,
-	"canister_post_upgrade": true,
+	InitExport:                    true,
+	PreUpgradeExport:              true,
+	PostUpgradeExport:             true,
+	InspectExport:                 true,
+	HeartbeatExport:               true,
+	TimerExport:                   true,
+	"canister_on_low_wasm_memory": true,
 }
 
 // checkExports sorts the exports into methods and entry points.
@@ -74,7 +80,7 @@ func (m *module) checkExports(p *Program) error {
 		case isEntry && (len(m.funcType(e.index).Params) > 0 || len(m.funcType(e.index).Results) > 0):
 			return e.refuse("an entry point is () -> (), not %s", m.funcType(e.index))
 		case e.name == InitializeExport:
-			p.HasInitialize = true
+			p.entries[e.name] = true
 		case isEntry:
 			if err := p.addEntry(e); err != nil {
 				return err
@@ -82,17 +88,20 @@ func (m *module) checkExports(p *Program) error {
 			names += len(e.name)
 		}
 	}
-	if command >= 0 && !p.HasInitialize {
+	if command >= 0 && !p.Has(InitializeExport) {
 		return &Refusal{Section: "export", Offset: command,
 			Reason: "a WASI command (it exports _start): build it as a reactor, which exports _initialize"}
 	}
-	if methods := len(p.Updates) + len(p.Queries); methods > maxMethods || names > maxMethodName {
+	if methods := len(p.Updates) + len(p.Queries) + len(p.CompositeQueries); methods > maxMethods || names > maxMethodName {
 		return refuse("export", "%d methods with names of %d bytes, the limits are %d and %d",
 			methods, names, maxMethods, maxMethodName)
 	}
 	slices.Sort(p.Updates)
 	slices.Sort(p.Queries)
-	p.HasStart = m.start != nil
+	slices.Sort(p.CompositeQueries)
+	if m.start != nil {
+		p.entries[StartExport] = true
+	}
 	return m.checkStart()
 }
 
@@ -103,7 +112,7 @@ func (e export) refuse(format string, args ...any) error {
 // addEntry records a method or entry point of the right type.
 func (p *Program) addEntry(e export) error {
 	if entryPoints[e.name] {
-		p.HasInit = p.HasInit || e.name == InitExport
+		p.entries[e.name] = true
 		return nil
 	}
 	for _, kind := range methodPrefixes {
@@ -111,16 +120,17 @@ func (p *Program) addEntry(e export) error {
 		if !ok {
 			continue
 		}
-		for _, query := range []bool{false, true} {
-			if other, dup := p.exports[method{name, query}]; dup {
-				return e.refuse("the method is exported as %q already", other)
-			}
+		if other, dup := p.methods[name]; dup {
+			return e.refuse("the method is exported as %q already", other.export)
 		}
-		p.exports[method{name, kind.query}] = e.name
-		if kind.query {
-			p.Queries = append(p.Queries, name)
-		} else {
+		p.methods[name] = method{kind.kind, e.name}
+		switch kind.kind {
+		case Update:
 			p.Updates = append(p.Updates, name)
+		case Query:
+			p.Queries = append(p.Queries, name)
+		case CompositeQuery:
+			p.CompositeQueries = append(p.CompositeQueries, name)
 		}
 		return nil
 	}

@@ -1,6 +1,9 @@
 package program
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // Limits on the shape of a module. They keep preparing and compiling within
 // bounds and are part of what replicas agree on; most follow the Internet
@@ -20,6 +23,7 @@ const (
 	maxBodyBytes    = 7_654_321
 	maxMethods      = 1_000
 	maxMethodName   = 20_000 // bytes, over all methods
+	maxCustom       = 64     // custom sections for the Internet Computer
 )
 
 type sectionID byte
@@ -78,15 +82,17 @@ type importedFunc struct {
 }
 
 type table struct {
-	raw []byte
-	min uint64
-	ref ValType
+	raw  []byte
+	min  uint64
+	ref  ValType
+	wide bool // indexed with 64 bits
 }
 
 type memory struct {
 	min    uint64 // 64 KiB pages
 	max    uint64
 	hasMax bool
+	wide   bool // addressed with 64 bits
 }
 
 type global struct {
@@ -135,7 +141,11 @@ type module struct {
 	dataCount int // as announced, or -1
 	bodies    []body
 	segments  []segment
+	custom    map[string][]byte // sections for the Internet Computer
 }
+
+// wide tells whether the module's addresses have 64 bits.
+func (m *module) wide() bool { return m.memory != nil && m.memory.wide }
 
 var magic = []byte("\x00asm\x01\x00\x00\x00")
 
@@ -149,7 +159,7 @@ func decode(wasm []byte) (*module, error) {
 		}
 		return nil, refuse("", "not a WebAssembly module: it does not start with \\0asm and version 1")
 	}
-	m := &module{data: wasm, dataCount: -1}
+	m := &module{data: wasm, dataCount: -1, custom: make(map[string][]byte)}
 	r := &reader{data: wasm, pos: len(magic), end: len(wasm), section: "module"}
 	last := 0
 	for r.left() > 0 && r.err == nil {
@@ -180,7 +190,7 @@ func (m *module) decodeSection(r *reader, last int) int {
 	s := &reader{data: r.data, pos: r.pos, end: r.pos + int(size), section: sections[id].name}
 	r.pos = s.end
 	if id == customSection {
-		s.name()
+		m.decodeCustom(s)
 		r.err = s.err
 		return last
 	}
@@ -195,6 +205,25 @@ func (m *module) decodeSection(r *reader, last int) int {
 	}
 	r.err = s.err
 	return order
+}
+
+// decodeCustom keeps what toolchains of the Internet Computer tell about a
+// module, and skips the rest.
+func (m *module) decodeCustom(s *reader) {
+	at := s.pos
+	name := s.name()
+	if !strings.HasPrefix(name, PublicSection) && !strings.HasPrefix(name, PrivateSection) {
+		return
+	}
+	if _, dup := m.custom[name]; dup {
+		s.failAt(at, "the section %q is repeated", name)
+		return
+	}
+	if len(m.custom) == maxCustom {
+		s.failAt(at, "more than %d custom sections that begin with icp:", maxCustom)
+		return
+	}
+	m.custom[name] = s.take(uint64(s.left()))
 }
 
 func (m *module) decodeContents(id sectionID, s *reader) {

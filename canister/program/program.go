@@ -9,7 +9,7 @@ import (
 // Version names the rules of preparation. Modules prepared by different
 // versions may spend different fuel and stop at different depths, so replicas
 // that apply the same round must use the same one.
-const Version = 1
+const Version = 2
 
 // ModuleHash is the SHA-256 of a module's original bytes.
 type ModuleHash [sha256.Size]byte
@@ -23,12 +23,37 @@ const (
 	MemoryExport   = reservedPrefix + "memory"
 	DepthExport    = reservedPrefix + "depth"
 	StartExport    = reservedPrefix + "start"
+	CallbackExport = reservedPrefix + "callback"
 )
 
 // Entry points that a module exports under a name of its own.
 const (
-	InitExport       = "canister_init"
-	InitializeExport = "_initialize" // of a WASI reactor
+	InitExport        = "canister_init"
+	PreUpgradeExport  = "canister_pre_upgrade"
+	PostUpgradeExport = "canister_post_upgrade"
+	InspectExport     = "canister_inspect_message"
+	HeartbeatExport   = "canister_heartbeat"
+	TimerExport       = "canister_global_timer"
+	InitializeExport  = "_initialize" // of a WASI reactor
+)
+
+// Custom sections by which a module tells about itself begin with one of
+// these, as the Internet Computer's toolchains write them; the rest is the name.
+const (
+	PublicSection  = "icp:public "
+	PrivateSection = "icp:private "
+)
+
+const keepMemorySection = PrivateSection + "enhanced-orthogonal-persistence"
+
+// MethodKind is how a method may be called.
+type MethodKind uint8
+
+// The kinds of methods.
+const (
+	Update MethodKind = iota + 1
+	Query
+	CompositeQuery
 )
 
 // GrowFailed is the value of the depth global after the engine has refused a
@@ -41,46 +66,61 @@ func GlobalExport(i int) string { return reservedPrefix + "global " + strconv.It
 // Segment is an active data segment: Bytes go to Offset in memory when the
 // canister is installed.
 type Segment struct {
-	Offset uint32
+	Offset uint64
 	Bytes  []byte
 }
 
 // Program is a prepared module. It is immutable; slices must not be changed.
 type Program struct {
 	Hash     ModuleHash
-	Original []byte    // the module as it was given; the caller's bytes
-	Wasm     []byte    // the module the engine runs
-	Updates  []string  // names of update methods, sorted
-	Queries  []string  // names of query methods, sorted
-	Globals  []ValType // every mutable global, in order of index; the clock, if any, is last
+	Original []byte   // the module as it was given; the caller's bytes
+	Wasm     []byte   // the module the engine runs
+	Updates  []string // names of update methods, sorted
+	Queries  []string // names of query methods, sorted
+	// CompositeQueries are names of query methods that may call others, sorted.
+	CompositeQueries []string
+	Globals          []ValType // every mutable global, in order of index; the clock, if any, is last
 
 	HasMemory bool
 	MemoryMin uint64 // 64 KiB pages
 	MemoryMax uint64 // 64 KiB pages, the replicated limit applied
+	Wide      bool   // the memory is a 64-bit one
+
+	// HasTable says that the module exports CallbackExport: it takes the index
+	// of a function in the first table and a number, both as i64, and calls the
+	// function with the number, which it takes as wide as the memory's addresses.
+	HasTable bool
+	// KeepMemory says that the module wants the memory of the one that it
+	// replaces in an upgrade (Motoko's enhanced orthogonal persistence).
+	KeepMemory bool
+	// Sections are the custom sections that begin with PublicSection or
+	// PrivateSection, by whole name.
+	Sections map[string][]byte
 
 	// HasClock says that the last of Globals is an i64 that preparation added:
 	// how far the canister's clock has come by waiting.
 	HasClock bool
 
-	HasStart      bool // exports StartExport
-	HasInitialize bool // exports InitializeExport
-	HasInit       bool // exports InitExport
-
 	Segments []Segment
 	Config   Config // what it was prepared with, functions left out
 
-	exports map[method]string
+	entries map[string]bool
+	methods map[string]method
 }
 
 type method struct {
-	name  string
-	query bool
+	kind   MethodKind
+	export string
 }
 
-// Export is the name under which a method is exported.
-func (p *Program) Export(name string, query bool) (string, bool) {
-	e, ok := p.exports[method{name, query}]
-	return e, ok
+// Has tells whether the program exports StartExport or one of the entry points.
+func (p *Program) Has(entry string) bool { return p.entries[entry] }
+
+// Method is a method's kind, 0 if there is none of this name, and the name
+// under which it is exported.
+func (p *Program) Method(name string) (MethodKind, string) {
+	m := p.methods[name]
+	return m.kind, m.export
 }
 
 // Config is the replicated configuration that shapes a prepared module.
@@ -88,8 +128,9 @@ type Config struct {
 	MemoryPages uint64 // limit on a memory, 64 KiB pages, at most 65536
 	StackUnits  uint32 // limit on the weight of nested calls, at most MaxStackUnits
 
-	// Imports tells the type of a host function, false if there is none.
-	Imports func(module, name string) (FuncType, bool)
+	// Imports tells the type of a host function, false if there is none; wide
+	// is for modules with a 64-bit memory.
+	Imports func(module, name string, wide bool) (FuncType, bool)
 	// Waits tells whether a host function can move the canister's clock.
 	Waits func(module, name string) bool
 }
@@ -108,7 +149,10 @@ func Prepare(wasm []byte, cfg Config) (*Program, error) {
 	if err := m.checkGlobals(); err != nil {
 		return nil, err
 	}
-	p := &Program{Hash: sha256.Sum256(wasm), Original: wasm, exports: make(map[method]string)}
+	p := &Program{Hash: sha256.Sum256(wasm), Original: wasm, Wide: m.wide(), Sections: m.custom,
+		entries: make(map[string]bool), methods: make(map[string]method)}
+	_, p.KeepMemory = m.custom[keepMemorySection]
+	p.HasTable = len(m.tables) > 0 && m.tables[0].ref == FuncRef
 	p.Config = Config{MemoryPages: cfg.MemoryPages, StackUnits: cfg.StackUnits}
 	for _, imp := range m.imports {
 		p.HasClock = p.HasClock || cfg.Waits != nil && cfg.Waits(imp.module, imp.name)
@@ -164,9 +208,9 @@ func (m *module) collectSegments(p *Program) error {
 		if err != nil {
 			return err
 		}
-		if !p.HasMemory || uint64(offset)+uint64(len(seg.bytes)) > p.MemoryMin<<16 {
+		if size := p.MemoryMin << 16; !p.HasMemory || offset > size || uint64(len(seg.bytes)) > size-offset {
 			return &Refusal{Section: "data", Offset: seg.at, Reason: "active segment of " + strconv.Itoa(len(seg.bytes)) +
-				" bytes at " + strconv.FormatUint(uint64(offset), 10) + " lies outside the memory"}
+				" bytes at " + strconv.FormatUint(offset, 10) + " lies outside the memory"}
 		}
 		if len(seg.bytes) > 0 {
 			p.Segments = append(p.Segments, Segment{Offset: offset, Bytes: seg.bytes})

@@ -22,13 +22,10 @@ func TestSample(t *testing.T) {
 	if !slices.Equal(p.Updates, []string{"go"}) || !slices.Equal(p.Queries, []string{"look"}) {
 		t.Errorf("methods %v, %v", p.Updates, p.Queries)
 	}
-	if e, ok := p.Export("look", true); e != "canister_query_look" || !ok {
-		t.Errorf("export %q %v", e, ok)
+	if kind, e := p.Method("look"); e != "canister_query_look" || kind != Query {
+		t.Errorf("export %q, kind %v", e, kind)
 	}
-	if _, ok := p.Export("look", false); ok {
-		t.Error("a query is an update")
-	}
-	if !p.HasStart || !p.HasInit || !p.HasInitialize || !p.HasMemory || p.MemoryMin != 1 || p.MemoryMax != 100 {
+	if !p.Has(StartExport) || !p.Has(InitExport) || !p.Has(InitializeExport) || !p.HasMemory || p.MemoryMin != 1 || p.MemoryMax != 100 {
 		t.Errorf("%+v", p)
 	}
 	if !slices.Equal(p.Globals, []ValType{I32, I32}) {
@@ -111,10 +108,12 @@ func TestRefusals(t *testing.T) {
 
 		{"two memories", wasm(memorySection, vec([]byte{0, 1}, []byte{0, 1})), "2 memories, a canister has one"},
 		{"shared memory", wasm(memorySection, vec([]byte{3, 1, 1})), "shared memory"},
-		{"64-bit memory", wasm(memorySection, vec([]byte{4, 1})), "64-bit memory"},
+		{"64-bit memory over the limit", wasm(memorySection, vec([]byte{4, 101})), "101 pages of 64 KiB at start, the limit is 100"},
+		{"64-bit memory beyond all", wasm(memorySection, vec([]byte{4, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40})), "memory of 281474976710657 to 0 pages"},
+		{"shared 64-bit memory", wasm(memorySection, vec([]byte{7, 1, 1})), "shared memory"},
 		{"memory over the limit", wasm(memorySection, vec([]byte{0, 101})), "101 pages of 64 KiB at start, the limit is 100"},
 		{"shared table", wasm(tableSection, vec([]byte{0x70, 3, 1, 1})), "shared tables"},
-		{"64-bit table", wasm(tableSection, vec([]byte{0x70, 4, 1})), "64-bit tables"},
+		{"huge 64-bit table", wasm(tableSection, vec(append([]byte{0x70, 4}, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1))), "the limit is 1000000"},
 		{"huge table", wasm(tableSection, vec(append([]byte{0x70, 0}, appendU32(nil, 1_000_001)...))), "the limit is 1000000"},
 		{"global of references", wasm(globalSection, vec([]byte{0x70, 1, opRefNull, 0x70, opEnd})), "mutable global 0 holds a funcref"},
 
@@ -152,7 +151,7 @@ func TestRefusals(t *testing.T) {
 		{"method is memory", exports(append(name("canister_update m"), byte(exportMemory), 0)), "not a function"},
 		{"update and query", exports(exportOf("canister_update m", 0), exportOf("canister_query m", 0)), `exported as "canister_update m" already`},
 		{"two spellings", exports(exportOf("canister_update m", 0), exportOf("canister_update_m", 0)), `exported as "canister_update m" already`},
-		{"unknown entry point", exports(exportOf("canister_heartbeat", 0)), "this entry point is not supported"},
+		{"unknown entry point", exports(exportOf("canister_foo", 0)), "this entry point is not supported"},
 		{"command", exports(exportOf("_start", 0)), "a WASI command"},
 		{"start of a type", wasm(typeSection, types, functionSection, vec([]byte{1}), startSection, []byte{0},
 			codeSection, code(opLocalGet, 0)), "the start function is () -> ()"},

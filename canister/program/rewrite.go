@@ -1,6 +1,9 @@
 package program
 
-import "strconv"
+import (
+	"encoding/binary"
+	"strconv"
+)
 
 // rewriter holds what the new module has beyond the old one.
 type rewriter struct {
@@ -9,18 +12,47 @@ type rewriter struct {
 	newTypes   []FuncType
 	added      map[string]uint32 // of newTypes, by FuncType.String
 	depth      uint32            // index of the depth global
-	charge     uint32            // index of the function that spends fuel by length
-	grow       uint32            // index of the function that replaces memory.grow
-	helperType uint32
+	helpers    []helper          // functions that come after the module's own
+	charge     uint32            // index of the one that spends fuel by an i32 length
+	chargeWide uint32            // and by a length as wide as addresses
+	grow       uint32            // index of the one that replaces memory.grow
+	callback   uint32            // index of the one that calls callbacks
+}
+
+// helper is a function that preparation adds.
+type helper struct {
+	typ  uint32
+	code []byte
+}
+
+// help adds a function and gives its index.
+func (w *rewriter) help(typ FuncType, code []byte) uint32 {
+	w.helpers = append(w.helpers, helper{w.typeOf(typ), code})
+	return uint32(w.funcCount() + len(w.helpers) - 1)
+}
+
+// addHelpers adds what the bodies will call, and the way to callbacks.
+func (w *rewriter) addHelpers() {
+	if w.p.HasMemory {
+		length := FuncType{Params: []ValType{I32}, Results: []ValType{I32}}
+		w.charge = w.help(length, w.chargeBody())
+		w.chargeWide = w.charge
+		address := length
+		if w.wide() {
+			address = FuncType{Params: []ValType{I64}, Results: []ValType{I64}}
+			w.chargeWide = w.help(address, w.chargeWideBody())
+		}
+		w.grow = w.help(address, w.growBody())
+	}
+	if w.p.HasTable {
+		w.callback = w.help(FuncType{Params: []ValType{I64, I64}}, w.callbackBody())
+	}
 }
 
 // rewrite writes the prepared module and fills in p.Globals.
 func (m *module) rewrite(p *Program) ([]byte, error) {
-	w := &rewriter{module: m, p: p, added: make(map[string]uint32), depth: uint32(len(m.globals)),
-		charge: uint32(m.funcCount()), grow: uint32(m.funcCount()) + 1}
-	if p.HasMemory {
-		w.helperType = w.typeOf(FuncType{Params: []ValType{I32}, Results: []ValType{I32}})
-	}
+	w := &rewriter{module: m, p: p, added: make(map[string]uint32), depth: uint32(len(m.globals))}
+	w.addHelpers()
 	code, err := w.codeSection()
 	if err != nil {
 		return nil, err
@@ -92,13 +124,12 @@ func (w *rewriter) importSection() []byte {
 }
 
 func (w *rewriter) functionSection() []byte {
-	types := w.funcTypes
-	if w.p.HasMemory {
-		types = append(types[:len(types):len(types)], w.helperType, w.helperType)
-	}
-	out := appendU32(nil, uint32(len(types)))
-	for _, t := range types {
+	out := appendU32(nil, uint32(len(w.funcTypes)+len(w.helpers)))
+	for _, t := range w.funcTypes {
 		out = appendU32(out, t)
+	}
+	for _, h := range w.helpers {
+		out = appendU32(out, h.typ)
 	}
 	return out
 }
@@ -118,8 +149,12 @@ func (w *rewriter) memorySection() []byte {
 	if !w.p.HasMemory {
 		return nil
 	}
-	out := []byte{1, 1} // one memory, with a maximum
-	return appendU32(appendU32(out, uint32(w.p.MemoryMin)), uint32(w.p.MemoryMax))
+	flags := byte(1) // a maximum
+	if w.p.Wide {
+		flags |= 4
+	}
+	out := []byte{1, flags}
+	return binary.AppendUvarint(binary.AppendUvarint(out, w.p.MemoryMin), w.p.MemoryMax)
 }
 
 func (w *rewriter) globalSection() []byte {
@@ -171,6 +206,9 @@ func (w *rewriter) exportSection() []byte {
 	if w.start != nil {
 		add(StartExport, exportFunc, *w.start)
 	}
+	if w.p.HasTable {
+		add(CallbackExport, exportFunc, w.callback)
+	}
 	return append(appendU32(nil, uint32(count)), out...)
 }
 
@@ -201,12 +239,8 @@ func (w *rewriter) codeSection() ([]byte, error) {
 		}
 		out = append(appendU32(out, uint32(len(code))), code...)
 	}
-	count := len(w.bodies)
-	if w.p.HasMemory {
-		for _, code := range [][]byte{w.chargeBody(), w.growBody()} {
-			out = append(appendU32(out, uint32(len(code))), code...)
-			count++
-		}
+	for _, h := range w.helpers {
+		out = append(appendU32(out, uint32(len(h.code))), h.code...)
 	}
-	return append(appendU32(nil, uint32(count)), out...), nil
+	return append(appendU32(nil, uint32(len(w.bodies)+len(w.helpers))), out...), nil
 }

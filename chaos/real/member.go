@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,12 +33,12 @@ type member struct {
 	options plan.Options
 	proc    *process
 	read    chan struct{} // closed when the process has ended and all its events are recorded
-	wanted  bool          // the end of the process is wanted
+	wanted  atomic.Bool   // the end of the process is wanted
 	// down and paused count the faults that hold the replica down or still. broken: a fault has broken its disk, so that it may
 	// stop for a reason of its own, and is started again.
 	down, paused int
 	broken       bool
-	crashing     int // the fault by which the process may kill itself
+	crashing     atomic.Int32 // the fault by which the process may kill itself
 }
 
 func newMember(r *run, number int) (*member, error) {
@@ -92,7 +93,8 @@ func (m *member) startLocked() error {
 	if err != nil {
 		return err
 	}
-	m.proc, m.read, m.wanted = p, make(chan struct{}), false
+	m.proc, m.read = p, make(chan struct{})
+	m.wanted.Store(false)
 	r.readers.Go(func() { m.listen(p, m.read) })
 	return nil
 }
@@ -140,7 +142,7 @@ func (m *member) endLocked(fault int, gently bool) {
 	if m.proc == nil {
 		return
 	}
-	m.wanted = true
+	m.wanted.Store(true)
 	e := history.Event{Kind: history.Crashed, Fault: uint32(fault), Text: "killed"}
 	if gently {
 		e = history.Event{Kind: history.Stopped, Text: "asked to"}
@@ -209,14 +211,14 @@ func (m *member) command(format string, args ...any) {
 func (m *member) mark(crashing int, broken bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.crashing = crashing
+	m.crashing.Store(int32(crashing))
 	m.broken = m.broken || broken
 }
 
 // close ends everything of the replica, without words.
 func (m *member) close() {
 	m.mu.Lock()
-	m.wanted = true
+	m.wanted.Store(true)
 	if m.proc != nil {
 		m.proc.signal(syscall.SIGKILL)
 		_ = m.buryLocked()
@@ -247,14 +249,14 @@ func (m *member) listen(p *process, read chan<- struct{}) {
 
 // autopsy records the end of a process that nobody wanted. It takes no lock: whoever ends a process holds it.
 func (m *member) autopsy(p *process, began int64) {
-	if m.wanted {
+	if m.wanted.Load() {
 		return
 	}
 	e := history.Event{Node: uint8(m.number), Kind: history.Stopped, Text: p.exit}
 	words := lastWords(m.log, began)
 	switch {
-	case p.code == -1 && m.crashing != 0:
-		e.Kind, e.Fault, e.Text = history.Crashed, uint32(m.crashing), "killed itself at the step"
+	case p.code == -1 && m.crashing.Load() != 0:
+		e.Kind, e.Fault, e.Text = history.Crashed, uint32(m.crashing.Load()), "killed itself at the step"
 	case strings.HasPrefix(words, "panic: "), strings.HasPrefix(words, "fatal error: "):
 		e.Kind, e.Text = history.Panicked, words
 	case p.code == exitDiverged, p.code == exitFailed && words == "":

@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -92,6 +93,9 @@ func (s *source) chooseCheckpoint(path string) (start, error) {
 		if filepath.Base(c.path) == path {
 			path = c.path
 		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		return start{}, fmt.Errorf("%w: %w", ErrStart, err)
 	}
 	c, err := snapshot.OpenDir(path)
 	if err != nil {

@@ -164,7 +164,7 @@ func (m *member) live() {
 
 // run starts the process, which may take virtual time.
 func (m *member) run(l *life) {
-	err := l.start();
+	err := l.start()
 	if err != nil && l.ctx.Err() == nil {
 		l.record(history.Event{Kind: history.Stopped, Text: "it does not start: " + err.Error()})
 		m.c.mu.Lock()

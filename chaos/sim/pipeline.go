@@ -9,7 +9,7 @@ import (
 )
 
 // pipelineDepth is how many requests of a pipeline are on their way, as in raft's network transport.
-const pipelineDepth = 2
+const pipelineDepth = 2 // one waits while one is answered
 
 // pipeline sends AppendEntries one after the other without making raft wait for the answers.
 type pipeline struct {
@@ -23,7 +23,7 @@ type pipeline struct {
 
 // AppendEntriesPipeline implements raft.Transport.
 func (t *transport) AppendEntriesPipeline(_ raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
-	p := &pipeline{t: t, target: target, queue: make(chan *appendFuture, pipelineDepth), done: make(chan raft.AppendFuture, pipelineDepth),
+	p := &pipeline{t: t, target: target, queue: make(chan *appendFuture, pipelineDepth-1), done: make(chan raft.AppendFuture),
 		quit: make(chan struct{})}
 	go p.run()
 	return p, nil

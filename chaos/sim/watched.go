@@ -48,11 +48,14 @@ func (w *watchedLog) DeleteRange(low, high uint64) error {
 	if err := w.under.DeleteRange(low, high); err != nil {
 		return err
 	}
+	if low == 0 || last < low {
+		return nil // nothing was there
+	}
 	kind := history.Compacted
 	if high >= last {
 		kind = history.Truncated
 	}
-	w.life.record(history.Event{Kind: kind, Index: low, To: min(high, max(last, low))})
+	w.life.record(history.Event{Kind: kind, Index: low, To: min(high, last)})
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package canister
+package systemapi
 
 import (
 	"encoding/binary"
@@ -76,26 +76,26 @@ var wasiFuncs = wasiTable([]wasiFunc{
 
 type wasiFunc struct {
 	name, typ string
-	call      func(h *host, args []uint64) (uint64, error)
+	call      func(h *Host, args []uint64) (uint64, error)
 }
 
-func wasiTable(rows []wasiFunc) []hostFunc {
-	table := make([]hostFunc, len(rows))
+func wasiTable(rows []wasiFunc) []row {
+	table := make([]row, len(rows))
 	for i, f := range rows {
-		table[i] = hostFunc{wasiModule, f.name, signature(f.typ), always, f.call}
+		table[i] = row{f.name, f.typ, always, f.call}
 	}
 	return table
 }
 
-func wasiError(code uint64) func(*host, []uint64) (uint64, error) {
-	return func(*host, []uint64) (uint64, error) { return code, nil }
+func wasiError(code uint64) func(*Host, []uint64) (uint64, error) {
+	return func(*Host, []uint64) (uint64, error) { return code, nil }
 }
 
 func isStdio(fd uint64) bool { return fd <= 2 }
 
 // wasiStdioRefuses answers with code for the three open descriptors.
-func wasiStdioRefuses(code uint64) func(*host, []uint64) (uint64, error) {
-	return func(_ *host, a []uint64) (uint64, error) {
+func wasiStdioRefuses(code uint64) func(*Host, []uint64) (uint64, error) {
+	return func(_ *Host, a []uint64) (uint64, error) {
 		if !isStdio(a[0]) {
 			return wasiBadFile, nil
 		}
@@ -104,7 +104,7 @@ func wasiStdioRefuses(code uint64) func(*host, []uint64) (uint64, error) {
 }
 
 // put writes integers of 32 bits in a row, or gives EFAULT.
-func (h *host) put(ptr uint64, words ...uint32) uint64 {
+func (h *Host) put(ptr uint64, words ...uint32) uint64 {
 	mem, err := h.slice(ptr, uint64(4*len(words)))
 	if err != nil {
 		return wasiFault
@@ -115,11 +115,11 @@ func (h *host) put(ptr uint64, words ...uint32) uint64 {
 	return wasiOK
 }
 
-func (h *host) put64(ptr, v uint64) uint64 { return h.put(ptr, uint32(v), uint32(v>>32)) }
+func (h *Host) put64(ptr, v uint64) uint64 { return h.put(ptr, uint32(v), uint32(v>>32)) }
 
-func wasiEmpty(*host, []uint64) (uint64, error) { return wasiOK, nil }
+func wasiEmpty(*Host, []uint64) (uint64, error) { return wasiOK, nil }
 
-func wasiNoStrings(h *host, a []uint64) (uint64, error) {
+func wasiNoStrings(h *Host, a []uint64) (uint64, error) {
 	if code := h.put(a[0], 0); code != wasiOK {
 		return code, nil
 	}
@@ -128,14 +128,14 @@ func wasiNoStrings(h *host, a []uint64) (uint64, error) {
 
 const wasiClocks = 4 // realtime, monotonic, process and thread CPU time
 
-func wasiClockRes(h *host, a []uint64) (uint64, error) {
+func wasiClockRes(h *Host, a []uint64) (uint64, error) {
 	if a[0] >= wasiClocks {
 		return wasiInvalid, nil
 	}
 	return h.put64(a[1], 1), nil
 }
 
-func wasiClockTime(h *host, a []uint64) (uint64, error) {
+func wasiClockTime(h *Host, a []uint64) (uint64, error) {
 	if a[0] >= wasiClocks {
 		return wasiInvalid, nil
 	}
@@ -144,7 +144,7 @@ func wasiClockTime(h *host, a []uint64) (uint64, error) {
 
 const wasiCharacterDevice = 2
 
-func wasiFdstat(h *host, a []uint64) (uint64, error) {
+func wasiFdstat(h *Host, a []uint64) (uint64, error) {
 	if !isStdio(a[0]) {
 		return wasiBadFile, nil
 	}
@@ -156,7 +156,7 @@ func wasiFdstat(h *host, a []uint64) (uint64, error) {
 	return h.put(a[1], wasiCharacterDevice, 0, rights, 0, 0, 0), nil
 }
 
-func wasiFilestat(h *host, a []uint64) (uint64, error) {
+func wasiFilestat(h *Host, a []uint64) (uint64, error) {
 	if !isStdio(a[0]) {
 		return wasiBadFile, nil
 	}
@@ -167,7 +167,7 @@ func wasiFilestat(h *host, a []uint64) (uint64, error) {
 }
 
 // wasiVectors calls f for each buffer of a scatter list.
-func (h *host) wasiVectors(ptr, count uint64, f func([]byte) error) (code uint64, err error) {
+func (h *Host) wasiVectors(ptr, count uint64, f func([]byte) error) (code uint64, err error) {
 	list, err := h.slice(ptr, 8*count)
 	if err != nil {
 		return wasiFault, nil
@@ -188,14 +188,14 @@ func (h *host) wasiVectors(ptr, count uint64, f func([]byte) error) (code uint64
 	return wasiOK, nil
 }
 
-func wasiRead(h *host, a []uint64) (uint64, error) {
+func wasiRead(h *Host, a []uint64) (uint64, error) {
 	if a[0] != 0 {
 		return wasiBadFile, nil
 	}
 	return h.put(a[3], 0), nil // the end of an empty input
 }
 
-func wasiWrite(h *host, a []uint64) (uint64, error) {
+func wasiWrite(h *Host, a []uint64) (uint64, error) {
 	if a[0] != 1 && a[0] != 2 {
 		return wasiBadFile, nil
 	}
@@ -210,11 +210,11 @@ func wasiWrite(h *host, a []uint64) (uint64, error) {
 	if err != nil || code != wasiOK {
 		return code, err
 	}
-	h.print(cleanText(string(line), maxLogText))
+	h.print(CleanText(string(line), maxLogText))
 	return h.put(a[3], total), nil
 }
 
-func wasiRandom(h *host, a []uint64) (uint64, error) {
+func wasiRandom(h *Host, a []uint64) (uint64, error) {
 	mem, err := h.slice(a[0], a[1])
 	if err != nil {
 		return wasiFault, nil
@@ -226,6 +226,6 @@ func wasiRandom(h *host, a []uint64) (uint64, error) {
 	return wasiOK, err
 }
 
-func wasiExit(_ *host, a []uint64) (uint64, error) {
-	return 0, canisterTrap("proc_exit(" + strconv.Itoa(int(int32(a[0]))) + ")")
+func wasiExit(_ *Host, a []uint64) (uint64, error) {
+	return 0, Trap("proc_exit(" + strconv.Itoa(int(int32(a[0]))) + ")")
 }

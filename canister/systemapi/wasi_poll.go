@@ -1,4 +1,4 @@
-package canister
+package systemapi
 
 import (
 	"encoding/binary"
@@ -16,7 +16,7 @@ const (
 // wasiPoll reports the subscriptions that are ready. If none is, it sets the
 // clock forward to the first time that one asks for; if none asks for a time,
 // the caller would wait for ever, and is stopped.
-func wasiPoll(h *host, a []uint64) (uint64, error) {
+func wasiPoll(h *Host, a []uint64) (uint64, error) {
 	in, err := h.slice(a[0], wasiSubscription*a[2])
 	if err != nil {
 		return wasiFault, nil
@@ -39,7 +39,7 @@ func wasiPoll(h *host, a []uint64) (uint64, error) {
 		return 0, trapf("poll_oneoff: waiting for something that cannot happen")
 	}
 	if next > now {
-		if err := h.machine.setClock(next); err != nil {
+		if err := h.machine.SetClock(next); err != nil {
 			return 0, err
 		}
 	}

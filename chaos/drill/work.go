@@ -1,0 +1,223 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"lockstep/chaos/replay"
+	"lockstep/fsm"
+	"lockstep/node"
+	"lockstep/pagetrie"
+)
+
+// fill gives the cluster its size.
+func (r *rig) fill() error {
+	size := r.cfg.SizeMiB
+	if size == 0 {
+		size = 4
+	}
+	const pages = 256 // 1 MiB
+	for i := range size {
+		if err := r.update("memory", "random", fmt.Sprintf("pages=%d seed=%d", pages, i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// update sends one update; one of unknown outcome counts as sent.
+func (r *rig) update(canister, method, arg string) error {
+	ctx, cancel := context.WithTimeout(r.ctx, patience)
+	defer cancel()
+	_, err := r.client.Update(ctx, canister, method, []byte(arg))
+	var call *node.CallError
+	if errors.As(err, &call) && call.Outcome == node.OutcomeUnknown {
+		return nil
+	}
+	if err != nil {
+		return undecided("the cluster takes no messages: %v", err)
+	}
+	return nil
+}
+
+// work sends n updates from a few clients.
+func (r *rig) work(n int) error {
+	const clients = 4
+	keys := make([]int, n)
+	for i := range keys {
+		keys[i] = r.random.IntN(1000)
+	}
+	var group sync.WaitGroup
+	errs := make([]error, clients)
+	for c := range clients {
+		group.Go(func() {
+			for i := c; i < n && errs[c] == nil; i += clients {
+				if i%8 == 7 {
+					errs[c] = r.update("memory", "random", fmt.Sprintf("pages=64 seed=%d", keys[i]))
+				} else {
+					errs[c] = r.update("kv", "put", fmt.Sprintf("k%d=%d", keys[i], i))
+				}
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// status asks a replica; ok is false while it does not answer.
+func (r *rig) status(i int) (s node.StatusReport, ok bool) {
+	ctx, cancel := context.WithTimeout(r.ctx, 2*time.Second)
+	defer cancel()
+	s, err := r.client.Status(ctx, r.members()[i].HTTP)
+	return s, err == nil
+}
+
+// leader waits for a leader.
+func (r *rig) leader() (int, error) {
+	found := -1
+	err := r.wait("a leader", func() bool {
+		for i, p := range r.processes {
+			if p == nil {
+				continue
+			}
+			if s, ok := r.status(i); ok && s.Role == "leader" && s.Raft.Commit > 0 {
+				found = i
+				return true
+			}
+		}
+		return false
+	})
+	return found, err
+}
+
+// leaderElsewhere waits for a leader that is not one of some replicas: those are restarted while they lead.
+func (r *rig) leaderElsewhere(not ...int) (int, error) {
+	for range 20 {
+		leader, err := r.leader()
+		if err != nil {
+			return 0, err
+		}
+		unwanted := false
+		for _, n := range not {
+			unwanted = unwanted || n == leader
+		}
+		if !unwanted {
+			return leader, nil
+		}
+		if err := r.end(syscall.SIGTERM, leader); err != nil {
+			return 0, err
+		}
+		if _, err := r.leader(); err != nil {
+			return 0, err
+		}
+		if err := r.start(leader); err != nil {
+			return 0, err
+		}
+		if err := r.wait("the old leader's return", func() bool { _, ok := r.status(leader); return ok }); err != nil {
+			return 0, err
+		}
+	}
+	return 0, undecided("leadership returned to the same replica 20 times")
+}
+
+// collect writes down the roots that a replica reports, and compares them with what others reported.
+func (r *rig) collect(i int) error {
+	if r.processes[i] == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, 5*time.Second)
+	defer cancel()
+	for from := uint64(1); ; {
+		report, err := r.client.Roots(ctx, r.members()[i].HTTP, from, 4096)
+		if err != nil || len(report.Roots) == 0 {
+			return nil // one that is down reports nothing; agree asks those that must answer
+		}
+		for _, line := range report.Roots {
+			from = line.Round + 1
+			root, err := pagetrie.ParseHash(line.Root)
+			if err != nil {
+				return err
+			}
+			round := fsm.RoundNumber(line.Round)
+			if known, ok := r.roots[round]; ok && known != root && round > 0 {
+				return violation("round %d: %s has root %s, it was %s before or elsewhere", round, r.members()[i].ID, root, known)
+			}
+			r.roots[round] = root
+		}
+	}
+}
+
+// agree waits until all replicas run, are at one round with one root, and compares all roots that they report.
+func (r *rig) agree() error {
+	var last []node.StatusReport
+	err := r.wait("all replicas at one round", func() bool {
+		last = last[:0]
+		for i, p := range r.processes {
+			s, ok := node.StatusReport{}, false
+			if p != nil {
+				s, ok = r.status(i)
+			}
+			if !ok {
+				return false
+			}
+			last = append(last, s)
+		}
+		for _, s := range last {
+			if s.State == node.StateDiverged {
+				return true
+			}
+			if s.State != node.StateRunning || s.Round != last[0].Round || s.Joining {
+				return false
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	for i, s := range last {
+		if s.State == node.StateDiverged || s.Root != last[0].Root {
+			return violation("%s is %s at round %d with root %s, %s has %s: %s", s.Node, s.State, s.Round, s.Root, last[0].Node, last[0].Root, s.Reason)
+		}
+		if err := r.collect(i); err != nil {
+			return err
+		}
+	}
+	r.result.Root = last[0].Root
+	return nil
+}
+
+// prove stops the cluster and repeats the archive's log from its start, on a plain machine.
+func (r *rig) prove() error {
+	if err := r.end(syscall.SIGTERM, r.all()...); err != nil {
+		return err
+	}
+	report, err := r.replayArchive(r.origin, 0)
+	if err != nil {
+		return err
+	}
+	if f := report.Finding; f != nil {
+		return violation("an undisturbed replay gives another root of round %d: %s, expected %s (%s)", f.Round, f.Got, f.Want, f.Says)
+	}
+	if want := r.result.Root; report.Root.String() != want {
+		return violation("an undisturbed replay ends at round %d with root %s, the replicas had %s", report.Round, report.Root, want)
+	}
+	r.result.Replayed = report.Rounds
+	return nil
+}
+
+// replayArchive repeats the archive's log.
+func (r *rig) replayArchive(from string, to fsm.RoundNumber) (replay.Report, error) {
+	folder, err := replay.OpenFolder(r.dir(archive))
+	if err != nil {
+		return replay.Report{}, err
+	}
+	report, err := replay.Replay(r.ctx, replay.Config{Log: folder.Log, Checkpoints: folder.Checkpoints, From: from, To: to,
+		Options: replay.Options{Tracker: "compare", Workers: 1}, Scratch: r.folder.Path,
+		Known: func(round fsm.RoundNumber) (pagetrie.Hash, bool) { root, ok := r.roots[round]; return root, ok }})
+	return report, errors.Join(err, folder.Close())
+}

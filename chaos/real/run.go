@@ -1,0 +1,423 @@
+package real
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lockstep/chaos/check"
+	"lockstep/chaos/history"
+	"lockstep/chaos/plan"
+	"lockstep/chaos/report"
+	"lockstep/node"
+)
+
+// Options say how a plan is run; they change nothing that the plan decides.
+type Options struct {
+	// Program is executed for each replica, with Args (argv[0] first) and the replica's configuration behind them; it must call
+	// Serve. Required.
+	Program string
+	Args    []string
+	// Dir is the report's folder, which must not hold a report yet. Required.
+	Dir string
+	// Scratch is where the replicas' data lie while the run lasts; "" is the system's temporary folder. Data of a run with a
+	// violation is moved into the report's folder.
+	Scratch string
+	// Version, Rerun and Shrink are for the report.
+	Version, Rerun, Shrink string
+	// Progressed is told how the run is about twice a second; nil tells nobody.
+	Progressed func(Progress)
+	// Lie plants a bug for tests of the alarm: this replica gets one message with another argument than the others; 0 plants none.
+	Lie int
+	// NoReplays leaves out the repetition of the log at the end.
+	NoReplays bool
+}
+
+// Progress is how a run is.
+type Progress struct {
+	Elapsed  time.Duration
+	Phase    string
+	Round    uint64
+	Leader   int
+	Up       int
+	Begun    int
+	Verified int
+}
+
+// Result is what a run ends with.
+type Result struct {
+	Verdict check.Verdict
+	// Faults counts those that began, Struck those that had an effect, Verified those after which all replicas were seen equal
+	// again; Elapsed is the time from the first to the end of the quiet ending.
+	Faults, Struck, Verified int
+	Elapsed                  time.Duration
+	// Converged is how long after healing all replicas were equal; 0 if they never were.
+	Converged time.Duration
+	// Explanation says what is known about a divergence, in lines: round, message, canister, page, bytes.
+	Explanation []string
+}
+
+// PerMinute is the rate of verified faults.
+func (r *Result) PerMinute() float64 {
+	if r.Elapsed <= 0 {
+		return 0
+	}
+	return float64(r.Verified) / r.Elapsed.Minutes()
+}
+
+// Times of a run besides the plan's.
+const (
+	readyWithin   = 30 * time.Second
+	installWithin = 60 * time.Second
+	progressEvery = 500 * time.Millisecond
+	lieFrom       = 40 // log index
+)
+
+// run is a Run on its way.
+type run struct {
+	Options
+	plan    *plan.Plan
+	cluster string
+	data    string
+	report  *report.Run
+	suite   *check.Suite
+	track   *tracker
+	net     *network
+	members []*member
+	work    *work
+	caller  *caller
+	began   time.Time // of the history
+	start   time.Time // of the plan's time
+	readers sync.WaitGroup
+	healed  atomic.Bool
+	alarm   chan struct{} // closed at the first violation
+	once    sync.Once
+	begun   atomic.Int64
+
+	// mu guards the order of the history and the fields below.
+	mu     sync.Mutex
+	over   bool // the history has its last event
+	struck map[uint32]uint64
+	known  map[uint64]history.Event // first reports of rounds, for explanations
+}
+
+// Run runs a plan and judges it. The error is for runs that could not be made; a run that was made has a verdict, and a report in
+// Options.Dir. When ctx ends, the run ends early and is judged all the same.
+func Run(ctx context.Context, p *plan.Plan, o Options) (Result, error) {
+	if err := errors.Join(p.Validate(), Supports(p)); err != nil {
+		return Result{}, err
+	}
+	r := &run{Options: o, plan: p, cluster: "chaos-" + random(), alarm: make(chan struct{}), struck: map[uint32]uint64{},
+		known: map[uint64]history.Event{}}
+	result, err := r.do(ctx)
+	return result, errors.Join(err, r.clean())
+}
+
+func random() string {
+	var b [6]byte
+	rand.Read(b[:]) // crypto/rand never fails
+	return hex.EncodeToString(b[:])
+}
+
+func (r *run) do(ctx context.Context) (Result, error) {
+	if err := r.prepare(); err != nil {
+		return Result{}, err
+	}
+	if err := r.boot(ctx); err != nil {
+		return Result{}, r.harnessError(err)
+	}
+	return r.drive(ctx)
+}
+
+// harnessError leaves a report of what there is.
+func (r *run) harnessError(err error) error {
+	r.end("the harness failed: " + err.Error())
+	return errors.Join(err, r.report.Finish(check.Failed(err)))
+}
+
+// prepare makes folders, links and the history.
+func (r *run) prepare() error {
+	var err error
+	if r.work, err = newWork(r.plan.Workload); err != nil {
+		return err
+	}
+	budget := r.plan.Budget()
+	header := history.Header{Replicas: len(r.plan.Replicas), Seed: r.plan.Seed, Plan: history.DigestOf([]byte(r.plan.String())),
+		Layer: "real", Program: r.Version, MayStall: budget.MayStall, MayLose: budget.MayLose, Excused: budget.Excused,
+		Rerun: r.Rerun, Shrink: r.Shrink, Parameters: parameters(r.plan)}
+	r.suite = check.New(check.Config{Header: header, Replays: r.replays()})
+	r.track = newTracker(len(r.plan.Replicas), budget.Excused)
+	r.report, err = report.Create(r.Dir, r.plan.String(), history.RecorderConfig{Header: header, Observe: func(e *history.Event) {
+		if r.suite.Observe(e) != nil {
+			r.once.Do(func() { close(r.alarm) })
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	r.began = time.Now()
+	if r.data, err = os.MkdirTemp(r.Scratch, "lockstep-chaos-data-"); err != nil {
+		return err
+	}
+	return r.wire()
+}
+
+// wire reserves the replicas' ports and puts links between them.
+func (r *run) wire() error {
+	var targets, clients []string
+	for i := range r.plan.Replicas {
+		m, err := newMember(r, i+1)
+		r.members = append(r.members, m)
+		if err != nil {
+			return err
+		}
+		targets, clients = append(targets, m.raft.Addr), append(clients, m.http.Addr)
+	}
+	r.caller = newCaller(clients)
+	var err error
+	r.net, err = newNetwork(targets, r.plan.Seed)
+	return err
+}
+
+// boot starts the replicas and installs the workload's canisters.
+func (r *run) boot(ctx context.Context) error {
+	for _, m := range r.members {
+		if err := m.start(); err != nil {
+			return err
+		}
+	}
+	if !r.track.wait(readyWithin, ctx.Done(), func(v view) bool {
+		for _, n := range v.nodes {
+			if !n.up {
+				return false
+			}
+		}
+		return v.leader != 0
+	}) {
+		return fmt.Errorf("the replicas did not start, or found no leader, within %v: see %s", readyWithin, filepath.Join(r.Dir, report.LogsFolder))
+	}
+	client, err := node.NewClient(node.ClientConfig{Addresses: r.caller.addresses, Timeout: installWithin})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, installWithin)
+	defer cancel()
+	for _, m := range r.work.modules {
+		if _, err := client.Install(ctx, m.Name, m.Wasm, nil); err != nil {
+			return fmt.Errorf("install canister %s: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+// drive is the plan's time and the quiet ending.
+func (r *run) drive(ctx context.Context) (Result, error) {
+	r.start = time.Now()
+	clients := startClients(r, r.work, r.caller)
+	faulty, cancel := context.WithCancel(ctx)
+	stopTelling := r.tell()
+	var faults sync.WaitGroup
+	for i := range r.plan.Faults {
+		faults.Go(func() { r.fault(faulty, i+1) })
+	}
+	select {
+	case <-time.After(time.Until(r.start.Add(r.plan.Time.Run))):
+	case <-r.alarm:
+	case <-ctx.Done():
+	}
+	cancel()
+	faults.Wait()
+	converged := r.settle(ctx, clients)
+	result := Result{Elapsed: time.Since(r.start), Converged: converged, Faults: int(r.begun.Load()), Verified: r.track.view().verified}
+	r.end("")
+	stopTelling()
+	for _, m := range r.members {
+		m.close()
+	}
+	return r.judge(ctx, result)
+}
+
+// settle is the quiet ending: everything runs, clients go on for a little, and the replicas become equal.
+func (r *run) settle(ctx context.Context, clients *clients) (converged time.Duration) {
+	defer clients.end()
+	for _, m := range r.members {
+		if err := m.revive(); err != nil {
+			r.record(history.Event{Kind: history.Note, Node: uint8(m.number), Text: err.Error()})
+		}
+	}
+	r.healed.Store(true)
+	r.record(history.Event{Kind: history.Healed})
+	began, at := time.Now(), r.track.view().newest
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { close(done) })
+	defer stop()
+	select {
+	case <-r.alarm: // what is wrong does not get right by waiting
+		return 0
+	default:
+	}
+	quiet := max(r.plan.Time.Quiet, time.Second)
+	if !r.track.wait(quiet, done, func(v view) bool { return v.newest > at && v.equal }) {
+		return 0
+	}
+	clients.end()
+	if r.track.wait(max(time.Until(began.Add(quiet)), time.Second), done, func(v view) bool { return v.equal }) {
+		converged = time.Since(began)
+	}
+	return converged
+}
+
+// record adds an event to the history, at the time of now.
+func (r *run) record(e history.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return
+	}
+	e.At = time.Since(r.began)
+	r.report.Recorder().Add(e)
+	if e.Kind == history.Applied {
+		if _, ok := r.known[e.Round]; !ok {
+			r.known[e.Round] = e
+		}
+	}
+	r.track.see(&e)
+}
+
+// heard takes what a replica's process tells.
+func (r *run) heard(m *member, e history.Event) {
+	if e.Kind != history.Note || e.Text != struckNote {
+		r.record(e)
+		return
+	}
+	r.mu.Lock()
+	r.struck[e.Fault]++
+	first := r.struck[e.Fault] == 1
+	r.mu.Unlock()
+	if first {
+		r.markDisk(m, int(e.Fault))
+	}
+}
+
+// end ends the history; what comes later is not part of it.
+func (r *run) end(why string) {
+	r.record(history.Event{Kind: history.Ended, Text: why})
+	r.mu.Lock()
+	r.over = true
+	r.mu.Unlock()
+}
+
+// tell tells the caller how the run is until the function it returns is called.
+func (r *run) tell() (stop func()) {
+	if r.Progressed == nil {
+		return func() {}
+	}
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				r.Progressed(r.progress())
+			}
+		}
+	}()
+	return func() { close(quit); <-ended }
+}
+
+func (r *run) progress() Progress {
+	v := r.track.view()
+	p := Progress{Elapsed: time.Since(r.start), Phase: "faults", Round: v.newest, Leader: v.leader, Begun: int(r.begun.Load()), Verified: v.verified}
+	if r.healed.Load() {
+		p.Phase = "quiet"
+	}
+	for _, n := range v.nodes {
+		if n.up {
+			p.Up++
+		}
+	}
+	return p
+}
+
+// judge draws the conclusion and writes the report.
+func (r *run) judge(ctx context.Context, result Result) (Result, error) {
+	r.readers.Wait()
+	result.Verdict = r.suite.Finish(context.WithoutCancel(ctx))
+	for _, f := range result.Verdict.Faults {
+		if f.Struck > 0 {
+			result.Struck++
+		}
+	}
+	var err error
+	if result.Verdict.Judgement == check.Violated {
+		result.Explanation = r.explain(context.WithoutCancel(ctx), &result.Verdict)
+		err = r.keepData()
+	}
+	return result, errors.Join(err, r.report.Finish(result.Verdict))
+}
+
+// keepData moves the replicas' folders to the report.
+func (r *run) keepData() error {
+	to := filepath.Join(r.Dir, DataFolder)
+	if err := os.Rename(r.data, to); err == nil {
+		r.data = ""
+		return nil
+	}
+	err := os.CopyFS(to, os.DirFS(r.data)) // another file system
+	if err != nil {
+		return fmt.Errorf("keep the replicas' data: %w", err)
+	}
+	return nil
+}
+
+// DataFolder is where the replicas' data are in the report of a run with a violation.
+const DataFolder = "data"
+
+// clean ends whatever is left and removes the data.
+func (r *run) clean() error {
+	for _, m := range r.members {
+		m.close()
+	}
+	if r.net != nil {
+		r.net.close()
+	}
+	if r.caller != nil {
+		r.caller.close()
+	}
+	r.readers.Wait()
+	if r.report != nil {
+		_ = r.report.Close() // closed already, unless something has failed before
+	}
+	if r.data == "" {
+		return nil
+	}
+	return os.RemoveAll(r.data)
+}
+
+// parameters are the plan's for the report.
+func parameters(p *plan.Plan) []history.Parameter {
+	out := []history.Parameter{
+		{Name: "workload", Value: fmt.Sprintf("%s, %d clients, %g messages a second", p.Workload.Name, p.Workload.Clients, p.Workload.Rate)},
+		{Name: "time", Value: fmt.Sprintf("%v with faults, up to %v quiet", p.Time.Run, p.Time.Quiet)},
+	}
+	for i, o := range p.Replicas {
+		text := optionsText(o.Tracker, o.Opt, o.Checkpoint)
+		if text == "" {
+			text = "defaults"
+		}
+		out = append(out, history.Parameter{Name: fmt.Sprintf("replica %d", i+1), Value: text})
+	}
+	return out
+}

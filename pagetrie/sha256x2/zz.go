@@ -1,0 +1,3 @@
+package sha256x2
+
+func ScratchOff() { wide = false }
