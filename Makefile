@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: check test vet race bench canisters fuzz
+.PHONY: check test vet race canisters
 
 check: vet test race
 

@@ -14,18 +14,27 @@ import (
 // restarts, gives one sequence of roots.
 
 // randomLog makes a log that uses everything that rounds can hold: installations, sessions, duplicates, stale messages,
-// traps, growth, rejects, bulk writes and mistakes.
+// traps, growth, rejects, bulk writes, calls between canisters, timers, heartbeats, upgrades, stops and mistakes.
 func randomLog(t testing.TB, seed uint64, rounds int) []*Round {
 	random := rand.New(rand.NewPCG(seed, 1))
 	log := []*Round{
 		{Time: 100, Messages: []Message{install(t, "kv"), {Kind: KindOpenSession}, install(t, "faulty")}},
 		{Time: 90, Messages: []Message{install(t, "memory"), {Kind: KindOpenSession}, install(t, "counter")}},
+		{Time: 95, Messages: []Message{install2(t, KindInstall, "p", ""), install2(t, KindInstall, "q", heartbeat)}},
 	}
 	sequences := map[SessionID]uint64{}
 	for n := range rounds {
 		round := &Round{Time: int64(200 + 10*n - random.IntN(30))}
 		for range random.IntN(12) {
 			msg := randomMessage(random)
+			switch random.IntN(6) {
+			case 0, 1:
+				msg = run([]string{"p", "q"}[random.IntN(2)], randomScript(random, 3, int64(200+10*n)))
+			case 2:
+				if random.IntN(2) == 0 {
+					msg = randomChange(t, random)
+				}
+			}
 			if id := SessionID(random.IntN(4)); id > 0 {
 				sequences[id] += uint64(max(0, random.IntN(4)-1))
 				msg.Session, msg.Sequence = id, 1+sequences[id]-uint64(random.IntN(2))*min(1, sequences[id])
@@ -38,6 +47,46 @@ func randomLog(t testing.TB, seed uint64, rounds int) []*Round {
 		log = append(log, round)
 	}
 	return log
+}
+
+// randomScript is what a puppet of the log does: "p" and "q" have numbers from 5 on, one more whenever one is created again.
+func randomScript(random *rand.Rand, depth int, now int64) script {
+	var s script
+	for range 1 + random.IntN(3) {
+		inner := func() script {
+			if depth == 0 || random.IntN(3) == 0 {
+				return script([]script{"", count, replyCount, trap, replyCode, replyArg, reject("no"), replyVersion}[random.IntN(8)])
+			}
+			return randomScript(random, depth-1, now)
+		}
+		switch random.IntN(8) {
+		case 0:
+			s += count
+		case 1:
+			s += reply("x")
+		case 2:
+			s += timer(now + int64(random.IntN(60)))
+		case 3:
+			s += call{to: 0, method: []string{"raw_rand", "canister_status"}[random.IntN(2)], onReply: inner(), onReject: inner()}.script()
+		case 4:
+			s += call{to: 1, method: "add", arg: "n=1", onReply: replyArg, onReject: inner(), clean: inner()}.script()
+		default:
+			s += call{to: CanisterID(5 + random.IntN(4)), arg: inner(), onReply: inner(), onReject: inner(), clean: inner()}.script()
+		}
+	}
+	return s
+}
+
+func randomChange(t testing.TB, random *rand.Rand) Message {
+	name := []string{"p", "q"}[random.IntN(2)]
+	more := []string{"", heartbeat}[random.IntN(2)]
+	kinds := []Kind{KindInstall, KindInstall, KindUpgrade, KindReinstall, KindStop, KindStop, KindStart, KindDelete, KindDelete}
+	switch kind := kinds[random.IntN(len(kinds))]; kind {
+	case KindInstall, KindUpgrade, KindReinstall:
+		return install2(t, kind, name, more)
+	default:
+		return change(kind, name)
+	}
 }
 
 func randomMessage(random *rand.Rand) Message {
@@ -102,8 +151,11 @@ func play(t *testing.T, log []*Round, s settings, seed uint64) []pagetrie.Hash {
 	return roots
 }
 
+// What the default run plays.
+const chiefLogs, chiefRounds = 2, 100
+
 func TestOneLogGivesOneSequenceOfRoots(t *testing.T) {
-	logs, rounds, variants := 2, 120, 10
+	logs, rounds, variants := chiefLogs, chiefRounds, 8
 	if testing.Short() {
 		logs, rounds, variants = 1, 30, 3
 	}
@@ -128,6 +180,36 @@ func TestOneLogGivesOneSequenceOfRoots(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// What the log is said to use must have happened in it.
+func TestTheRandomLogUsesWhatItShould(t *testing.T) {
+	seen := map[string]int{}
+	for seed := range uint64(chiefLogs) {
+		r := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache)})
+		for _, round := range randomLog(t, seed, chiefRounds) {
+			applied := r.apply(round)
+			for i, result := range applied.Results {
+				seen[fmt.Sprint(round.Messages[i].Kind, " ", result.Status)]++
+			}
+			for _, c := range applied.Completed {
+				seen[fmt.Sprint("completed ", c.Result.Status)]++
+			}
+			for _, c := range r.state.canisters {
+				seen["queued"] += len(c.Queue)
+				seen["outstanding"] += len(c.Calls)
+			}
+		}
+	}
+	t.Log(seen)
+	for _, want := range []string{"update replied", "update rejected", "update no-reply", "update trapped", "update refused", "update pending",
+		"update stale", "open-session replied", "install replied", "upgrade replied", "upgrade refused", "reinstall replied", "stop replied",
+		"stop pending", "start replied", "delete replied", "delete refused", "completed replied", "completed no-reply", "completed trapped",
+		"completed rejected", "queued", "outstanding"} {
+		if seen[want] == 0 {
+			t.Errorf("%s: never", want)
 		}
 	}
 }

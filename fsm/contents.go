@@ -32,8 +32,13 @@ type CanisterContents struct {
 	Module    canister.ModuleHash
 	CodeBytes uint64
 	Globals   []canister.Global
-	// Memory and Code name the checkpoint's memories that hold its linear memory and its module.
-	Memory, Code string
+	Version   uint64
+	Life      Life
+	Timer     int64
+	// Queued, Outstanding and Contexts count what waits: items of the input queue, calls without a response, call contexts.
+	Queued, Outstanding, Contexts int
+	// Memory, Stable and Code name the checkpoint's memories that hold its linear memory, its stable memory and its module.
+	Memory, Stable, Code string
 }
 
 // ReadContents reads the state table of a checkpoint. The pages are not looked at.
@@ -49,8 +54,10 @@ func ReadContents(c *snapshot.Checkpoint) (*Contents, error) {
 		}
 	}
 	for _, t := range table.Canisters {
-		out.Canisters = append(out.Canisters, CanisterContents{ID: t.ID, Name: t.Name, Module: t.Module, CodeBytes: t.CodeBytes,
-			Globals: t.Globals, Memory: memoryName(t.ID), Code: codeName(t.ID)})
+		out.Canisters = append(out.Canisters, CanisterContents{ID: t.Head.ID, Name: t.Head.Name, Module: t.Head.Module,
+			CodeBytes: t.CodeBytes, Globals: t.Globals, Version: t.Head.Version, Life: t.Head.Life, Timer: t.Head.Timer,
+			Queued: len(t.Queue), Outstanding: len(t.Calls), Contexts: len(t.Contexts),
+			Memory: memoryName(t.Head.ID), Stable: stableName(t.Head.ID), Code: codeName(t.Head.ID)})
 	}
 	return out, nil
 }

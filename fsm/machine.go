@@ -41,12 +41,13 @@ type Machine struct {
 	// mu guards what other goroutines see.
 	mu       sync.RWMutex
 	pages    *memstore.Store
-	live     map[CanisterID]*canister.Canister
 	current  *published
 	index    uint64
 	roots    rootRing
 	stopped  error
 	advanced chan struct{} // closed and replaced when index or stopped changes
+	ended    chan struct{} // closed when stopped is set
+	pending  pendingTable
 }
 
 // New gives a machine with the empty state of a new cluster.
@@ -64,8 +65,8 @@ func New(cfg Config) (*Machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open page store: %w", err)
 	}
-	m := &Machine{cfg: cfg, roots: newRootRing(cfg.RootsKept), advanced: make(chan struct{})}
-	w := world{state: newState(DefaultLimits()), pages: pages, live: map[CanisterID]*canister.Canister{}, names: map[string]CanisterID{}}
+	m := &Machine{cfg: cfg, roots: newRootRing(cfg.RootsKept), advanced: make(chan struct{}), ended: make(chan struct{})}
+	w := newWorld(newState(DefaultLimits()), pages)
 	root, err := w.root()
 	if err != nil {
 		return nil, errors.Join(err, pages.Close())
@@ -78,8 +79,12 @@ func New(cfg Config) (*Machine, error) {
 type world struct {
 	state State
 	pages *memstore.Store
-	live  map[CanisterID]*canister.Canister
+	live  map[*canister.Canister]struct{}
 	names map[string]CanisterID
+}
+
+func newWorld(state State, pages *memstore.Store) world {
+	return world{state: state, pages: pages, live: map[*canister.Canister]struct{}{}, names: map[string]CanisterID{}}
 }
 
 func (w *world) root() (pagetrie.Hash, error) {
@@ -93,7 +98,7 @@ func (w *world) root() (pagetrie.Hash, error) {
 // close frees everything; the pages last, since the canisters' memories map them.
 func (w *world) close() error {
 	var errs []error
-	for _, live := range w.live {
+	for live := range w.live {
 		errs = append(errs, live.Close())
 	}
 	return errors.Join(append(errs, w.pages.Close())...)
@@ -103,8 +108,9 @@ func (w *world) close() error {
 func (m *Machine) enter(w world, index uint64, root pagetrie.Hash) {
 	m.state, m.names, m.order = w.state, w.names, newSessionOrder(&w.state.sessions)
 	m.mu.Lock()
-	m.pages, m.live = w.pages, w.live
+	m.pages = w.pages
 	m.roots.reset()
+	m.pending.reset(&w.state)
 	m.mu.Unlock()
 	m.publish(&published{state: w.state, root: root, world: &sharedWorld{world: w}}, index)
 }
@@ -119,13 +125,6 @@ func (m *Machine) logOf(id CanisterID) func(string) {
 		return nil
 	}
 	return func(text string) { m.cfg.CanisterLog(id, text) }
-}
-
-func (m *Machine) addLive(id CanisterID, name string, live *canister.Canister) {
-	m.names[name] = id
-	m.mu.Lock()
-	m.live[id] = live
-	m.mu.Unlock()
 }
 
 // ApplyRound applies one round. It runs on raft's FSM goroutine, or alone when a log is replayed. An error means that the
@@ -147,8 +146,10 @@ func (m *Machine) ApplyRound(index uint64, round *Round) (*RoundResult, error) {
 	}
 	root := work.next.root(m.pages, limits)
 	m.state = work.next
+	result := &RoundResult{Round: m.state.Round, Index: index, Time: m.state.Time, Root: root, Results: work.results, Completed: work.completed}
 	m.publish(&published{state: m.state, root: root, world: m.current.world}, index)
-	return &RoundResult{Round: m.state.Round, Index: index, Time: m.state.Time, Root: root, Results: work.results}, nil
+	m.note(result)
+	return result, nil
 }
 
 // compare holds an attestation against the machine's own root of that round, if it still has it.
@@ -170,8 +171,7 @@ func (m *Machine) stop(err error) error {
 	m.mu.Lock()
 	first := m.stopped == nil
 	if first {
-		m.stopped = err
-		m.wakeLocked()
+		m.endLocked(err)
 	}
 	m.mu.Unlock()
 	if first && m.cfg.OnStop != nil {
@@ -195,9 +195,8 @@ func (m *Machine) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.stopped == nil {
-		m.stopped = ErrClosed
+		m.endLocked(ErrClosed)
 	}
-	m.wakeLocked()
 	if m.current == nil {
 		return nil
 	}
@@ -225,6 +224,13 @@ func (m *Machine) WaitIndex(ctx context.Context, index uint64) error {
 			return fmt.Errorf("wait for log index %d: %w", index, ctx.Err())
 		}
 	}
+}
+
+// endLocked sets the reason why the machine has stopped.
+func (m *Machine) endLocked(err error) {
+	m.stopped = err
+	close(m.ended)
+	m.wakeLocked()
 }
 
 func (m *Machine) wakeLocked() {

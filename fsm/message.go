@@ -17,17 +17,25 @@ const (
 	KindOpenSession Kind = 2
 	// KindInstall creates a canister from a module and runs its start function and canister_init.
 	KindInstall Kind = 3
+	// KindUpgrade changes a canister's module and keeps its state as the module says.
+	KindUpgrade Kind = 4
+	// KindReinstall changes a canister's module and keeps nothing but its name, its number and its controllers.
+	KindReinstall Kind = 5
+	// KindStop makes a canister take no more messages; it is answered when nothing of the canister is outstanding.
+	KindStop Kind = 6
+	// KindStart makes it take messages again.
+	KindStart Kind = 7
+	// KindDelete takes a stopped canister out of the cluster.
+	KindDelete Kind = 8
 )
+
+var kindNames = [...]string{KindUpdate: "update", KindOpenSession: "open-session", KindInstall: "install", KindUpgrade: "upgrade",
+	KindReinstall: "reinstall", KindStop: "stop", KindStart: "start", KindDelete: "delete"}
 
 // String names the kind as it is shown to people.
 func (k Kind) String() string {
-	switch k {
-	case KindUpdate:
-		return "update"
-	case KindOpenSession:
-		return "open-session"
-	case KindInstall:
-		return "install"
+	if int(k) < len(kindNames) && k != 0 {
+		return kindNames[k]
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
@@ -47,13 +55,13 @@ type Message struct {
 	Sequence uint64
 	// Caller is handed to the canister as the caller's identity, at most MaxCallerBytes.
 	Caller []byte
-	// Canister is the canister's name: of the one to call, or of the one to install.
+	// Canister is the canister's name: of the one to call, to install, or to change.
 	Canister string
 	// Method is the update method to call; empty for other kinds.
 	Method string
-	// Arg is the argument of the method, or of canister_init.
+	// Arg is the argument of the method, of canister_init or of canister_post_upgrade.
 	Arg []byte
-	// Module is the Wasm binary to install; empty for other kinds.
+	// Module is the Wasm binary to install, also of an upgrade; empty for other kinds.
 	Module []byte
 }
 
@@ -99,12 +107,16 @@ func (m *Message) Validate() error {
 		if err := validateName("method", m.Method, MaxMethodNameBytes); err != nil {
 			errs = append(errs, err)
 		}
-	case KindInstall:
+	case KindInstall, KindUpgrade, KindReinstall:
 		if err := ValidateCanisterName(m.Canister); err != nil {
 			errs = append(errs, err)
 		}
 		if len(m.Module) == 0 {
 			fail("module is empty")
+		}
+	case KindStop, KindStart, KindDelete:
+		if err := ValidateCanisterName(m.Canister); err != nil {
+			errs = append(errs, err)
 		}
 	case KindOpenSession:
 		if m.Session != 0 {

@@ -3,10 +3,13 @@ package fsm
 import (
 	"encoding/binary"
 	"fmt"
+
+	"lockstep/pagetrie"
 )
 
 // A round is applied in steps. Planning walks the messages in log order and decides for each whether it runs; it needs no
-// canister to run for that. What may run in parallel is collected as jobs; an installation waits for all jobs before it.
+// canister to run for that. What may run in parallel is collected as the canisters' turns; a message that changes a canister's
+// life waits for all that was planned before it.
 
 // roundWork is the state of one round while it is applied.
 type roundWork struct {
@@ -14,16 +17,21 @@ type roundWork struct {
 	round   *Round
 	next    State
 	results []Result
+	// completed are earlier rounds' messages that were answered in this one.
+	completed []Completion
+	// seed is the round's randomness: nobody knows it before the state before the round is known.
+	seed pagetrie.Hash
 
 	// newest is, for each session that has run a message in this round, the position of the newest.
 	newest map[SessionID]int
 	// copies are messages that repeat an earlier one of the same round: their result is that one's.
 	copies map[int]int
-	// jobs are the positions of the messages to run, by canister, in log order; order is the canisters' first use.
-	jobs  map[CanisterID][]int
-	order []CanisterID
-	// changed are the canisters whose state is to be read back after the round.
-	changed map[CanisterID]bool
+	// turns are the canisters that have a part in the round; left are those of canisters that were deleted in it.
+	turns map[CanisterID]*turn
+	left  []*turn
+	// queueBytes is what waits in all queues, once weighed.
+	queueBytes uint64
+	weighed    bool
 }
 
 func (m *Machine) newRoundWork(round *Round) *roundWork {
@@ -34,12 +42,21 @@ func (m *Machine) newRoundWork(round *Round) *roundWork {
 		machine: m, round: round, next: next,
 		results: make([]Result, len(round.Messages)),
 		newest:  make(map[SessionID]int), copies: make(map[int]int),
-		jobs: make(map[CanisterID][]int), changed: make(map[CanisterID]bool),
+		turns: make(map[CanisterID]*turn), seed: roundSeed(m.Latest().Root, next.Time),
 	}
+}
+
+func roundSeed(before pagetrie.Hash, time int64) pagetrie.Hash {
+	return hashParts("lockstep/seed/1", binary.BigEndian.AppendUint64(before[:], uint64(time)))
 }
 
 // run applies the round's messages to w.next. An error means that the world failed.
 func (w *roundWork) run() error {
+	for _, c := range w.next.canisters {
+		if w.wakes(c) {
+			w.turn(c.ID)
+		}
+	}
 	for i := range w.round.Messages {
 		if err := w.plan(i); err != nil {
 			return err
@@ -51,6 +68,7 @@ func (w *roundWork) run() error {
 	for i, earlier := range w.copies {
 		w.results[i] = w.results[earlier]
 	}
+	w.route()
 	w.readBack()
 	return w.keepResults()
 }
@@ -71,21 +89,16 @@ func (w *roundWork) plan(i int) error {
 		w.refuse(i, fmt.Sprintf("argument is %d bytes long, the cluster allows %d", len(msg.Arg), w.next.Limits.ArgBytes))
 		return nil
 	}
-	if msg.Kind == KindInstall {
-		if err := w.execute(); err != nil {
-			return err
-		}
-		return w.install(i)
+	if msg.Kind != KindUpdate {
+		return w.change(i)
 	}
 	id, found := w.machine.names[msg.Canister]
 	if !found {
 		w.refuse(i, fmt.Sprintf("there is no canister %q", msg.Canister))
 		return nil
 	}
-	if w.jobs[id] == nil {
-		w.order = append(w.order, id)
-	}
-	w.jobs[id] = append(w.jobs[id], i)
+	t := w.turn(id)
+	t.jobs = append(t.jobs, i)
 	return nil
 }
 
@@ -154,13 +167,19 @@ func (w *roundWork) keepResults() error {
 		if newest, ran := w.newest[id]; !ran || newest != i || w.next.sessions.get(id) == nil {
 			continue
 		}
-		s := &session{ID: id, LastUse: w.use(i), Sequence: w.round.Messages[i].Sequence, Result: w.results[i]}
-		if uint64(len(s.Result.Reply)) > w.next.Limits.SessionReplyBytes {
-			s.Result.Reply, s.ReplyDropped = nil, true
-		}
+		s := &session{ID: id, LastUse: w.use(i), Sequence: w.round.Messages[i].Sequence}
+		w.keep(s, w.results[i])
 		if err := w.next.sessions.put(w.next.Round, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keep puts a result into a session that is not in the table yet.
+func (w *roundWork) keep(s *session, result Result) {
+	s.Result, s.ReplyDropped = result, false
+	if uint64(len(result.Reply)) > w.next.Limits.SessionReplyBytes {
+		s.Result.Reply, s.ReplyDropped = nil, true
+	}
 }

@@ -1,6 +1,10 @@
 package fsm
 
 import (
+	"errors"
+	"slices"
+
+	"lockstep/canister"
 	"lockstep/memstore"
 	"lockstep/pagetrie"
 )
@@ -19,7 +23,48 @@ type published struct {
 // sharedWorld is the world that a sequence of published states lives in; it is closed with the last of them.
 type sharedWorld struct {
 	world
-	users int
+	// alive are the published states that have users, oldest first.
+	alive []*published
+	// retired are canisters that a round has replaced or deleted, in the order of the rounds.
+	retired []retired
+}
+
+// retired is a live canister that states from a round on have no use for.
+type retired struct {
+	live  *canister.Canister
+	since RoundNumber
+	// versions are the memories that end with it.
+	versions []memstore.Version
+}
+
+// own makes the world close a live canister in the end.
+func (m *Machine) own(live *canister.Canister) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.current.world.live[live] = struct{}{}
+}
+
+// retire gives a live canister up: it is closed, and its memories are dropped, when no published state before a round has users.
+func (m *Machine) retire(live *canister.Canister, since RoundNumber, versions []memstore.Version) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := m.current.world
+	w.retired = append(w.retired, retired{live, since, versions})
+}
+
+// sweep closes the retired canisters that no published state needs any more.
+func (w *sharedWorld) sweep() error {
+	var errs []error
+	for len(w.retired) > 0 && w.retired[0].since <= w.alive[0].state.Round {
+		r := w.retired[0]
+		w.retired = w.retired[1:]
+		errs = append(errs, r.live.Close())
+		delete(w.live, r.live)
+		for _, v := range r.versions {
+			w.pages.Drop(v)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // publish makes p what other goroutines see, as of a log index.
@@ -28,14 +73,14 @@ func (m *Machine) publish(p *published, index uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p.users = 1
-	p.world.users++
+	p.world.alive = append(p.world.alive, p)
 	old := m.current
 	m.current, m.index = p, index
 	m.roots.add(Attestation{Round: p.state.Round, Root: p.root})
 	m.wakeLocked()
 	if old != nil {
 		if err := m.releaseLocked(old); err != nil && m.stopped == nil {
-			m.stopped = err
+			m.endLocked(err)
 		}
 	}
 }
@@ -63,9 +108,10 @@ func (m *Machine) releaseLocked(p *published) error {
 		return nil
 	}
 	p.pin.Release()
-	p.world.users--
-	if p.world.users > 0 {
-		return nil
+	w := p.world
+	w.alive = slices.DeleteFunc(w.alive, func(other *published) bool { return other == p })
+	if len(w.alive) > 0 {
+		return w.sweep()
 	}
-	return p.world.close()
+	return w.close()
 }

@@ -51,11 +51,13 @@ func (m *Machine) query(p *published, q Query) (QueryResult, error) {
 		out.Result = Result{Status: StatusRefused, Text: fmt.Sprintf("there is no canister %q", q.Canister), Round: p.state.Round}
 		return out, nil
 	}
-	m.mu.RLock()
-	live := p.world.live[record.ID]
-	m.mu.RUnlock()
-	env := canister.Env{Canister: uint64(record.ID), Round: uint64(p.state.Round), Time: p.state.Time, Caller: q.Caller, Log: m.logOf(record.ID)}
-	outcome, err := live.Query(env, record.State, canister.Message{Method: q.Method, Arg: q.Arg})
+	if record.Life != Running {
+		out.Result = Result{Status: StatusRefused, Text: fmt.Sprintf("canister %q is %s", q.Canister, record.Life), Round: p.state.Round}
+		return out, nil
+	}
+	env := record.env(&p.state, q.Caller)
+	env.Log = m.logOf(record.ID)
+	outcome, err := record.live.Query(env, record.State, canister.Message{Method: q.Method, Arg: q.Arg})
 	if err != nil {
 		return QueryResult{}, fmt.Errorf("query %s of canister %s at round %d: %w", q.Method, q.Canister, p.state.Round, err)
 	}
@@ -71,6 +73,11 @@ type CanisterStatus struct {
 	// MemoryBytes is the size of the linear memory; PagesUsed the number of its 4 KiB pages that are not all zero.
 	MemoryBytes uint64 `json:"memory_bytes"`
 	PagesUsed   int    `json:"pages_used"`
+	Life        Life   `json:"life"`
+	Version     uint64 `json:"version"`
+	// Queued is the number of calls and responses that wait for the canister, Outstanding of its own calls without a response.
+	Queued      int `json:"queued"`
+	Outstanding int `json:"outstanding"`
 }
 
 // MachineStatus is what a replica tells of its state machine.
@@ -97,7 +104,8 @@ func (m *Machine) Status() MachineStatus {
 	status.Time, status.Sessions = state.Time, state.sessions.count
 	for _, c := range state.canisters {
 		status.Canisters = append(status.Canisters, CanisterStatus{ID: c.ID, Name: c.Name, Module: c.Module,
-			MemoryBytes: c.State.Memory.Size.Bytes(), PagesUsed: c.State.Memory.Pages.Len()})
+			MemoryBytes: c.State.Memory.Size.Bytes(), PagesUsed: c.State.Memory.Pages.Len(),
+			Life: c.Life, Version: c.Version, Queued: len(c.Queue), Outstanding: len(c.Calls)})
 	}
 	return status
 }

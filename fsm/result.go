@@ -27,13 +27,17 @@ const (
 	StatusSessionExpired Status = 7
 	// StatusStale: the sequence number is older than the session's newest; it ran before or was skipped, not now.
 	StatusStale Status = 8
+	// StatusPending: the message ran and its canister waits for others before it answers. Ref names the message.
+	StatusPending Status = 9
+
+	lastStatus = StatusPending
 )
 
 // String names the status as it is shown to people and used in the client protocol.
 func (s Status) String() string {
 	names := [...]string{StatusReplied: "replied", StatusRejected: "rejected", StatusNoReply: "no-reply",
 		StatusTrapped: "trapped", StatusOutOfFuel: "out-of-fuel", StatusRefused: "refused",
-		StatusSessionExpired: "session-expired", StatusStale: "stale"}
+		StatusSessionExpired: "session-expired", StatusStale: "stale", StatusPending: "pending"}
 	if int(s) < len(names) && names[s] != "" {
 		return names[s]
 	}
@@ -45,7 +49,7 @@ func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads the word that MarshalText writes.
 func (s *Status) UnmarshalText(text []byte) error {
-	for c := StatusReplied; c <= StatusStale; c++ {
+	for c := StatusReplied; c <= lastStatus; c++ {
 		if c.String() == string(text) {
 			*s = c
 			return nil
@@ -65,10 +69,12 @@ type Result struct {
 	RejectCode uint32
 	// Text is the reject's or the trap's message, or the reason of a refusal.
 	Text string
-	// Fuel is what the message used.
+	// Fuel is what the message used, in all its executions.
 	Fuel uint64
-	// Round is the round in which the message ran: for a duplicate, the earlier one.
+	// Round is the round in which the message was answered or became pending: for a duplicate, the earlier one.
 	Round RoundNumber
+	// Ref names the message while it is pending; zero otherwise.
+	Ref Ref
 }
 
 // RoundResult is what applying one round gives.
@@ -81,6 +87,14 @@ type RoundResult struct {
 	Root pagetrie.Hash
 	// Results are in the order of the round's messages.
 	Results []Result
+	// Completed are messages of earlier rounds that were pending and have been answered in this one.
+	Completed []Completion
+}
+
+// Completion is the end of a pending message.
+type Completion struct {
+	Ref    Ref
+	Result Result
 }
 
 // DivergedError reports that this replica's state after a round is not the one that a leader attested. A replica that

@@ -16,6 +16,15 @@ func hashParts(domain string, data []byte) pagetrie.Hash {
 	return pagetrie.Hash(h.Sum(nil))
 }
 
+// hashValue hashes a domain and a value's encoding. The value must be one that can be encoded: a struct of the state.
+func hashValue(domain string, v any) pagetrie.Hash {
+	encoded, err := encMode.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("fsm: encode %T: %v", v, err))
+	}
+	return hashParts(domain, encoded)
+}
+
 // hashList hashes a domain and a list of hashes; each is of fixed size, so their number is covered.
 func hashList(domain string, hashes []pagetrie.Hash) pagetrie.Hash {
 	h := sha256.New()
@@ -31,17 +40,28 @@ func hashLimits(l Limits) (pagetrie.Hash, error) {
 	if err != nil {
 		return pagetrie.Hash{}, fmt.Errorf("encode limits: %w", err)
 	}
-	return hashParts("lockstep/limits/1", encoded), nil
+	return hashParts("lockstep/limits/2", encoded), nil
+}
+
+// hashItems hashes a domain and the hashes of items; an empty list hashes to zero bytes.
+func hashItems[T any](domain string, items []T, hash func(T) pagetrie.Hash) pagetrie.Hash {
+	if len(items) == 0 {
+		return pagetrie.Hash{}
+	}
+	hashes := make([]pagetrie.Hash, len(items))
+	for i, item := range items {
+		hashes[i] = hash(item)
+	}
+	return hashList(domain, hashes)
 }
 
 // hashCanister is the hash of one entry of the canister table.
 func hashCanister(c *canisterRecord, stateRoot pagetrie.Hash) pagetrie.Hash {
-	text := binary.BigEndian.AppendUint64(nil, uint64(c.ID))
-	text = binary.BigEndian.AppendUint64(text, uint64(len(c.Name)))
-	text = append(text, c.Name...)
-	text = append(text, c.Module[:]...)
-	text = append(text, stateRoot[:]...)
-	return hashParts("lockstep/canister-entry/1", text)
+	parts := []pagetrie.Hash{hashValue("lockstep/canister-head/1", c.head()), stateRoot,
+		hashItems("lockstep/contexts/1", c.Contexts, func(i *callContext) pagetrie.Hash { return i.hash }),
+		hashItems("lockstep/calls/1", c.Calls, func(i *outCall) pagetrie.Hash { return i.hash }),
+		hashItems("lockstep/queue/1", c.Queue, func(i *queued) pagetrie.Hash { return i.hash })}
+	return hashList("lockstep/canister-entry/2", parts)
 }
 
 // root computes the state root from the parts' hashes. It must be called before the state is published: it fills in the
@@ -61,5 +81,5 @@ func (s *State) root(pages pagetrie.Hasher, limits pagetrie.Hash) pagetrie.Hash 
 		}
 		text = append(text, c.hash[:]...)
 	}
-	return hashParts("lockstep/state/1", text)
+	return hashParts("lockstep/state/2", text)
 }

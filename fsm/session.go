@@ -70,7 +70,7 @@ func (t *sessionTable) put(round RoundNumber, s *session) error {
 	if err != nil {
 		return fmt.Errorf("encode session %d: %w", s.ID, err)
 	}
-	s.hash = hashParts("lockstep/session/1", encoded)
+	s.hash = hashParts("lockstep/session/2", encoded)
 	bucket := t.bucketForChange(round, s.ID)
 	i, found := searchSessions(bucket.sessions, s.ID)
 	if found {

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"lockstep/canister"
@@ -25,6 +26,30 @@ type State struct {
 	canisters []*canisterRecord // ascending by ID
 }
 
+// Life says whether a canister takes messages. Its numbers are those of ic0.canister_status.
+type Life uint8
+
+const (
+	// Running canisters take messages.
+	Running Life = 1
+	// Stopping canisters refuse messages and wait for the responses to their calls.
+	Stopping Life = 2
+	// Stopped canisters wait for nothing.
+	Stopped Life = 3
+)
+
+// String names the life as it is shown to people.
+func (l Life) String() string {
+	names := [...]string{Running: "running", Stopping: "stopping", Stopped: "stopped"}
+	if int(l) < len(names) && l != 0 {
+		return names[l]
+	}
+	return fmt.Sprintf("life(%d)", uint8(l))
+}
+
+// MarshalText makes it a word in JSON.
+func (l Life) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
 // canisterRecord is one immutable entry of the canister table.
 type canisterRecord struct {
 	ID     CanisterID
@@ -35,8 +60,23 @@ type canisterRecord struct {
 	Code      memstore.Version
 	CodeBytes uint64
 	State     canister.State
+	// Controllers may upgrade, stop, start and delete the canister.
+	Controllers [][]byte
+	// Version grows with every execution that is kept and every change of the canister's life.
+	Version uint64
+	Life    Life
+	// Timer is the round time from which the global timer is due; 0 for none.
+	Timer int64
+	traffic
 
+	// live runs the canister: messages on the newest record, queries on any.
+	live *canister.Canister
 	hash pagetrie.Hash
+}
+
+// timerDue reports whether the global timer goes off in a round of that time.
+func (c *canisterRecord) timerDue(time int64) bool {
+	return c.Life == Running && c.Timer != 0 && c.Timer <= time
 }
 
 func newState(limits Limits) State {
@@ -45,6 +85,14 @@ func newState(limits Limits) State {
 
 func (s *State) search(id CanisterID) (int, bool) {
 	return slices.BinarySearchFunc(s.canisters, id, func(c *canisterRecord, id CanisterID) int { return cmp.Compare(c.ID, id) })
+}
+
+// canister finds a record; nil if there is none.
+func (s *State) canister(id CanisterID) *canisterRecord {
+	if i, found := s.search(id); found {
+		return s.canisters[i]
+	}
+	return nil
 }
 
 // putCanisters replaces or appends records. The slice is copied: the state it came from keeps its own.
@@ -59,6 +107,13 @@ func (s *State) putCanisters(records []*canisterRecord) {
 		} else {
 			s.canisters = slices.Insert(s.canisters, i, c)
 		}
+	}
+}
+
+// removeCanister takes a record out; the slice is copied.
+func (s *State) removeCanister(id CanisterID) {
+	if i, found := s.search(id); found {
+		s.canisters = slices.Delete(slices.Clone(s.canisters), i, i+1)
 	}
 }
 

@@ -21,10 +21,35 @@ func (m Map) CheckHashes(h Hasher) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
+	m.Root(h)
+	if err := checkRemembered(m.root); err != nil {
+		return err
+	}
 	entries := make([]Entry, 0, m.Len())
 	entries = appendEntries(entries, m.root)
 	if got, want := m.Root(h), FromSorted(entries).Root(h); got != want {
 		return fmt.Errorf("root %v, of the same entries anew %v", got, want)
+	}
+	return nil
+}
+
+// checkRemembered checks what the branches from n on, all of them with digests, remember of their kids.
+func checkRemembered(n node) error {
+	x, ok := n.(*inner)
+	if !ok {
+		return nil
+	}
+	d, rest := x.digests.Load(), x.starts
+	for i := range x.kids.count() {
+		s := rest.lowest()
+		rest &= rest - 1
+		want, known := digestOf(x.kids.at(i))
+		if got := d.kids[s>>groupBits][s%groupSize]; !known || got != want {
+			return fmt.Errorf("branch at key %#x, shift %d: digest of the kid at slot %d is %v, want %v", x.base, x.shift, s, got, want)
+		}
+		if err := checkRemembered(x.kids.at(i)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -44,21 +44,24 @@ func (k *groupHashes) copy() *groupHashes {
 	return fresh
 }
 
-// The touch methods read a byte of every cache line, so that the processor has them under way together. Their results
-// mean nothing.
+// The touch methods read a byte of every cache line, of 64 bytes, so that the processor has all of them under way
+// together. Their results mean nothing.
 
-func (d *digests) touch() byte {
+func (d *digests) touch() (sum byte) {
 	if d == nil {
 		return 0
 	}
-	return d.groups[0][0] + d.groups[2][0] + d.node[31]
+	for g := 0; g < groupCount; g += 2 {
+		sum += d.groups[g][0]
+	}
+	return sum + d.node[len(d.node)-1]
 }
 
 func (d *branchDigests) touch() byte {
 	if d == nil {
 		return 0
 	}
-	return d.groups[0][0] + d.groups[2][0] + d.node[31]
+	return d.digests.touch()
 }
 
 // touchKids reads of the hashes of kids those in groups.
@@ -67,8 +70,9 @@ func (d *branchDigests) touchKids(groups uint32) (sum byte) {
 		return 0
 	}
 	for ; groups != 0; groups &= groups - 1 {
-		if k := d.kids[bitmap(groups).lowest()&(groupCount-1)]; k != nil {
-			sum += k[0][0] + k[2][0] + k[4][0] + k[6][0]
+		k := d.kids[bitmap(groups).lowest()&(groupCount-1)]
+		for i := 0; k != nil && i < groupSize; i += 2 {
+			sum += k[i][0]
 		}
 	}
 	return sum

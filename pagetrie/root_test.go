@@ -265,6 +265,43 @@ func checkRootCost(t *testing.T, m Map, changed int, old map[node]bool) {
 	}
 }
 
+// batchHasher is a testHasher asked for many hashes at once. It counts how often it is asked, and for one alone.
+type batchHasher struct {
+	testHasher
+	batches, values, single int
+}
+
+func (h *batchHasher) HashValue(v Value) Hash {
+	h.single++
+	return h.testHasher.HashValue(v)
+}
+
+func (h *batchHasher) HashValues(values []Value, hashes []Hash) {
+	h.batches++
+	h.values += len(values)
+	for i, v := range values {
+		hashes[i] = h.testHasher.HashValue(v)
+	}
+}
+
+// TestBatchHasher: the same roots, every value asked for once, and few calls.
+func TestBatchHasher(t *testing.T) {
+	forPatterns(t, 10, func(t *testing.T, p keyPattern, r *rand.Rand, size int) {
+		model := p.model(r, size, 1000)
+		m := inOrder(r, model)
+		h := &batchHasher{}
+		if got, want := m.Root(h), FromSorted(entriesOf(m)).Root(testHasher{}); got != want {
+			t.Fatalf("root %v, want %v", got, want)
+		}
+		if h.values != len(model) || h.single != 0 {
+			t.Errorf("%d values in batches and %d alone, want %d", h.values, h.single, len(model))
+		}
+		if most := 2 + len(model)/stageSize; h.batches > most {
+			t.Errorf("%d batches for %d values, want at most %d", h.batches, len(model), most)
+		}
+	})
+}
+
 func TestParseHash(t *testing.T) {
 	h := Map{}.Root(testHasher{})
 	if got, err := ParseHash(h.String()); err != nil || got != h {

@@ -128,6 +128,9 @@ func (d *digester) wantGroup(l *leaf, g uint) {
 // hashWanted returns the hashes of the values wanted, and wants none any more.
 func (d *digester) hashWanted() []Hash {
 	n := len(d.wanted)
+	if n == 0 {
+		return nil
+	}
 	d.values += n
 	if n > cap(d.hashes) {
 		d.hashes = make([]Hash, cap(d.wanted))

@@ -151,3 +151,9 @@ func (r *rig) rehearse(d Drill) error {
 	r.result.Recovery = time.Since(disaster)
 	return r.prove()
 }
+
+// IsViolation reports whether an error says that a root differed or that damage was not found.
+func IsViolation(err error) bool {
+	var o *outcomeError
+	return errors.As(err, &o) && o.verdict == Violation
+}

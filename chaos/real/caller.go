@@ -132,22 +132,22 @@ func result2event(q *request, r *node.Response) history.Event {
 	return e
 }
 
-// openSession opens a session at one replica; 0 if that did not work.
-func (c *caller) openSession(ctx context.Context, at int) uint64 {
+// openSession opens a session at one replica, and gives the round that it was opened in; zeros if that did not work.
+func (c *caller) openSession(ctx context.Context, at int) (session, round uint64) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.addresses[at-1]+"/v1/sessions", nil)
 	if err != nil {
-		return 0
+		return 0, 0
 	}
 	response, err := c.http.Do(r)
 	if err != nil {
-		return 0
+		return 0, 0
 	}
 	defer response.Body.Close()
 	var result node.Response
 	if response.StatusCode != http.StatusOK || json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&result) != nil {
-		return 0
+		return 0, 0
 	}
-	return result.Session
+	return result.Session, result.Round
 }

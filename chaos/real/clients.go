@@ -62,7 +62,8 @@ type clients struct {
 	stop   context.CancelFunc
 	wait   sync.WaitGroup
 	ops    atomic.Uint64
-	left   atomic.Int64 // messages that may still be sent
+	left   atomic.Int64  // messages that may still be sent
+	newest atomic.Uint64 // round that was answered
 }
 
 func startClients(r *run, w *work, c *caller) *clients {
@@ -107,7 +108,7 @@ func (c *client) loop() {
 			return
 		}
 		if c.session == 0 {
-			if c.session, c.sequence = c.caller.openSession(c.ctx, c.at), 0; c.session == 0 {
+			if c.sequence = 0; c.open() == 0 {
 				c.turn()
 				c.sleep(errorPause)
 				continue
@@ -119,6 +120,12 @@ func (c *client) loop() {
 		}
 		c.message()
 	}
+}
+
+// open opens a session.
+func (c *client) open() uint64 {
+	c.session, _ = c.caller.openSession(c.ctx, c.at)
+	return c.session
 }
 
 // Pauses and bounds of a client.
@@ -211,6 +218,8 @@ func (c *client) call(q *request) (history.Event, fsm.Status) {
 		Session: q.session, Sequence: q.sequence, Text: q.canister + "." + q.method})
 	e, status := c.caller.send(context.Background(), q) // one that has begun is waited for
 	e.Op, e.Client, e.Node = op, uint32(c.number), uint8(q.node)
+	for old := c.newest.Load(); e.Round > old && !c.newest.CompareAndSwap(old, e.Round); old = c.newest.Load() {
+	}
 	c.run.record(e)
 	return e, status
 }

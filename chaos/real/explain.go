@@ -1,20 +1,27 @@
 package real
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
+	"github.com/hashicorp/raft"
+
+	"lockstep/canister"
 	"lockstep/chaos/check"
 	"lockstep/chaos/replay"
 	"lockstep/fsm"
 	"lockstep/memstore"
-	"lockstep/pagetrie"
 )
 
-// explainWithin bounds the search for a divergence's cause.
-const explainWithin = 30 * time.Second
+// explainWithin bounds the search for a divergence's cause; pagesShown are the pages of a canister of which bytes are told.
+const (
+	explainWithin = 30 * time.Second
+	pagesShown    = 4
+)
 
 // replays repeat the log of a replica when the run is over, on another tracker.
 func (r *run) replays() []check.Replay {
@@ -34,8 +41,7 @@ func (r *run) replay(ctx context.Context, visit func(check.Replayed) error) erro
 		}
 		defer f.Close()
 		_, err = replay.Replay(ctx, replay.Config{Log: f.Log, Checkpoints: f.Checkpoints, Scratch: r.data,
-			To:      fsm.RoundNumber(r.track.view().newest),
-			Options: replay.Options{Tracker: memstore.TrackerCompare, ModuleCache: filepath.Join(m.dir, "modules")},
+			To: fsm.RoundNumber(r.track.view().newest), Options: m.replayOptions(),
 			Visit: func(res *fsm.RoundResult) error {
 				return visit(check.Replayed{Round: uint64(res.Round), Index: res.Index, Root: res.Root})
 			}})
@@ -44,62 +50,170 @@ func (r *run) replay(ctx context.Context, visit func(check.Replayed) error) erro
 	return fmt.Errorf("no replica's folder can be read: %w", err)
 }
 
-// explain says what is known about a difference between replicas: it repeats the logs of those that are part of it, and holds what
-// it finds against what they have said.
+func (m *member) replayOptions() replay.Options {
+	return replay.Options{Tracker: memstore.TrackerCompare, ModuleCache: filepath.Join(m.dir, "modules")}
+}
+
+// explain says what is known about a difference between two replicas: it compares their logs, then repeats both up to the round and
+// compares the states.
 func (r *run) explain(ctx context.Context, v *check.Verdict) []string {
 	ctx, cancel := context.WithTimeout(ctx, explainWithin)
 	defer cancel()
-	var lines []string
 	for _, f := range v.Findings {
-		if f.Violation == nil || f.State != check.Broken || len(f.Violation.Roots) == 0 {
-			continue
+		if w := f.Violation; w != nil && f.State == check.Broken && len(w.Roots) > 1 && len(w.Nodes) > 1 {
+			lines, err := r.compare(ctx, w)
+			if err != nil {
+				lines = append(lines, "nothing more can be said: "+err.Error())
+			}
+			return lines
 		}
-		for _, n := range f.Violation.Nodes {
-			lines = append(lines, r.examine(ctx, n)...)
+	}
+	return nil
+}
+
+func (r *run) compare(ctx context.Context, v *check.Violation) ([]string, error) {
+	a, b := r.members[v.Nodes[0]-1], r.members[v.Nodes[1]-1]
+	fa, err := replay.OpenFolder(a.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer fa.Close()
+	fb, err := replay.OpenFolder(b.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer fb.Close()
+	lines, err := compareLogs([2]*member{a, b}, [2]raft.LogStore{fa.Log, fb.Log})
+	if err != nil {
+		return lines, err
+	}
+	ca, err := r.stateAt(ctx, a, fa, v.Round)
+	if err != nil {
+		return lines, fmt.Errorf("repeat the log of %s: %w", a, err)
+	}
+	cb, err := r.stateAt(ctx, b, fb, v.Round)
+	if err != nil {
+		return lines, fmt.Errorf("repeat the log of %s: %w", b, err)
+	}
+	d, err := replay.CompareDirs(ca, cb, pagesShown)
+	if err != nil {
+		return lines, err
+	}
+	if d.Empty() {
+		return append(lines, fmt.Sprintf("both logs, repeated on the same options, give the same state after round %d: it is a replica's options or memory that made the difference", v.Round)), nil
+	}
+	return append(lines, describe(d, a, b)...), nil
+}
+
+// compareLogs looks for the first entry that is another one in two logs, and names the message.
+func compareLogs(who [2]*member, logs [2]raft.LogStore) ([]string, error) {
+	var first, last uint64
+	for i, log := range logs {
+		f, err := log.FirstIndex()
+		l, err2 := log.LastIndex()
+		if err := errors.Join(err, err2); err != nil {
+			return nil, fmt.Errorf("%s: %w", who[i], err)
 		}
-		break
+		first = max(first, f)
+		if i == 0 || l < last {
+			last = l
+		}
+	}
+	for index := first; index <= last; index++ {
+		var a, b raft.Log
+		if err := errors.Join(logs[0].GetLog(index, &a), logs[1].GetLog(index, &b)); err != nil {
+			return nil, err
+		}
+		if a.Term == b.Term && a.Type == b.Type && !bytes.Equal(a.Data, b.Data) {
+			return append([]string{fmt.Sprintf("entry %d of term %d is not the same in the logs of %s and %s", index, a.Term, who[0], who[1])},
+				compareRounds(&a, &b)...), nil
+		}
+	}
+	return []string{fmt.Sprintf("the logs of %s and %s are the same from entry %d to %d", who[0], who[1], first, last)}, nil
+}
+
+// compareRounds names the first message that differs.
+func compareRounds(a, b *raft.Log) []string {
+	ra, err := fsm.DecodeRound(a.Data)
+	rb, err2 := fsm.DecodeRound(b.Data)
+	if err := errors.Join(err, err2); err != nil {
+		return []string{err.Error()}
+	}
+	for i := range min(len(ra.Messages), len(rb.Messages)) {
+		x, y := &ra.Messages[i], &rb.Messages[i]
+		if !bytes.Equal(x.Arg, y.Arg) || x.Method != y.Method || x.Canister != y.Canister {
+			return []string{
+				fmt.Sprintf("message %d of %d in it: %s.%s, number %d of session %d", i+1, len(ra.Messages), x.Canister, x.Method, x.Sequence, x.Session),
+				fmt.Sprintf("  argument %s", excerpt(x.Arg, y.Arg)), fmt.Sprintf("  against  %s", excerpt(y.Arg, x.Arg))}
+		}
+	}
+	return []string{fmt.Sprintf("%d messages against %d", len(ra.Messages), len(rb.Messages))}
+}
+
+// excerpt shows a text around its first difference from another one.
+func excerpt(text, other []byte) string {
+	at := 0
+	for at < min(len(text), len(other)) && text[at] == other[at] {
+		at++
+	}
+	from := max(0, at-24)
+	return fmt.Sprintf("%q from byte %d on, it differs at byte %d", text[from:min(len(text), at+8)], from, at)
+}
+
+// stateAt repeats a log up to a round and gives a checkpoint of it.
+func (r *run) stateAt(ctx context.Context, m *member, f *replay.Folder, round uint64) (string, error) {
+	engine, err := canister.NewEngine(canister.EngineConfig{CacheDir: filepath.Join(m.dir, "modules")})
+	if err != nil {
+		return "", err
+	}
+	defer engine.Close()
+	var machine *fsm.Machine
+	path := ""
+	_, err = replay.Replay(ctx, replay.Config{Log: f.Log, Checkpoints: f.Checkpoints, Scratch: r.data, To: fsm.RoundNumber(round),
+		Open: func() (replay.Machine, error) {
+			var err error
+			machine, err = fsm.New(fsm.Config{Engine: engine, Tracker: memstore.TrackerCompare})
+			return machine, err
+		},
+		Visit: func(res *fsm.RoundResult) error {
+			if uint64(res.Round) != round {
+				return nil
+			}
+			var err error
+			path, err = replay.WriteCheckpoint(machine, filepath.Join(r.data, fmt.Sprintf("state-%d", m.number)), res.Index)
+			return err
+		}})
+	if err == nil && path == "" {
+		err = fmt.Errorf("its log does not reach round %d", round)
+	}
+	return path, err
+}
+
+// describe tells a difference between two states in lines.
+func describe(d *replay.StateDifference, a, b *member) []string {
+	var lines []string
+	field := func(where string, f replay.FieldDifference) {
+		lines = append(lines, fmt.Sprintf("%s%s: %s has %s, %s has %s", where, f.Name, a, f.A, b, f.B))
+	}
+	for _, f := range d.Fields {
+		field("", f)
+	}
+	for _, c := range d.Canisters {
+		for _, f := range c.Fields {
+			field("canister "+c.Name+", ", f)
+		}
+		for _, p := range c.Shown {
+			for _, x := range p.Ranges {
+				lines = append(lines, fmt.Sprintf("canister %s, page %d, bytes %d to %d: %s has %x, %s has %x", c.Name, p.Page, x.Offset,
+					x.Offset+uint64(max(len(x.A), len(x.B)))-1, a, clip(x.A), b, clip(x.B)))
+			}
+		}
+		if more := c.Pages - uint64(len(c.Shown)); more > 0 {
+			lines = append(lines, fmt.Sprintf("canister %s: %d more pages", c.Name, more))
+		}
 	}
 	return lines
 }
 
-// examine repeats one replica's log and compares every round with what was reported first of it.
-func (r *run) examine(ctx context.Context, number int) []string {
-	m := r.members[number-1]
-	f, err := replay.OpenFolder(m.dir)
-	if err != nil {
-		return []string{fmt.Sprintf("%s: its log cannot be repeated: %v", m, err)}
-	}
-	defer f.Close()
-	report, err := replay.Replay(ctx, replay.Config{Log: f.Log, Checkpoints: f.Checkpoints, Scratch: r.data,
-		Options: replay.Options{Tracker: memstore.TrackerCompare, ModuleCache: filepath.Join(m.dir, "modules")},
-		Known: func(round fsm.RoundNumber) (pagetrie.Hash, bool) {
-			e, ok := r.known[uint64(round)]
-			return e.Root, ok && int(e.Node) != number
-		}})
-	if err != nil {
-		return []string{fmt.Sprintf("%s: its log cannot be repeated: %v", m, err)}
-	}
-	if report.Finding == nil {
-		return []string{fmt.Sprintf("%s: its log, repeated from %s to round %d, gives the roots that the others have: what it applied was not what is in its log",
-			m, filepath.Base(report.From), report.Round)}
-	}
-	return append([]string{fmt.Sprintf("%s: repeating its log differs from round %d on: %s", m, report.Finding.Round, report.Finding.Says)},
-		describe(report.Finding)...)
-}
-
-// describe tells a finding in lines.
-func describe(f *replay.Finding) []string {
-	var lines []string
-	if c := f.Cause; c != nil {
-		lines = append(lines, fmt.Sprintf("message %d of %d in round %d (entry %d): %s %s.%s, message %d of session %d",
-			c.Position+1, c.Messages, c.Round, c.Index, c.Kind, c.Canister, c.Method, c.Sequence, c.Session))
-	}
-	if d := f.Difference; d != nil {
-		for _, c := range d.Canisters {
-			for _, p := range c.Shown {
-				lines = append(lines, fmt.Sprintf("canister %s: %v", c.Name, p))
-			}
-		}
-	}
-	return append(lines, f.Notes...)
-}
+// clip keeps bytes short enough to be read.
+func clip(b []byte) []byte { return b[:min(len(b), 16)] }

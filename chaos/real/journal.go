@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 
@@ -28,7 +29,9 @@ type journal struct {
 	first   uint64
 	last    uint64
 	vote    uint64 // term of the vote under way
-	lied    bool
+	// leads is set while the replica leads; truth are the digests of entries that the planted bug has changed.
+	leads atomic.Bool
+	truth map[uint64]history.Digest
 }
 
 // entry is a log entry: its round is that of the newest command up to it.
@@ -92,7 +95,10 @@ func (j *journal) number(l *raft.Log) entry {
 			before, known = entry{round: round}, true
 		}
 	}
-	e := entry{term: l.Term, round: before.round, digest: history.DigestOf(append([]byte{byte(l.Type)}, l.Data...))}
+	e := entry{term: l.Term, round: before.round, digest: digestOf(l)}
+	if d, ok := j.truth[l.Index]; ok {
+		e.digest = d
+	}
 	if e.command = l.Type == raft.LogCommand; e.command {
 		e.round++
 	}
@@ -103,6 +109,11 @@ func (j *journal) number(l *raft.Log) entry {
 		}
 	}
 	return e
+}
+
+// digestOf is that of an entry's type and bytes.
+func digestOf(l *raft.Log) history.Digest {
+	return history.DigestOf(append([]byte{byte(l.Type)}, l.Data...))
 }
 
 // at finds the entry of a round.
@@ -134,7 +145,6 @@ func (j *journal) stored(logs []*raft.Log) {
 		}
 		j.last = l.Index
 		j.emit(history.Event{Kind: history.Appended, Index: l.Index, Term: l.Term, Digest: e.digest})
-		j.lie(l, e)
 	}
 }
 
@@ -161,26 +171,31 @@ func (j *journal) deleted(low, high uint64) {
 	j.emit(history.Event{Kind: kind, Index: low, To: high})
 }
 
-// lie is a planted bug: one message reaches this replica's state machine with another argument than everybody else's.
-func (j *journal) lie(l *raft.Log, e entry) {
-	if j.config.Lie == 0 || l.Index < j.config.Lie || j.lied || !e.command {
-		return
-	}
-	round, err := fsm.DecodeRound(l.Data)
-	if err != nil {
-		return
-	}
-	for i := range round.Messages {
-		m := &round.Messages[i]
-		if m.Kind != fsm.KindUpdate || m.Method != "put" || len(m.Arg) == 0 {
+// lie is a planted bug: one message reaches this replica, its log and its state machine, with another argument than everybody
+// else. The journal goes on telling what the leader has sent.
+func (j *journal) lie(entries []*raft.Log) {
+	for _, l := range entries {
+		round, err := fsm.DecodeRound(l.Data)
+		if l.Type != raft.LogCommand || err != nil {
 			continue
 		}
-		m.Arg = append([]byte(nil), m.Arg...)
-		m.Arg[len(m.Arg)-1] ^= 1
-		if data, err := round.Encode(); err == nil {
-			l.Data, j.lied = data, true
+		for i := range round.Messages {
+			m := &round.Messages[i]
+			if m.Kind != fsm.KindUpdate || m.Method != "put" || len(m.Arg) == 0 {
+				continue
+			}
+			m.Arg[len(m.Arg)-1] ^= 1 // DecodeRound's messages share nothing with the entry
+			data, err := round.Encode()
+			if err != nil {
+				continue
+			}
+			j.mu.Lock()
+			j.truth = map[uint64]history.Digest{l.Index: digestOf(l)}
+			j.mu.Unlock()
+			l.Data = data
+			j.faults.done("lie")
+			return
 		}
-		return
 	}
 }
 
@@ -206,6 +221,9 @@ func (l *journalLog) StoreLogs(entries []*raft.Log) error {
 	f := l.j.faults
 	if err := f.before(opAppend); err != nil {
 		return err
+	}
+	if !l.j.leads.Load() && f.wants("lie") {
+		l.j.lie(entries)
 	}
 	if err := l.under.StoreLogs(entries); err != nil {
 		return f.full(err)

@@ -64,9 +64,6 @@ func (m *member) config() ([]byte, error) {
 		}
 		c.Peers = append(c.Peers, p)
 	}
-	if m.number == r.Lie {
-		c.Lie = lieFrom
-	}
 	return json.Marshal(c)
 }
 

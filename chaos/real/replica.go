@@ -32,8 +32,6 @@ type ReplicaConfig struct {
 	Election time.Duration
 	// Timeout bounds an exchange between replicas.
 	Timeout time.Duration
-	// Lie, if not 0, plants a bug: the first message with an argument at or behind this log index is another one here.
-	Lie uint64
 }
 
 // Exit codes of a replica's process.

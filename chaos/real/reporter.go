@@ -88,7 +88,7 @@ func (r *reporter) poll() {
 func (r *reporter) begin(last uint64) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 	defer cancel()
-	report, err := r.client.Roots(ctx, r.node.HTTPAddr(), 0, 1)
+	report, err := r.client.Roots(ctx, r.node.HTTPAddr(), 1, 1)
 	if err != nil {
 		return false
 	}
@@ -151,6 +151,7 @@ func (r *reporter) role(s raft.RaftState, term uint64) {
 	case raft.Shutdown:
 		return
 	}
+	r.journal.leads.Store(role == history.Leader)
 	r.emit(history.Event{Kind: history.RoleChanged, Role: role, Term: term})
 }
 

@@ -34,8 +34,8 @@ type Options struct {
 	Version, Rerun, Shrink string
 	// Progressed is told how the run is about twice a second; nil tells nobody.
 	Progressed func(Progress)
-	// Lie plants a bug for tests of the alarm: this replica gets one message with another argument than the others; 0 plants none.
-	Lie int
+	// Lie plants a bug for tests of the alarm: a follower gets one message with another argument than the others.
+	Lie bool
 	// NoReplays leaves out the repetition of the log at the end.
 	NoReplays bool
 }
@@ -77,7 +77,7 @@ const (
 	readyWithin   = 30 * time.Second
 	installWithin = 60 * time.Second
 	progressEvery = 500 * time.Millisecond
-	lieFrom       = 40 // log index
+	reportWithin  = time.Second // for replicas to tell what they have applied
 )
 
 // run is a Run on its way.
@@ -221,6 +221,10 @@ func (r *run) boot(ctx context.Context) error {
 // drive is the plan's time and the quiet ending.
 func (r *run) drive(ctx context.Context) (Result, error) {
 	r.start = time.Now()
+	if r.Lie {
+		follower := 1 + r.track.view().leader%len(r.members)
+		r.members[follower-1].command("0 lie")
+	}
 	clients := startClients(r, r.work, r.caller)
 	faulty, cancel := context.WithCancel(ctx)
 	stopTelling := r.tell()
@@ -245,9 +249,18 @@ func (r *run) drive(ctx context.Context) (Result, error) {
 	return r.judge(ctx, result)
 }
 
-// settle is the quiet ending: everything runs, clients go on for a little, and the replicas become equal.
+// settle is the quiet ending: everything runs, clients go on for a little, and the replicas become equal. After a violation there
+// is none: what is wrong does not get right by waiting.
 func (r *run) settle(ctx context.Context, clients *clients) (converged time.Duration) {
 	defer clients.end()
+	done := ctx.Done()
+	select {
+	case <-r.alarm:
+		clients.end()
+		r.track.wait(reportWithin, done, func(v view) bool { return v.equal && v.newest >= clients.newest.Load() })
+		return 0
+	default:
+	}
 	for _, m := range r.members {
 		if err := m.revive(); err != nil {
 			r.record(history.Event{Kind: history.Note, Node: uint8(m.number), Text: err.Error()})
@@ -256,23 +269,29 @@ func (r *run) settle(ctx context.Context, clients *clients) (converged time.Dura
 	r.healed.Store(true)
 	r.record(history.Event{Kind: history.Healed})
 	began, at := time.Now(), r.track.view().newest
-	done := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { close(done) })
-	defer stop()
-	select {
-	case <-r.alarm: // what is wrong does not get right by waiting
-		return 0
-	default:
-	}
 	quiet := max(r.plan.Time.Quiet, time.Second)
 	if !r.track.wait(quiet, done, func(v view) bool { return v.newest > at && v.equal }) {
 		return 0
 	}
 	clients.end()
-	if r.track.wait(max(time.Until(began.Add(quiet)), time.Second), done, func(v view) bool { return v.equal }) {
+	ctx, cancel := context.WithTimeout(ctx, max(time.Until(began.Add(quiet)), reportWithin))
+	defer cancel()
+	last := r.lastRound(ctx)
+	if last != 0 && r.track.wait(quiet, ctx.Done(), func(v view) bool { return v.equal && v.newest >= last }) {
 		converged = time.Since(began)
 	}
 	return converged
+}
+
+// lastRound makes one more round, behind all that clients have sent, and gives its number; 0 if ctx ended first.
+func (r *run) lastRound(ctx context.Context) uint64 {
+	for at := 1; ctx.Err() == nil; at = 1 + at%len(r.members) {
+		if _, round := r.caller.openSession(ctx, at); round != 0 {
+			return round
+		}
+		wait(ctx, errorPause)
+	}
+	return 0
 }
 
 // record adds an event to the history, at the time of now.

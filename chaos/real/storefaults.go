@@ -24,6 +24,7 @@ import (
 //	N hang                  operations do not return
 //	N full BYTES            files cannot grow by more than so many bytes
 //	N crash STEP AFTER      the process kills itself at a step
+//	N lie                   a planted bug: the next message that puts something is another one here
 //	N end
 const (
 	opAppend   = "append"
@@ -116,7 +117,7 @@ func parseStoreFault(words []string) (*storeFault, error) {
 		number = &f.after
 	case f.what == "crash" && len(args) == 2:
 		f.op, number = args[0], &f.after
-	case f.what == "hang" && len(args) == 0:
+	case (f.what == "hang" || f.what == "lie") && len(args) == 0:
 		return f, nil
 	default:
 		return nil, errCommand
@@ -245,6 +246,28 @@ func (f *storeFaults) reached(step string) {
 			f.strike(id, fault)
 			_ = syscall.Kill(syscall.Getpid(), syscall.SIGKILL)
 			select {} // the signal ends every thread; this one must not go a step further
+		}
+	}
+}
+
+// wants reports whether there is such a fault, and done takes it away.
+func (f *storeFaults) wants(what string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fault := range f.faults {
+		if fault.what == what {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *storeFaults) done(what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, fault := range f.faults {
+		if fault.what == what {
+			delete(f.faults, id)
 		}
 	}
 }

@@ -7,8 +7,13 @@ package main
 import (
 	"context"
 	"os"
+
+	"lockstep/chaos/sim"
 )
 
 func main() {
+	if sim.IsChild() { // one simulation of cluster chaos --sim
+		sim.Serve(findPlant)
+	}
 	os.Exit(execute(context.Background(), streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}, os.Args[1:]))
 }

@@ -32,9 +32,9 @@ Start here:   cluster run`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 	for _, newCommand := range []func() *cobra.Command{
-		newRunCommand, newNodeCommand,
+		newRunCommand, newChaosCommand, newNodeCommand, newChaosReplicaCommand,
 		newCallCommand, newQueryCommand, newInstallCommand, newStatusCommand, newVersionCommand,
-		newBenchCommand, newVerifyCommand, newInspectCommand, newDiffCommand, newReplayCommand,
+		newBenchCommand, newVerifyCommand, newInspectCommand, newDiffCommand, newReplayCommand, newDrillCommand,
 	} {
 		root.AddCommand(newCommand())
 	}

@@ -17,9 +17,14 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"lockstep/chaos/sim"
 )
 
 func TestMain(m *testing.M) {
+	if sim.IsChild() {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"cluster": main})
 }
 

@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/pagetrie"
 cp "$here"/../*.go "$work/pagetrie/"
 rm "$work"/pagetrie/*_test.go
-cp -r "$here/../internal" "$here" "$work/pagetrie/"
+cp -r "$here/../internal" "$here/../sha256x2" "$here" "$work/pagetrie/"
 cp "$here/../../go.mod" "$here/../../go.sum" "$work/"
 
 variant() { # name, then sed expressions for node.go

@@ -1,0 +1,364 @@
+package drill
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"lockstep/chaos/replay"
+	"lockstep/node"
+)
+
+// victim is a follower that is not the archive.
+func (r *rig) victim() (int, error) {
+	leader, err := r.leader()
+	for i := len(r.members()) - 1; i > archive; i-- {
+		if i != leader {
+			return i, err
+		}
+	}
+	return 0, errors.Join(err, errors.New("no replica to choose"))
+}
+
+func restartOne(r *rig) error {
+	v, err := r.victim()
+	if err != nil {
+		return err
+	}
+	if err := r.end(syscall.SIGTERM, v); err != nil {
+		return err
+	}
+	if err := r.work(2 * checkpointEvery); err != nil {
+		return err
+	}
+	r.fact("%s was down for %d messages", r.members()[v].ID, 2*checkpointEvery)
+	return r.start(v)
+}
+
+// wipe loses the disks of the last n replicas. The archive must not lead: its log reaches back so far that nobody would be
+// sent a checkpoint.
+func wipe(r *rig, n int) error {
+	victims := r.all()[len(r.members())-n:]
+	if err := r.end(syscall.SIGKILL, victims...); err != nil {
+		return err
+	}
+	for _, v := range victims {
+		if err := os.RemoveAll(r.dir(v)); err != nil {
+			return err
+		}
+	}
+	if err := r.work(2 * checkpointEvery); err != nil {
+		return err
+	}
+	if err := r.start(victims...); err != nil {
+		return err
+	}
+	for _, v := range victims {
+		if err := r.wait(r.members()[v].ID+" has joined", func() bool { s, ok := r.status(v); return ok && !s.Joining && s.Round > 0 }); err != nil {
+			return err
+		}
+		r.fact("%s came back from an empty disk", r.members()[v].ID)
+	}
+	return nil
+}
+
+func corruptCheckpoint(r *rig, ofLeader bool) error {
+	v, err := r.victim()
+	if ofLeader && err == nil {
+		v, err = r.leader()
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.end(syscall.SIGKILL, v); err != nil {
+		return err
+	}
+	name, err := r.corruptNewest(v)
+	if err != nil {
+		return err
+	}
+	if err := r.work(2 * checkpointEvery); err != nil {
+		return err
+	}
+	if err := r.start(v); err != nil {
+		return err
+	}
+	aside := filepath.Join(r.dir(v, "checkpoints"), "damaged-"+name)
+	if err := r.wait(aside+" was set aside", func() bool { _, err := os.Stat(aside); return err == nil }); err != nil {
+		return err
+	}
+	r.fact("%s set %s aside", r.members()[v].ID, name)
+	return nil
+}
+
+// corruptNewest damages the newest checkpoint of a replica and gives the checkpoint's name.
+func (r *rig) corruptNewest(v int) (string, error) {
+	paths, err := replay.ListCheckpoints(r.dir(v, "checkpoints"))
+	if err != nil || len(paths) == 0 {
+		return "", errors.Join(err, undecided("%s has no checkpoint to damage", r.members()[v].ID))
+	}
+	newest := paths[len(paths)-1]
+	what, err := damageLargest(newest)
+	r.step("%s", what)
+	return filepath.Base(newest), err
+}
+
+// damageLargest flips a bit in the middle of the largest file of a checkpoint and says where.
+func damageLargest(dir string) (what string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	largest, size := "", int64(0)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Size() > size {
+			largest, size = filepath.Join(dir, e.Name()), info.Size()
+		}
+	}
+	// A file of its own: other checkpoints may share the old one by hard link.
+	content, err := os.ReadFile(largest)
+	if err != nil {
+		return "", err
+	}
+	content[len(content)/2] ^= 0x40
+	if err := os.Remove(largest); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("flipped a bit at offset %d of %s", len(content)/2, largest), os.WriteFile(largest, content, 0o444)
+}
+
+// corruptLog overwrites a follower's log. What the node says then is what an operator would do: empty the folder.
+func corruptLog(r *rig) error {
+	v, err := r.victim()
+	if err != nil {
+		return err
+	}
+	if err := r.end(syscall.SIGKILL, v); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(r.dir(v, "raft.db"), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteAt(bytes.Repeat([]byte("not what was written "), 3000), 0)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := r.start(v); err != nil {
+		return err
+	}
+	if err := r.wait("the replica refuses its log", func() bool {
+		s, ok := r.status(v)
+		return !r.processes[v].running() || ok && s.State == node.StateFailed
+	}); err != nil {
+		return err
+	}
+	r.fact("%s refused: %s", r.members()[v].ID, r.lastWords(v))
+	if err := r.end(syscall.SIGKILL, v); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(r.dir(v)); err != nil {
+		return err
+	}
+	return r.start(v)
+}
+
+// lastWords is the last error line that a replica printed.
+func (r *rig) lastWords(v int) string {
+	text, err := os.ReadFile(r.folder.LogPath(r.members()[v].ID))
+	if err != nil {
+		return err.Error()
+	}
+	last := "nothing"
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "error: ") || strings.HasPrefix(line, "panic: ") {
+			last = strings.TrimSpace(line)
+		}
+	}
+	return last
+}
+
+// kills is how often a drill kills, wanted how often it must have hit.
+const kills = 4
+
+// killAt lets the cluster work until something appears in the victim's folder of checkpoints, and kills the victim a random
+// moment later.
+func (r *rig) killAt(v int, what string, appears func(names []string) bool) (hit bool, err error) {
+	worked := make(chan error, 1)
+	stop := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-stop:
+				worked <- nil
+				return
+			default:
+			}
+			if err := r.work(8); err != nil {
+				worked <- err
+				return
+			}
+		}
+	}()
+	err = r.poll(what, func() bool { return appears(names(r.dir(v, "checkpoints"))) })
+	if err == nil {
+		spin(time.Duration(r.random.IntN(3000)) * time.Microsecond)
+		err = r.processes[v].end(syscall.SIGKILL)
+		r.processes[v] = nil
+	}
+	close(stop)
+	return appears(names(r.dir(v, "checkpoints"))), errors.Join(err, <-worked)
+}
+
+// poll is wait without a pause: what is looked for may be there for less than a millisecond.
+func (r *rig) poll(what string, holds func() bool) error {
+	for deadline := time.Now().Add(patience); !holds(); {
+		if r.ctx.Err() != nil || time.Now().After(deadline) {
+			return undecided("within %v it was not seen: %s", patience, what)
+		}
+	}
+	return nil
+}
+
+// spin lets a moment pass that is shorter than a timer's.
+func spin(d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+	}
+}
+
+func names(dir string) []string {
+	entries, _ := os.ReadDir(dir) // one that is missing has none
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+func anyPrefix(names []string, prefixes ...string) bool {
+	for _, n := range names {
+		for _, p := range prefixes {
+			if strings.HasPrefix(n, p) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// killRepeatedly kills a follower at the moments that appears describes, and starts it again each time.
+func (r *rig) killRepeatedly(what string, before func(v int) error, appears func([]string) bool) error {
+	v, err := r.victim()
+	if err != nil {
+		return err
+	}
+	hits := 0
+	for range kills {
+		if err := before(v); err != nil {
+			return err
+		}
+		hit, err := r.killAt(v, what, appears)
+		if err != nil {
+			return err
+		}
+		if hit {
+			hits++
+		}
+		if err := r.start(v); err != nil {
+			return err
+		}
+		if err := r.wait("the replica answers again", func() bool { _, ok := r.status(v); return ok }); err != nil {
+			return err
+		}
+	}
+	r.fact("%d kills, %d of them with unfinished files on disk", kills, hits)
+	if hits == 0 {
+		return undecided("no kill hit %s", what)
+	}
+	return nil
+}
+
+func killInCheckpoint(r *rig) error {
+	return r.killRepeatedly("a checkpoint being written", func(int) error { return nil }, func(n []string) bool { return anyPrefix(n, "tmp-") })
+}
+
+// killInMerge kills while the newest checkpoint is there already and something more is written: only a merge does that.
+func killInMerge(r *rig) error {
+	return r.killRepeatedly("a merge", func(int) error { return nil }, merging)
+}
+
+// merging tells by the temporary folder's name: it holds the name that the checkpoint will have, and one with a number
+// above 0 replaces another.
+func merging(names []string) bool {
+	for _, n := range names {
+		if strings.HasPrefix(n, "tmp-") && !strings.HasSuffix(n, "-0") && strings.Contains(n, "checkpoint-") {
+			return true
+		}
+	}
+	return false
+}
+
+func killInInstall(r *rig) error {
+	before := func(v int) error {
+		if err := r.end(syscall.SIGKILL, v); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(r.dir(v)); err != nil {
+			return err
+		}
+		if err := r.work(2 * checkpointEvery); err != nil {
+			return err
+		}
+		if _, err := r.leaderElsewhere(archive); err != nil {
+			return err
+		}
+		return r.start(v)
+	}
+	return r.killRepeatedly("a checkpoint being installed", before, func(n []string) bool { return anyPrefix(n, "tmp-", "transfer-") })
+}
+
+// rollback removes the newest checkpoint of every replica.
+func rollback(r *rig) error {
+	if err := r.end(syscall.SIGTERM, r.all()...); err != nil {
+		return err
+	}
+	before := r.result.Root
+	for _, i := range r.all() {
+		paths, err := replay.ListCheckpoints(r.dir(i, "checkpoints"))
+		if err != nil || len(paths) < 2 {
+			return errors.Join(err, undecided("%s has %d checkpoints, this drill needs two", r.members()[i].ID, len(paths)))
+		}
+		if err := removeSameEntry(paths[len(paths)-1]); err != nil {
+			return err
+		}
+		r.fact("%s goes back to %s", r.members()[i].ID, filepath.Base(paths[len(paths)-2]))
+	}
+	if err := r.start(r.all()...); err != nil {
+		return err
+	}
+	if err := r.agree(); err != nil {
+		return err
+	}
+	if r.result.Root != before {
+		return violation("after going back and repeating the log the root is %s, it was %s", r.result.Root, before)
+	}
+	return nil
+}
+
+// removeSameEntry removes a checkpoint and those that it has replaced.
+func removeSameEntry(path string) error {
+	prefix := path[:strings.LastIndexByte(path, '-')+1]
+	same, err := filepath.Glob(prefix + "*")
+	for _, p := range same {
+		err = errors.Join(err, os.RemoveAll(p))
+	}
+	if len(same) == 0 {
+		err = errors.Join(err, fmt.Errorf("%s is gone", path))
+	}
+	return err
+}

@@ -1,0 +1,18 @@
+// Package plant holds bugs that are planted into a simulated cluster, to see that the checkers find them: a checker that has never
+// been seen to fail has shown nothing.
+//
+//	sim.Options.Seams ◄── Plant.Seams: layers around the log, the votes, the files, the state machine, the network
+//	                            │
+//	   plan that provokes it ───┴──► run ──► verdict ──► is the violation one that the plant expects?
+//
+// Nothing in production code knows of plants: each is a layer around a public interface. A plant says in a sentence what is wrong
+// and which checkers are to find it. Three kinds besides the ordinary ones:
+//
+//   - Bare plants take node's guards away: what then goes wrong is known of hashicorp/raft. With Guarded the same plan runs on node
+//     and must be survived.
+//   - Blind plants are mutants of what the checkers see: an ordinary bug that must then go unnoticed by the checker that it is about.
+//     One that is found all the same shows that the mutant changes nothing.
+//   - canary always fails: it shows that the alarm rings.
+//
+// The only goroutines are those of late (log.go), which end with their writes.
+package plant

@@ -1,0 +1,33 @@
+package plant
+
+import "lockstep/chaos/sim"
+
+func bare() *sim.Seams { return &sim.Seams{Bare: true} }
+
+// barePlants are defects of hashicorp/raft 1.7.3 that node guards against.
+var barePlants = []Plant{
+	{Name: "raft-install-livelock", Doc: "a deposed leader with entries that were never committed is sent the same checkpoint for ever (issue 697).",
+		Expect: []string{"liveness"}, Bare: true, seams: bare,
+		faults: "at 3s for 6s partition nodes=leader mode=out\nat 11s for 6s partition nodes=leader\nat 19s for 6s partition nodes=leader\n"},
+	{Name: "raft-store-error-wedge", Doc: "a follower whose log fails once after it was truncated takes nothing more (issue 612).",
+		Expect: []string{"liveness"}, Bare: true, seams: bare, shape: longLogs,
+		faults: "at 3s for 3s partition nodes=leader\nat 3s for 6s disk-error nodes=all op=truncate after=0 mode=once\n" +
+			"at 12s for 3s partition nodes=leader\nat 12s for 6s disk-error nodes=all op=append after=60 mode=once\n" +
+			"at 21s for 3s partition nodes=leader\nat 21s for 6s disk-error nodes=all op=append after=30 mode=once\n"},
+	{Name: "raft-stale-install", Doc: "a checkpoint that is delivered late takes the state machine back.", Expect: []string{"apply-order"}, Bare: true, seams: bare,
+		faults: "at 8s for 1s stale-install nodes=2\nat 14s for 1s stale-install nodes=3\nat 20s for 1s stale-install nodes=1\n"},
+	{Name: "raft-bad-checkpoint-panic", Doc: "a damaged newest checkpoint makes the start panic, since the log is cut behind it (issue 85).",
+		Expect: []string{"no-panic"}, Bare: true, seams: bare,
+		faults: "at 10s for 2s restart nodes=2\nat 11s corrupt-checkpoint nodes=2 mode=flip\nat 18s for 2s restart nodes=3\nat 19s corrupt-checkpoint nodes=3 mode=truncate\n"},
+	{Name: "raft-pipeline-wedge", Doc: "a pipeline whose listener has gone keeps the sender waiting: a follower is sent nothing more.",
+		Expect: []string{"liveness"}, Bare: true, seams: bare, shape: longLogs,
+		faults: "at 1s for 28s loss nodes=all to=all rate=0.004\nat 1s for 28s delay nodes=all to=all delay=9ms jitter=7ms\n"},
+}
+
+// longLogs is a cluster that brings followers up to date from its logs.
+const longLogs = `time run=30s quiet=16s window=1s
+replica 1 tracker=prefetch checkpoint=2000 trailing=4000
+replica 2 tracker=cow checkpoint=2000 trailing=4000
+replica 3 tracker=compare checkpoint=2000 trailing=4000
+workload name=uniform clients=8 rate=60 queries=0.3 stale=0.05 duplicates=0.2
+`

@@ -1,0 +1,361 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lockstep/chaos/check"
+	"lockstep/chaos/plan"
+	"lockstep/chaos/real"
+	"lockstep/chaos/report"
+)
+
+// chaosOptions are the flags of `cluster chaos`.
+type chaosOptions struct {
+	sim, real bool
+	seed      uint64
+	seeds     string
+	planFile  string
+	time      time.Duration
+	nodes     int
+	out       string
+	jobs      int
+	planted   bool
+	shrink    bool
+	rejudge   string
+	asJSON    bool
+	lie       bool
+}
+
+func newChaosCommand() *cobra.Command {
+	var o chaosOptions
+	c := &cobra.Command{
+		Use:     "chaos",
+		Short:   "Break a cluster by a plan and see whether its replicas still agree",
+		GroupID: groupRun,
+		Long: `Draws a plan of faults from a seed, or takes one from a file, runs a cluster under it, records everything that happens and
+judges it: roots after every round, log matching, one leader a term, nothing committed lost, exactly once, linearizability,
+checkpoints, progress after healing.
+
+--sim runs the cluster in one process in virtual time, several hundred times faster than real time. --real runs one process a
+replica with TCP between them: kill -9, SIGSTOP, cut, slow and corrupting links, failing and full disks, damaged and wiped
+folders. Without either, a plan is simulated if it can be.
+
+Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wrong use or the run could not be made.`,
+		Example: `  cluster chaos
+  cluster chaos --real --seed 42 --time 1m --out ./report
+  cluster chaos --sim --seeds 1-500 --jobs 2
+  cluster chaos --plan failing.plan --shrink
+  cluster chaos --rejudge ./report`,
+		Args: arguments(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.BoolVar(&o.sim, "sim", false, "simulate the cluster in virtual time")
+	f.BoolVar(&o.real, "real", false, "run one process a replica")
+	f.Uint64Var(&o.seed, "seed", 0, "draw the plan from this seed (0: from a random one)")
+	f.StringVar(&o.seeds, "seeds", "", "draw and run a plan for each of these seeds: FIRST-LAST")
+	f.StringVar(&o.planFile, "plan", "", "file with a plan to run (- for standard input)")
+	f.DurationVar(&o.time, "time", 0, "how long faults go on in each run (default: 5s with --real, else drawn)")
+	f.IntVar(&o.nodes, "nodes", 0, "number of replicas of drawn plans (default: 3 with --real, else 3 or 5)")
+	f.StringVar(&o.out, "out", "", "folder for the report; without it only the report of a bad run is kept, in a temporary folder")
+	f.IntVar(&o.jobs, "jobs", 0, "runs at the same time (default: one a processor with --sim, 1 with --real)")
+	f.BoolVar(&o.planted, "planted", false, "plant bugs, one after the other, and see which check finds each")
+	f.BoolVar(&o.shrink, "shrink", false, "look for the least plan that still fails")
+	f.StringVar(&o.rejudge, "rejudge", "", "judge the report in this folder again; nothing is run")
+	f.BoolVar(&o.asJSON, "json", false, "print one JSON object a line")
+	f.BoolVar(&o.lie, "lie", false, "plant a bug: one replica gets a message with another argument than the others")
+	if err := f.MarkHidden("lie"); err != nil {
+		panic(err) // it is there
+	}
+	return c
+}
+
+// defaultRealTime makes the first verdict come soon.
+const defaultRealTime = 5 * time.Second
+
+// run does what the flags say.
+func (o *chaosOptions) run(c *cobra.Command) error {
+	first, last, err := o.check()
+	if err != nil {
+		return usageError(c, err)
+	}
+	if o.rejudge != "" {
+		return o.judgeAgain(c)
+	}
+	out := newChaosOutput(c.OutOrStdout(), o.asJSON)
+	stop, ctx, forget := interrupts(c.Context(), func() { out.say("interrupted: the run is judged as far as it went; again to end at once") })
+	defer forget()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // ends with ctx
+		select {
+		case <-stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	switch {
+	case o.planted:
+		return o.runPlanted(ctx, c, out)
+	case o.seeds != "":
+		return o.runBatch(ctx, batch{out: out, first: first, last: last})
+	}
+	p, rerun, err := o.onePlan(c)
+	if err != nil {
+		return &exitError{exitFault, err}
+	}
+	if o.shrink {
+		return o.runShrink(ctx, out, p)
+	}
+	return o.runOne(ctx, out, p, rerun)
+}
+
+// check reports everything that is wrong with the flags by themselves.
+func (o *chaosOptions) check() (first, last uint64, err error) {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if o.sim && o.real {
+		bad("--sim and --real: choose one")
+	}
+	sources := 0
+	for _, given := range []bool{o.seed != 0, o.seeds != "", o.planFile != "", o.rejudge != "", o.planted} {
+		if given {
+			sources++
+		}
+	}
+	if sources > 1 {
+		bad("--seed, --seeds, --plan, --planted and --rejudge: choose one")
+	}
+	if o.seeds != "" {
+		if first, last, err = parseSeeds(o.seeds); err != nil {
+			errs = append(errs, err)
+		}
+		if o.shrink {
+			bad("--shrink takes one plan: --seed or --plan")
+		}
+	}
+	if o.time < 0 || o.time > plan.MaxTime {
+		bad("--time %v: use 0 to %v", o.time, plan.MaxTime)
+	}
+	if o.nodes < 0 || o.nodes > plan.MaxReplicas {
+		bad("--nodes %d: a cluster has 1 to %d replicas", o.nodes, plan.MaxReplicas)
+	}
+	if o.jobs < 0 || o.jobs > 256 {
+		bad("--jobs %d: use 1 to 256", o.jobs)
+	}
+	if o.planFile != "" && (o.nodes != 0 || o.time != 0) {
+		bad("--nodes and --time are for drawn plans: %s has its own", o.planFile)
+	}
+	return first, last, errors.Join(errs...)
+}
+
+// parseSeeds reads FIRST-LAST.
+func parseSeeds(text string) (first, last uint64, err error) {
+	from, to, ok := strings.Cut(text, "-")
+	first, err1 := strconv.ParseUint(from, 10, 64)
+	last, err2 := strconv.ParseUint(to, 10, 64)
+	if !ok || err1 != nil || err2 != nil || first > last || first == 0 {
+		return 0, 0, fmt.Errorf("--seeds %q: write FIRST-LAST, such as 1-500", text)
+	}
+	return first, last, nil
+}
+
+// onePlan gives the plan to run and the command that runs it again.
+func (o *chaosOptions) onePlan(c *cobra.Command) (*plan.Plan, string, error) {
+	if o.planFile == "" {
+		for o.seed == 0 {
+			o.seed = rand.Uint64() >> 40 // short enough to be typed
+		}
+		p := o.draw(o.seed)
+		return p, o.rerun(p.Seed), nil
+	}
+	text, err := readLimited(c, o.planFile, plan.MaxBytes)
+	if err != nil {
+		return nil, "", fmt.Errorf("--plan: %w", err)
+	}
+	p, err := plan.Parse(strings.NewReader(string(text)), o.planFile)
+	if err != nil {
+		return nil, "", fmt.Errorf("--plan: %w", err)
+	}
+	if !o.sim && !o.real {
+		o.real = p.Supports(plan.Sim) != nil
+	}
+	if o.real {
+		err = real.Supports(p)
+	} else {
+		err = p.Supports(plan.Sim)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("--plan %s: %w", o.planFile, err)
+	}
+	return p, fmt.Sprintf("cluster chaos %s --plan %s", o.layer(), o.planFile), nil
+}
+
+func (o *chaosOptions) layer() string {
+	if o.real {
+		return "--real"
+	}
+	return "--sim"
+}
+
+// rerun is the command that draws and runs the plan of a seed again.
+func (o *chaosOptions) rerun(seed uint64) string {
+	text := fmt.Sprintf("cluster chaos %s --seed %d", o.layer(), seed)
+	if o.time != 0 {
+		text += fmt.Sprintf(" --time %v", o.time)
+	}
+	if o.nodes != 0 {
+		text += fmt.Sprintf(" --nodes %d", o.nodes)
+	}
+	if o.lie {
+		text += " --lie"
+	}
+	return text
+}
+
+// draw draws the plan of a seed.
+func (o *chaosOptions) draw(seed uint64) *plan.Plan {
+	shape := plan.Shape{Replicas: o.nodes, Time: plan.Time{Run: o.time}}
+	if !o.real {
+		return drawSim(seed, shape)
+	}
+	if shape.Replicas == 0 {
+		shape.Replicas = 3
+	}
+	if shape.Time.Run == 0 {
+		shape.Time.Run = defaultRealTime
+	}
+	shape.Time.Window = time.Second
+	return real.Draw(seed, shape)
+}
+
+// chaosRun is a run that is over, simulated or real.
+type chaosRun struct {
+	verdict check.Verdict
+	// dir is the report's folder, kept whether it is still there.
+	dir  string
+	kept bool
+	// explanation says more about a divergence; figures are measures of the run, in words.
+	explanation []string
+	figures     string
+	took        time.Duration
+	rerun       string
+	err         error
+	simulated   time.Duration
+	cpu         time.Duration
+	struck      int
+	verified    int
+}
+
+// runOne runs one plan and tells everything about it.
+func (o *chaosOptions) runOne(ctx context.Context, out *chaosOutput, p *plan.Plan, rerun string) error {
+	out.plan(p, o.layer())
+	dir, temporary, err := o.reportDir()
+	if err != nil {
+		return &exitError{exitFault, err}
+	}
+	r := o.execute(ctx, out, execution{plan: p, dir: dir, rerun: rerun, progress: true})
+	r.kept = !temporary || r.verdict.Judgement != check.Agreed
+	if !r.kept {
+		r.err = errors.Join(r.err, os.RemoveAll(dir))
+	}
+	out.verdict(r)
+	return o.exit(r.verdict.Judgement, r.err)
+}
+
+func (o *chaosOptions) exit(j check.Judgement, err error) error {
+	switch {
+	case err != nil:
+		return &exitError{exitFault, err}
+	case j == check.Agreed:
+		return nil
+	}
+	return &exitError{j.ExitCode(), nil}
+}
+
+// reportDir makes the report's folder.
+func (o *chaosOptions) reportDir() (dir string, temporary bool, err error) {
+	if o.out != "" {
+		dir, err = filepath.Abs(o.out)
+		return dir, false, err
+	}
+	dir, err = os.MkdirTemp("", "lockstep-chaos-")
+	return dir, true, err
+}
+
+// execution is one run to make.
+type execution struct {
+	plan     *plan.Plan
+	dir      string
+	rerun    string
+	progress bool
+	lie      bool
+	plant    string
+}
+
+func (e *execution) shrink() string { return e.rerun + " --shrink" }
+
+// execute runs a plan. Its error is in the result: a run that could not be made is one that failed.
+func (o *chaosOptions) execute(ctx context.Context, out *chaosOutput, e execution) chaosRun {
+	if !o.real {
+		return o.executeSim(ctx, e)
+	}
+	began := time.Now()
+	r := chaosRun{dir: e.dir, rerun: e.rerun}
+	program, err := os.Executable()
+	if err != nil {
+		r.err, r.verdict = err, check.Failed(err)
+		return r
+	}
+	options := real.Options{Program: program, Args: []string{"cluster", replicaCommand}, Dir: e.dir, Version: buildVersion().Revision,
+		Rerun: e.rerun, Shrink: e.shrink(), Lie: o.lie || e.lie}
+	if e.progress {
+		options.Progressed = out.progress
+	}
+	result, err := real.Run(ctx, e.plan, options)
+	r.verdict, r.err, r.took, r.explanation = result.Verdict, err, time.Since(began), result.Explanation
+	r.struck, r.verified = result.Struck, result.Verified
+	if err != nil {
+		r.verdict = check.Failed(err)
+		return r
+	}
+	r.figures = fmt.Sprintf("%d faults, %d had an effect, after %d all replicas were seen equal again: %.0f verified faults a minute; equal %v after healing",
+		result.Faults, result.Struck, result.Verified, result.PerMinute(), result.Converged.Round(time.Millisecond))
+	if result.Converged == 0 {
+		r.figures = strings.TrimSuffix(r.figures, "; equal 0s after healing") + "; never all equal after healing"
+	}
+	return r
+}
+
+// judgeAgain judges a report by today's checkers.
+func (o *chaosOptions) judgeAgain(c *cobra.Command) error {
+	v, err := report.Rejudge(c.Context(), o.rejudge, check.Config{})
+	if err != nil {
+		return &exitError{exitFault, fmt.Errorf("--rejudge %s: %w", o.rejudge, err)}
+	}
+	newChaosOutput(c.OutOrStdout(), o.asJSON).verdict(chaosRun{verdict: v, dir: o.rejudge, kept: true})
+	return o.exit(v.Judgement, nil)
+}
+
+// parallel is the number of runs at the same time.
+func (o *chaosOptions) parallel() int {
+	switch {
+	case o.jobs > 0:
+		return o.jobs
+	case o.real:
+		return 1
+	}
+	return runtime.NumCPU()
+}

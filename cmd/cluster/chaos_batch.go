@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"lockstep/chaos/check"
+	"lockstep/chaos/history"
+	"lockstep/chaos/plan"
+	"lockstep/chaos/sim"
+)
+
+// batch is many runs, a seed each.
+type batch struct {
+	out         *chaosOutput
+	first, last uint64
+}
+
+// manySeeds is the size of a batch from which on a rare path that was never reached leaves the batch undecided.
+const manySeeds = 100
+
+// runBatch runs the plans of seeds, prints a line for each and a summary.
+func (o *chaosOptions) runBatch(ctx context.Context, b batch) error {
+	var sum check.Batch
+	var total chaosTotals
+	began := time.Now()
+	var mu sync.Mutex
+	var errs []error
+	each := func(seed uint64, r chaosRun) {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.verdict.Judgement == check.Agreed && o.out == "" && r.dir != "" {
+			errs = append(errs, os.RemoveAll(r.dir))
+		} else if r.dir != "" {
+			r.kept = true
+		}
+		sum.Add(r.verdict)
+		total.add(&r)
+		b.out.line(seed, r)
+	}
+	var err error
+	if o.real {
+		err = o.realSeeds(ctx, b, each)
+	} else {
+		err = o.simSeeds(ctx, b, each)
+	}
+	wanted := wantedMarks(o.real)
+	b.out.summary(&sum, wanted, total.sentence(o.real, time.Since(began)))
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return &exitError{exitFault, err}
+	}
+	if b.last-b.first+1 < manySeeds {
+		wanted = []history.MarkName{} // too few to expect all
+	}
+	return o.exit(sum.Judgement(wanted), nil)
+}
+
+// realSeeds runs real clusters, Options.jobs at a time.
+func (o *chaosOptions) realSeeds(ctx context.Context, b batch, each func(uint64, chaosRun)) error {
+	slots := make(chan struct{}, o.parallel())
+	var runs sync.WaitGroup
+	defer runs.Wait()
+	for seed := b.first; seed <= b.last && ctx.Err() == nil; seed++ {
+		e, err := o.seedRun(seed)
+		if err != nil {
+			return err
+		}
+		slots <- struct{}{}
+		runs.Go(func() {
+			defer func() { <-slots }()
+			each(seed, o.execute(ctx, b.out, e))
+		})
+	}
+	return nil
+}
+
+// seedRun is the run of a seed.
+func (o *chaosOptions) seedRun(seed uint64) (execution, error) {
+	e := execution{plan: o.draw(seed), rerun: o.rerun(seed)}
+	var err error
+	if o.out != "" {
+		e.dir, err = filepath.Abs(filepath.Join(o.out, fmt.Sprintf("seed-%d", seed)))
+	} else if o.real {
+		e.dir, err = os.MkdirTemp("", "lockstep-chaos-")
+	}
+	return e, err
+}
+
+// simSeeds runs simulated clusters in child processes.
+func (o *chaosOptions) simSeeds(ctx context.Context, b batch, each func(uint64, chaosRun)) error {
+	pool, done, err := o.simPool()
+	if err != nil {
+		return err
+	}
+	runs := map[*plan.Plan]execution{}
+	var mu sync.Mutex
+	var failed error
+	pool.RunAll(ctx, func(yield func(sim.Job) bool) {
+		for seed := b.first; seed <= b.last; seed++ {
+			e, err := o.seedRun(seed)
+			if err != nil {
+				failed = err
+				return
+			}
+			mu.Lock()
+			runs[e.plan] = e
+			mu.Unlock()
+			if !yield(simJob(e)) {
+				return
+			}
+		}
+	}, func(out sim.Outcome) bool {
+		mu.Lock()
+		e := runs[out.Plan]
+		delete(runs, out.Plan)
+		mu.Unlock()
+		r := o.simulated(out, e)
+		each(e.plan.Seed, r)
+		return true
+	})
+	return errors.Join(failed, done())
+}
+
+// wantedMarks are the rare paths that a layer can reach.
+func wantedMarks(real bool) []history.MarkName {
+	if !real {
+		return history.MarkNames()
+	}
+	return []history.MarkName{history.MarkInstall, history.MarkTruncated, history.MarkRestored, history.MarkReplayed,
+		history.MarkLeaderInFlight, history.MarkUnknown, history.MarkDiskFull, history.MarkDiskFailed, history.MarkSyncFailed,
+		history.MarkPaused, history.MarkCheckpointBad, history.MarkWiped, history.MarkTransfer, history.MarkPartitionLeader,
+		history.MarkOptionsChanged, history.MarkStaleRead}
+}
+
+// chaosTotals sums up what check.Batch does not.
+type chaosTotals struct {
+	simulated, cpu, took time.Duration
+	struck, verified     int
+}
+
+func (t *chaosTotals) add(r *chaosRun) {
+	t.simulated, t.cpu, t.took = t.simulated+r.simulated, t.cpu+r.cpu, t.took+r.took
+	t.struck, t.verified = t.struck+r.struck, t.verified+r.verified
+}
+
+func (t *chaosTotals) sentence(real bool, elapsed time.Duration) string {
+	if real {
+		return fmt.Sprintf("%d verified faults in %v: %.0f a minute", t.verified, elapsed.Round(time.Second), float64(t.verified)/elapsed.Minutes())
+	}
+	speed := 0.0
+	if t.cpu > 0 {
+		speed = t.simulated.Seconds() / t.cpu.Seconds()
+	}
+	perMinute := 0.0
+	if t.cpu > 0 {
+		perMinute = float64(t.struck) / t.cpu.Minutes()
+	}
+	return fmt.Sprintf("%v simulated in %v: %.0f times real time a core; %d faults with an effect: %.0f a minute a core",
+		t.simulated.Round(time.Second), elapsed.Round(time.Second), speed, t.struck, perMinute)
+}

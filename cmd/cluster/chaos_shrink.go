@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"lockstep/chaos/check"
+	"lockstep/chaos/plan"
+)
+
+// runsOfShrink is how often a plan is run before it counts as one that does not fail: only a simulation's plan fails always, and
+// not even that, as far as Go's scheduler has a part in it.
+const runsOfShrink = 2
+
+// runShrink looks for the least plan that still fails, and writes it.
+func (o *chaosOptions) runShrink(ctx context.Context, out *chaosOutput, p *plan.Plan) error {
+	out.plan(p, o.layer())
+	fails := func(ctx context.Context, p *plan.Plan) (bool, error) {
+		for range runsOfShrink {
+			failed, err := o.fails(ctx, out, p)
+			if failed || err != nil {
+				return failed, err
+			}
+		}
+		return false, nil
+	}
+	failed, err := fails(ctx, p)
+	if err != nil {
+		return &exitError{exitFault, err}
+	}
+	if !failed {
+		out.say(fmt.Sprintf("the plan did not fail in %d runs: there is nothing to shrink", runsOfShrink))
+		return nil
+	}
+	out.say(fmt.Sprintf("it fails; leaving things out of %d faults:", len(p.Faults)))
+	attempt := 0
+	shrunk, err := plan.Shrink(ctx, p, func(ctx context.Context, p *plan.Plan) (bool, error) {
+		attempt++
+		failed, err := fails(ctx, p)
+		word := "agrees"
+		if failed {
+			word = "fails"
+		}
+		out.say(fmt.Sprintf("attempt %d: %d faults, %v: %s", attempt, len(p.Faults), p.Time.Run, word))
+		return failed, err
+	}, plan.ShrinkLimits{})
+	if err != nil && ctx.Err() == nil {
+		return &exitError{exitFault, err}
+	}
+	path, err := o.keepPlan(shrunk.Plan)
+	if err != nil {
+		return &exitError{exitFault, err}
+	}
+	out.plan(shrunk.Plan, o.layer())
+	out.say(fmt.Sprintf("%d faults of %d are left after %d attempts\nplan     %s\nagain    cluster chaos %s --plan %s", len(shrunk.Plan.Faults),
+		len(p.Faults), shrunk.Attempts, path, o.layer(), path))
+	return &exitError{exitBad, nil}
+}
+
+// fails runs a plan once.
+func (o *chaosOptions) fails(ctx context.Context, out *chaosOutput, p *plan.Plan) (failed bool, err error) {
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	dir := ""
+	if o.real {
+		if dir, err = os.MkdirTemp("", "lockstep-chaos-"); err != nil {
+			return false, err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	r := o.execute(ctx, out, execution{plan: p, dir: dir})
+	return r.verdict.Judgement == check.Violated, r.err
+}
+
+// keepPlan writes the plan that was found.
+func (o *chaosOptions) keepPlan(p *plan.Plan) (string, error) {
+	path := fmt.Sprintf("shrunk-%d.plan", p.Seed)
+	if o.out != "" {
+		if err := os.MkdirAll(o.out, 0o755); err != nil {
+			return "", err
+		}
+		path = filepath.Join(o.out, path)
+	}
+	return path, os.WriteFile(path, []byte(p.String()), 0o644)
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"lockstep/canister"
+	"lockstep/chaos/check"
+	"lockstep/chaos/history"
+	"lockstep/chaos/plan"
+	"lockstep/chaos/report"
+	"lockstep/chaos/sim"
+	"lockstep/memstore"
+)
+
+// drawSim draws a plan for a simulated run.
+func drawSim(seed uint64, s plan.Shape) *plan.Plan {
+	s.Layer = plan.Sim
+	for _, t := range memstore.Trackers() {
+		s.Trackers = append(s.Trackers, string(t))
+	}
+	s.Opts = []string{string(canister.OptNone), string(canister.OptSpeed), string(canister.OptSpeedAndSize)}
+	return plan.Generate(seed, s)
+}
+
+// simPool makes the runner of simulated runs, and a folder for its files in memory if there is one. The caller must call done.
+func (o *chaosOptions) simPool() (pool *sim.Pool, done func() error, err error) {
+	parent := ""
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		parent = "/dev/shm"
+	}
+	dir, err := os.MkdirTemp(parent, "lockstep-sim-")
+	if err != nil {
+		dir, err = os.MkdirTemp("", "lockstep-sim-")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	modules := filepath.Join(dir, "modules")
+	if err := os.Mkdir(modules, 0o755); err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &sim.Pool{Parallel: o.parallel(), Dir: dir, Modules: modules, Program: buildVersion().Revision},
+		func() error { return os.RemoveAll(dir) }, nil
+}
+
+// executeSim runs one simulated plan.
+func (o *chaosOptions) executeSim(ctx context.Context, e execution) chaosRun {
+	pool, done, err := o.simPool()
+	if err != nil {
+		return chaosRun{dir: e.dir, err: err, verdict: check.Failed(err)}
+	}
+	r := o.simulated(pool.Run(ctx, simJob(e)), e)
+	r.err = errors.Join(r.err, done())
+	return r
+}
+
+func simJob(e execution) sim.Job {
+	j := sim.Job{Plan: e.plan, Plant: e.plant, Rerun: e.rerun, Shrink: e.shrink()}
+	if e.dir != "" {
+		j.History, j.Faults = filepath.Join(e.dir, report.HistoryFile), filepath.Join(e.dir, report.FaultsFile)
+		_ = os.MkdirAll(e.dir, 0o755) // the child says why it cannot write
+	}
+	return j
+}
+
+// simulated tells a simulated run as any other, and writes its report.
+func (o *chaosOptions) simulated(out sim.Outcome, e execution) chaosRun {
+	r := chaosRun{verdict: out.Result.Verdict, dir: e.dir, rerun: e.rerun, took: out.Took, err: out.Err,
+		simulated: out.Result.Simulated, cpu: out.Result.CPU, struck: int(out.Result.Struck)}
+	if out.Err != nil {
+		return r
+	}
+	if e.dir != "" {
+		r.err = writeReport(e, out.Result.Verdict)
+	}
+	speed := 0.0
+	if out.Result.CPU > 0 {
+		speed = out.Result.Simulated.Seconds() / out.Result.CPU.Seconds()
+	}
+	r.figures = fmt.Sprintf("%d faults, %d had an effect; %v simulated in %v: %.0f times real time a core", out.Result.Faults, out.Result.Struck,
+		out.Result.Simulated.Round(time.Millisecond), out.Took.Round(time.Millisecond), speed)
+	return r
+}
+
+// writeReport writes what a simulated run's report has besides its history.
+func writeReport(e execution, v check.Verdict) error {
+	plan := filepath.Join(e.dir, report.PlanFile)
+	if err := os.WriteFile(plan, []byte(e.plan.String()), 0o644); err != nil {
+		return err
+	}
+	l, err := report.Load(e.dir)
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string]func(io.Writer) error{
+		report.VerdictFile: func(w io.Writer) error { return json.NewEncoder(w).Encode(v) },
+		report.RootsFile:   func(w io.Writer) error { return history.WriteRoots(w, l.Log.Header.Replicas, l.Log.RootTable()) },
+		report.PictureFile: func(w io.Writer) error { return report.Picture(w, l.Log, v) },
+		report.PageFile: func(w io.Writer) error {
+			return report.Render(w, report.Page{Plan: l.Plan, Log: l.Log, Verdict: v})
+		},
+	} {
+		f, err := os.Create(filepath.Join(e.dir, name))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(content(f), f.Close()); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// findPlant gives the seams of a planted bug.
+func findPlant(name string) (*sim.Seams, error) {
+	return nil, fmt.Errorf("no planted bug %q", name)
+}

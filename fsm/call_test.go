@@ -1,0 +1,199 @@
+package fsm
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"lockstep/canister"
+)
+
+func TestCallsAnswerThroughRounds(t *testing.T) {
+	r := puppets(t, "a", "b")
+	first := r.one(run("a", count+ask(2, count+reply("from b"))))
+	wantStatus(t, first, StatusPending)
+	if first.Ref != (Ref{Round: 3, Position: 0}) || !r.HasWork() {
+		t.Fatalf("ref %v, work %v", first.Ref, r.HasWork())
+	}
+	if second := r.apply(&Round{}); len(second.Completed) != 0 || r.count("b") != 1 {
+		t.Fatalf("the callee has counted %d, completed %v", r.count("b"), second.Completed)
+	}
+	third := r.apply(&Round{})
+	if len(third.Completed) != 1 || third.Completed[0].Ref != first.Ref || r.HasWork() {
+		t.Fatalf("completed %+v, work %v", third.Completed, r.HasWork())
+	}
+	wantReply(t, third.Completed[0].Result, "from b")
+	if got := third.Completed[0].Result; got.Round != third.Round || got.Fuel <= first.Fuel {
+		t.Errorf("round %d, fuel %d after %d", got.Round, got.Fuel, first.Fuel)
+	}
+}
+
+func TestWhatCallersAreTold(t *testing.T) {
+	r := puppets(t, "a", "b", "stopped")
+	wantStatus(t, r.one(change(KindStop, "stopped")), StatusReplied)
+	wantReply(t, r.ends(run("a", ask(1, reply("myself")))), "myself")
+	wantReply(t, r.ends(run("a", ask(2, replyCaller))), string(canister.Principal(1)))
+	wantReply(t, r.ends(run("a", ask(2, ask(1, ask(2, reply("deep")))))), "deep")
+	wantNumber(t, r.ends(run("a", ask(99, reply("")))), codeDestination)
+	wantNumber(t, r.ends(run("a", ask(2, trap))), codeError)
+	wantNumber(t, r.ends(run("a", ask(2, ""))), codeError) // no answer
+	wantNumber(t, r.ends(run("a", ask(2, reject("no")))), codeReject)
+	wantNumber(t, r.ends(run("a", ask(3, reply("")))), codeError)
+	wantNumber(t, r.ends(run("a", call{to: 2, method: "missing", onReject: replyCode}.script())), codeError)
+	wantNumber(t, r.ends(run("a", call{to: 0, method: "install_code", onReject: replyCode}.script())), codeDestination)
+	wantNumber(t, r.ends(run("a", call{to: 2, method: "count", onReply: replyArg}.script())), 7-7+r.count("b"))
+	first := r.ends(run("a", call{to: 0, method: "raw_rand", onReply: replyArg}.script()))
+	second := r.ends(run("a", call{to: 0, method: "raw_rand", onReply: replyArg}.script()))
+	if len(first.Reply) != 42 || len(second.Reply) != 42 || string(first.Reply) == string(second.Reply) {
+		t.Errorf("raw_rand gives %x and %x", first.Reply, second.Reply)
+	}
+	for _, c := range r.state.canisters {
+		if len(c.Contexts)+len(c.Calls)+len(c.Queue) > 0 || c.queueBytes != 0 || c.requests != 0 {
+			t.Errorf("canister %s keeps %d contexts, %d calls, %d queued", c.Name, len(c.Contexts), len(c.Calls), len(c.Queue))
+		}
+	}
+}
+
+func TestContextsEndAsTheirLastExecution(t *testing.T) {
+	r := puppets(t, "a", "b")
+	silent := call{to: 2, arg: reply(""), onReply: count}.script()
+	wantStatus(t, r.ends(run("a", silent)), StatusNoReply)
+	trapping := call{to: 2, arg: reply(""), onReply: count + trap, clean: count + count}.script()
+	before := r.count("a")
+	wantStatus(t, r.ends(run("a", trapping)), StatusTrapped)
+	if got := r.count("a") - before; got != 2 {
+		t.Errorf("callback and cleanup have counted %d, want 2: the cleanup's alone", got)
+	}
+	badCleanup := call{to: 2, arg: reply(""), onReply: trap, clean: count + trap}.script()
+	before = r.count("a")
+	wantStatus(t, r.ends(run("a", badCleanup)), StatusTrapped)
+	if got := r.count("a") - before; got != 0 {
+		t.Errorf("a trapping cleanup has counted %d", got)
+	}
+	// One callback of two traps: the other still answers.
+	wantReply(t, r.ends(run("a", trapping+ask(2, reply("saved")))), "saved")
+	// The first answer counts; a second one traps its callback.
+	twice := call{to: 2, arg: reply(""), onReply: count + reply("again")}.script()
+	before = r.count("a")
+	wantReply(t, r.one(run("a", twice+reply("once"))), "once")
+	r.rest()
+	if got := r.count("a") - before; got != 0 {
+		t.Errorf("the callback that answered again has counted %d", got)
+	}
+	// Calls of an execution that traps are not made.
+	wantStatus(t, r.one(run("a", ask(2, count)+trap)), StatusTrapped)
+	if r.HasWork() {
+		t.Error("a trapped execution's call is on its way")
+	}
+}
+
+func TestQueuesAreBounded(t *testing.T) {
+	r := puppets(t, "a", "b")
+	r.state.Limits.QueueMessages, r.state.Limits.TurnMessages = 2, 1
+	collect := call{to: 2, arg: count + reply(""), onReject: count}.script()
+	wantReply(t, r.one(run("a", collect+collect+collect+collect+reply("sent"))), "sent")
+	if got := len(r.current.state.canister(2).Queue); got != 2 {
+		t.Errorf("%d calls wait, want 2", got)
+	}
+	r.rest()
+	if a, b := r.count("a"), r.count("b"); a != 2 || b != 2 {
+		t.Errorf("%d rejected and %d carried out, want 2 and 2", a, b)
+	}
+	r.state.Limits = DefaultLimits()
+	r.state.Limits.Calls = 3
+	wantReply(t, r.one(run("a", collect+collect+collect+collect+reply("sent"))), "sent")
+	wantStatus(t, r.one(run("a", reply("no"))), StatusRefused) // it waits for 4
+	r.rest()
+	wantReply(t, r.one(run("a", reply("yes"))), "yes")
+	if a, b := r.count("a"), r.count("b"); a != 3 || b != 5 {
+		t.Errorf("%d rejected and %d carried out, want 3 and 5", a, b)
+	}
+	r.state.Limits = DefaultLimits()
+	r.state.Limits.CallBytes = 300
+	long := reply(strings.Repeat("x", 250))
+	wantReply(t, r.one(run("a", call{to: 2, arg: long, onReject: count}.script()+call{to: 2, arg: long, onReject: count}.script()+reply(""))), "")
+	r.rest()
+	if a := r.count("a"); a != 4 {
+		t.Errorf("%d rejected, want 4", a)
+	}
+	r.state.Limits.CallBytes = 100
+	wantNumber(t, r.ends(run("a", call{to: 2, method: "run", arg: reply("0123456789"), onReject: replyCode, onReply: replyCount}.script())), 4)
+}
+
+func TestAResponseThatHasNoPlaceLosesItsContents(t *testing.T) {
+	r := puppets(t, "a")
+	r.state.Limits.CallBytes = 20 // raw_rand replies 42
+	wantNumber(t, r.ends(run("a", call{to: 0, method: "raw_rand", onReject: replyCode}.script())), codeFatal)
+}
+
+func TestSessionsKeepPendingMessages(t *testing.T) {
+	r := puppets(t, "a", "b")
+	id := openSession(r)
+	msg := inSession(id, 1, run("a", ask(2, count+reply("done"))))
+	round := r.apply(&Round{Messages: []Message{msg, msg}})
+	wantStatus(t, round.Results[0], StatusPending)
+	if round.Results[1].Ref != round.Results[0].Ref {
+		t.Errorf("the copy is %+v", round.Results[1])
+	}
+	again := r.one(msg)
+	wantStatus(t, again, StatusPending)
+	if again.Ref != round.Results[0].Ref {
+		t.Errorf("the retry waits for %v, want %v", again.Ref, round.Results[0].Ref)
+	}
+	r.checkpoint()
+	restored := newReplica(t, Config{Engine: r.cfg.Engine})
+	if err := restored.Restore(r.openNewest()); err != nil {
+		t.Fatal(err)
+	}
+	restored.index = r.index
+	for _, replica := range []*replica{r, restored} {
+		waited := make(chan error, 1)
+		go func() {
+			answer, err := replica.Await(context.Background(), again.Ref)
+			if err == nil && string(answer.Reply) != "done" {
+				err = errors.New("answer " + string(answer.Reply))
+			}
+			waited <- err
+		}()
+		replica.rest()
+		if err := <-waited; err != nil {
+			t.Error(err)
+		}
+		wantReply(t, replica.one(msg), "done")
+		if answer, err := replica.Await(context.Background(), again.Ref); err != nil || string(answer.Reply) != "done" {
+			t.Errorf("asked late: %+v, error %v", answer, err)
+		}
+	}
+	if r.Latest() != restored.Latest() {
+		t.Errorf("roots %v and %v", r.Latest(), restored.Latest())
+	}
+	wantStatus(t, r.one(inSession(id, 2, run("a", ask(2, reply("late"))))), StatusPending)
+	wantReply(t, r.one(inSession(id, 3, run("a", reply("newer")))), "newer")
+	r.rest()
+	wantReply(t, r.one(inSession(id, 3, run("a", reply("x")))), "newer")
+}
+
+func TestAwaitEnds(t *testing.T) {
+	r := puppets(t, "a", "b")
+	pending := r.one(run("a", ask(2, reply(""))))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if _, err := r.Await(ctx, pending.Ref); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v, want the context's", err)
+	}
+	if _, err := r.Await(context.Background(), Ref{Round: 1}); !errors.Is(err, ErrNotPending) {
+		t.Errorf("error %v, want ErrNotPending", err)
+	}
+	waited := make(chan error)
+	go func() {
+		_, err := r.Await(context.Background(), pending.Ref)
+		waited <- err
+	}()
+	reason := errors.New("the end")
+	_ = r.stop(reason)
+	if err := <-waited; !errors.Is(err, reason) {
+		t.Errorf("error %v, want the machine's end", err)
+	}
+}

@@ -1,0 +1,218 @@
+package fsm
+
+import (
+	"strings"
+	"testing"
+)
+
+func install2(t testing.TB, kind Kind, name, more string) Message {
+	t.Helper()
+	return Message{Kind: kind, Canister: name, Module: puppet(t, more)}
+}
+
+func TestTimersGoOffByRoundTime(t *testing.T) {
+	r := puppets(t, "a")
+	wantReply(t, r.one(run("a", timer(1000)+reply(""))), "")
+	if at, set := r.NextTimer(); !set || at != 1000 || r.HasWork() {
+		t.Fatalf("next timer %d, %v; work %v", at, set, r.HasWork())
+	}
+	r.apply(&Round{Time: 999})
+	if !r.HasWork() || r.count("a") != 0 {
+		t.Fatalf("work %v, count %d just before its time", r.HasWork(), r.count("a"))
+	}
+	r.apply(&Round{Time: 999}) // is 1000: time never stands still
+	if _, set := r.NextTimer(); set || r.HasWork() || r.count("a") != 100 {
+		t.Fatalf("count %d", r.count("a"))
+	}
+	// Set to the past it goes off in the next round, before its messages; a stopped canister's waits.
+	wantReply(t, r.one(run("a", timer(1)+reply(""))), "")
+	wantNumber(t, r.one(run("a", replyCount)), 200)
+	wantReply(t, r.one(run("a", timer(1)+reply(""))), "")
+	round := r.apply(&Round{Messages: []Message{change(KindStop, "a")}}) // goes off before the stop
+	wantStatus(t, round.Results[0], StatusReplied)
+	wantStatus(t, r.one(change(KindStart, "a")), StatusReplied)
+	wantNumber(t, r.one(run("a", timer(1)+replyCount)), 300)
+	wantStatus(t, r.one(install2(t, KindReinstall, "a", "")), StatusReplied) // goes off, and is forgotten
+	if _, set := r.NextTimer(); set || r.count("a") != 0 {
+		t.Errorf("timer %v, count %d after an installation", set, r.count("a"))
+	}
+}
+
+func TestHeartbeats(t *testing.T) {
+	r := puppets(t, "a")
+	r.state.Limits.HeartbeatRounds = 3
+	wantStatus(t, r.one(install2(t, KindInstall, "heart", heartbeat)), StatusReplied)
+	for range 9 {
+		r.apply(&Round{})
+	}
+	if got := r.count("heart"); got != 3000 || r.count("a") != 0 || r.HasWork() {
+		t.Errorf("count %d in nine rounds, work %v", got, r.HasWork())
+	}
+	r.state.Limits.HeartbeatRounds = 0
+	r.apply(&Round{})
+	if got := r.count("heart"); got != 3000 {
+		t.Errorf("count %d without heartbeats", got)
+	}
+}
+
+func TestStopWaitsForResponses(t *testing.T) {
+	r := puppets(t, "a", "b")
+	pending := r.one(run("a", ask(2, reply("late"))))
+	wantStatus(t, pending, StatusPending)
+	round := r.apply(&Round{Messages: []Message{change(KindStop, "a"), run("a", reply("")), change(KindStop, "a"), change(KindDelete, "a")}})
+	wantStatus(t, round.Results[0], StatusPending)
+	wantStatus(t, round.Results[1], StatusRefused)
+	wantStatus(t, round.Results[2], StatusPending)
+	if got := r.Status().Canisters[0].Life; got != Stopping {
+		t.Fatalf("the canister is %s", got)
+	}
+	wantStatus(t, round.Results[3], StatusRefused)
+	if done := r.rest(); len(done) != 3 || done[0].Ref != pending.Ref || done[1].Ref != round.Results[0].Ref {
+		t.Errorf("completed %+v", done)
+	}
+	wantStatus(t, r.one(change(KindStop, "a")), StatusReplied)
+	if got, err := r.Query(Query{Canister: "a", Method: "count"}); err != nil || got.Status != StatusRefused {
+		t.Errorf("a query of a stopped canister: %+v, error %v", got, err)
+	}
+	wantStatus(t, r.one(change(KindDelete, "a")), StatusReplied)
+	wantStatus(t, r.one(change(KindStop, "a")), StatusRefused)
+	wantNumber(t, r.ends(run("b", ask(1, reply("")))), codeDestination)
+	wantStatus(t, r.one(install2(t, KindInstall, "a", "")), StatusReplied)
+	if got := r.Status().Canisters[1].ID; got != 3 {
+		t.Errorf("the new canister has number %d", got)
+	}
+}
+
+func TestStartAnswersThoseWhoWaitForAStop(t *testing.T) {
+	r := puppets(t, "a", "b")
+	pending := r.one(run("a", ask(2, reply("late"))))
+	round := r.apply(&Round{Messages: []Message{change(KindStop, "a"), change(KindStart, "a"), run("a", reply("running"))}})
+	if stop := round.Results[0]; stop.Status != StatusRejected || !strings.Contains(stop.Text, "started again") {
+		t.Errorf("the stop ended %+v", stop)
+	}
+	wantReply(t, round.Results[2], "running")
+	done := map[Ref]Result{}
+	for _, c := range append(round.Completed, r.rest()...) {
+		done[c.Ref] = c.Result
+	}
+	wantReply(t, done[pending.Ref], "late")
+}
+
+func TestCallsOfADeletedCanisterAreRejected(t *testing.T) {
+	r := puppets(t, "a", "b")
+	r.state.Limits.TurnMessages = 1
+	wantStatus(t, r.one(change(KindStop, "b")), StatusReplied)
+	codes := call{to: 2, onReject: count}.script()
+	wantReply(t, r.one(run("a", codes+codes+codes+reply(""))), "")
+	wantStatus(t, r.one(change(KindDelete, "b")), StatusReplied) // one call was turned away before it, two are still there
+	r.rest()
+	if got := r.count("a"); got != 3 || len(r.current.state.canister(1).Calls) != 0 {
+		t.Errorf("%d calls were rejected, want 3", got)
+	}
+}
+
+func TestUpgrade(t *testing.T) {
+	r := puppets(t, "a", "b")
+	pending := r.one(run("a", ask(2, reply("in time"))))
+	refused := r.one(install2(t, KindUpgrade, "a", heartbeat))
+	if refused.Status != StatusRefused || !strings.Contains(refused.Text, "stop it first") {
+		t.Fatalf("an upgrade while calls are outstanding: %+v", refused)
+	}
+	done := r.rest()
+	if len(done) != 1 || done[0].Ref != pending.Ref {
+		t.Fatalf("completed %+v", done)
+	}
+	wantReply(t, done[0].Result, "in time")
+	before := r.Status().Canisters[0]
+	wantStatus(t, r.one(install2(t, KindUpgrade, "a", heartbeat)), StatusReplied)
+	if after := r.Status().Canisters[0]; after.Module == before.Module || after.Version <= before.Version || after.ID != 1 {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	root := r.Latest()
+	wantStatus(t, r.one(Message{Kind: KindUpgrade, Canister: "a", Module: []byte("\x00asm")}), StatusRefused)
+	if r.Status().Canisters[0].Module == before.Module || r.Latest() == root {
+		t.Error("a refused upgrade has changed something")
+	}
+	wantStatus(t, r.one(change(KindStop, "a")), StatusReplied)
+	wantStatus(t, r.one(install2(t, KindUpgrade, "a", "")), StatusReplied)
+	if got := r.Status().Canisters[0].Life; got != Stopped {
+		t.Errorf("after an upgrade the stopped canister is %s", got)
+	}
+	wantStatus(t, r.one(install2(t, KindUpgrade, "nowhere", "")), StatusRefused)
+}
+
+func TestReinstallTellsWhoWaits(t *testing.T) {
+	r := puppets(t, "a", "b")
+	caller := r.one(run("b", ask(1, ask(2, reply("for nobody")))))
+	client := r.one(run("a", ask(2, count+reply("for nobody"))))
+	round := r.apply(&Round{Messages: []Message{install2(t, KindReinstall, "a", ""), run("a", count+replyCount)}})
+	wantStatus(t, round.Results[0], StatusReplied)
+	wantNumber(t, round.Results[1], 1)
+	done := map[Ref]Result{}
+	for _, c := range append(round.Completed, r.rest()...) {
+		done[c.Ref] = c.Result
+	}
+	if got := done[client.Ref]; got.Status != StatusRejected || got.RejectCode != codeReject {
+		t.Errorf("the client is told %+v", got)
+	}
+	wantNumber(t, done[caller.Ref], codeReject)
+	if got := r.count("a"); got != 1 {
+		t.Errorf("the new canister has counted %d", got)
+	}
+}
+
+func TestControllers(t *testing.T) {
+	r := puppets(t)
+	msg := install2(t, KindInstall, "mine", "")
+	msg.Caller = []byte("me")
+	wantStatus(t, r.one(msg), StatusReplied)
+	for _, kind := range []Kind{KindStop, KindStart, KindDelete} {
+		if got := r.one(change(kind, "mine")); got.Status != StatusRefused || !strings.Contains(got.Text, "not a controller") {
+			t.Errorf("%s by a stranger: %+v", kind, got)
+		}
+	}
+	for _, kind := range []Kind{KindUpgrade, KindReinstall} {
+		if got := r.one(install2(t, kind, "mine", "")); got.Status != StatusRefused {
+			t.Errorf("%s by a stranger: %+v", kind, got)
+		}
+	}
+	for _, kind := range []Kind{KindStop, KindDelete} {
+		msg := change(kind, "mine")
+		msg.Caller = []byte("me")
+		wantStatus(t, r.one(msg), StatusReplied)
+	}
+}
+
+// Queries on an older state go on while its canister is replaced or deleted; what nobody needs is closed and dropped.
+func TestReplacedCanistersAreClosedAfterTheirQueries(t *testing.T) {
+	r := puppets(t, "a")
+	wantReply(t, r.one(run("a", count+reply(""))), "")
+	held, err := r.acquire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStatus(t, r.one(install2(t, KindReinstall, "a", "")), StatusReplied)
+	wantStatus(t, r.one(change(KindStop, "a")), StatusReplied)
+	wantStatus(t, r.one(change(KindDelete, "a")), StatusReplied)
+	wantNumber(t, must(r.query(held, Query{Canister: "a", Method: "count"})).Result, 1)
+	if got := len(r.current.world.live); got != 2 {
+		t.Errorf("%d live canisters, want both", got)
+	}
+	if err := r.release(held); err != nil {
+		t.Fatal(err)
+	}
+	r.apply(&Round{})
+	if got := len(r.current.world.live); got != 0 {
+		t.Errorf("%d live canisters, want none", got)
+	}
+	if stats := r.pages.Stats(); stats.Live != 0 {
+		t.Errorf("%d pages are left of a deleted canister", stats.Live)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

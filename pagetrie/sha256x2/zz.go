@@ -1,3 +1,0 @@
-package sha256x2
-
-func ScratchOff() { wide = false }
