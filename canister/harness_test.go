@@ -95,8 +95,13 @@ type rig struct {
 
 func install(t testing.TB, s setup, wasm []byte) *rig {
 	t.Helper()
+	return installArg(t, s, wasm, "init")
+}
+
+func installArg(t testing.TB, s setup, wasm []byte, arg string) *rig {
+	t.Helper()
 	r := &rig{t: t, config: s.config(t), original: wasm}
-	can, out, err := Install(r.config, compile(t, r.config, wasm), r.env(), []byte("init"))
+	can, out, err := Install(r.config, compile(t, r.config, wasm), r.env(), []byte(arg))
 	if err != nil {
 		t.Fatal(err)
 	}

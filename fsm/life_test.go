@@ -3,6 +3,8 @@ package fsm
 import (
 	"strings"
 	"testing"
+
+	"lockstep/canister"
 )
 
 func install2(t testing.TB, kind Kind, name, more string) Message {
@@ -215,4 +217,75 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+const pickyWAT = `
+(module
+  (import "ic0" "accept_message" (func $accept))
+  (import "ic0" "msg_method_name_size" (func $size (result i32)))
+  (memory 1)
+  (func (export "canister_update in"))
+  (func (export "canister_update not"))
+  (func (export "canister_inspect_message") (if (i32.eq (call $size) (i32.const 2)) (then (call $accept)))))`
+
+func TestInspect(t *testing.T) {
+	r := puppets(t, "a")
+	module := must(canister.ParseWAT([]byte(pickyWAT)))
+	wantStatus(t, r.one(Message{Kind: KindInstall, Canister: "picky", Module: module}), StatusReplied)
+	for _, c := range []struct {
+		canister, method string
+		want             bool
+	}{{"picky", "in", true}, {"picky", "not", false}, {"a", "run", true}, {"nowhere", "x", true}} {
+		refusal, err := r.Inspect(Query{Canister: c.canister, Method: c.method})
+		if err != nil || (refusal == "") != c.want {
+			t.Errorf("%s of %s: refusal %q, error %v", c.method, c.canister, refusal, err)
+		}
+	}
+	wantStatus(t, r.one(update("picky", "not", "")), StatusNoReply) // a round is not stopped by it
+}
+
+const composerWAT = `
+(module
+  (import "ic0" "msg_arg_data_size" (func $size (result i32)))
+  (import "ic0" "msg_arg_data_copy" (func $copy (param i32 i32 i32)))
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $reply))
+  (import "ic0" "msg_reject_code" (func $code (result i32)))
+  (import "ic0" "call_new" (func $new (param i32 i32 i32 i32 i32 i32 i32 i32)))
+  (import "ic0" "call_data_append" (func $pass (param i32 i32)))
+  (import "ic0" "call_perform" (func $perform (result i32)))
+  (memory 1)
+  (table 2 funcref)
+  (elem (i32.const 0) $on_reply $on_reject)
+  (data (i32.const 100) "countask")
+  (func $on_reply (param i32)
+    (call $copy (i32.const 0) (i32.const 0) (call $size))
+    (call $append (i32.const 0) (call $size))
+    (call $reply))
+  (func $on_reject (param i32)
+    (i64.store (i32.const 0) (i64.extend_i32_u (call $code)))
+    (call $append (i32.const 0) (i32.const 8))
+    (call $reply))
+  (func $call (param $method i32) (param $len i32)
+    (call $copy (i32.const 0) (i32.const 0) (call $size))
+    (call $new (i32.const 0) (call $size) (local.get $method) (local.get $len) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0))
+    (call $pass (i32.const 0) (call $size))
+    (drop (call $perform)))
+  (func (export "canister_composite_query ask") (call $call (i32.const 105) (i32.const 3)))
+  (func (export "canister_composite_query get") (call $call (i32.const 100) (i32.const 5))))`
+
+func TestCompositeQueries(t *testing.T) {
+	r := puppets(t, "a")
+	module := must(canister.ParseWAT([]byte(composerWAT)))
+	wantStatus(t, r.one(Message{Kind: KindInstall, Canister: "composer", Module: module}), StatusReplied)
+	wantReply(t, r.one(run("a", count+count+reply(""))), "")
+	ask := func(method string, of CanisterID) Result {
+		return must(r.Query(Query{Canister: "composer", Method: method, Arg: canister.Principal(uint64(of))})).Result
+	}
+	wantNumber(t, ask("get", 1), 2)
+	wantNumber(t, ask("get", 9), codeDestination)
+	wantNumber(t, ask("get", 2), codeError)     // no such method
+	wantNumber(t, ask("ask", 2), codeTransient) // without an end
+	wantStatus(t, r.one(change(KindStop, "a")), StatusReplied)
+	wantNumber(t, ask("get", 1), codeError)
 }

@@ -38,6 +38,9 @@ type Machine struct {
 	order *sessionOrder
 	names map[string]CanisterID
 
+	// composite lets one composite query run at a time (composite.go).
+	composite sync.Mutex
+
 	// mu guards what other goroutines see.
 	mu       sync.RWMutex
 	pages    *memstore.Store

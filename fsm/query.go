@@ -55,9 +55,7 @@ func (m *Machine) query(p *published, q Query) (QueryResult, error) {
 		out.Result = Result{Status: StatusRefused, Text: fmt.Sprintf("canister %q is %s", q.Canister, record.Life), Round: p.state.Round}
 		return out, nil
 	}
-	env := record.env(&p.state, q.Caller)
-	env.Log = m.logOf(record.ID)
-	outcome, err := record.live.Query(env, record.State, canister.Message{Method: q.Method, Arg: q.Arg})
+	outcome, err := m.runQuery(p, record, q)
 	if err != nil {
 		return QueryResult{}, fmt.Errorf("query %s of canister %s at round %d: %w", q.Method, q.Canister, p.state.Round, err)
 	}

@@ -32,7 +32,8 @@ type proposer interface {
 }
 
 // batcher gathers messages into rounds. A round leaves as soon as fewer than Config.RoundsInFlight are on their way, and
-// takes all that waits, up to the limits: alone, a message leaves at once; under load the rounds grow.
+// takes all that waits, up to the limits: alone, a message leaves at once; under load the rounds grow. While no message waits
+// but the state machine has work, a round without messages leaves whenever none is on its way.
 type batcher struct {
 	cfg     *Config
 	raft    proposer
@@ -41,6 +42,10 @@ type batcher struct {
 	metrics *metrics
 	// committed is told the index of each round that this leader has committed; nil tells nobody.
 	committed func(index uint64)
+	// await waits for a message that is pending, work reports whether a round without messages has something to do; nil for
+	// neither.
+	await func(context.Context, fsm.Ref) (fsm.Answer, error)
+	work  func() bool
 
 	wake   chan struct{} // holds one
 	quit   chan struct{}
@@ -70,7 +75,7 @@ func (b *batcher) submit(ctx context.Context, message fsm.Message) (Answer, erro
 	}
 	select {
 	case r := <-p.done:
-		return r.answer, r.err
+		return b.finalAnswer(ctx, r)
 	case <-ctx.Done():
 	}
 	if b.giveUp(p) {
@@ -78,10 +83,23 @@ func (b *batcher) submit(ctx context.Context, message fsm.Message) (Answer, erro
 	}
 	select {
 	case r := <-p.done: // it came at the same time
-		return r.answer, r.err
+		return b.finalAnswer(ctx, r)
 	default:
 		return Answer{}, unknown(fmt.Errorf("gave up while the message was on its way to the other replicas: %w", context.Cause(ctx)))
 	}
+}
+
+// finalAnswer waits for the end of a message whose canister waits for others.
+func (b *batcher) finalAnswer(ctx context.Context, r proposalResult) (Answer, error) {
+	if r.err != nil || r.answer.Status != fsm.StatusPending || b.await == nil {
+		return r.answer, r.err
+	}
+	b.poke()
+	answer, err := b.await(ctx, r.answer.Ref)
+	if err != nil {
+		return Answer{}, unknown(fmt.Errorf("the message ran in round %d and its canister waits for others: %w", r.answer.Ref.Round, err))
+	}
+	return Answer{Result: answer.Result, Index: answer.Index, Time: answer.Time, Root: answer.Root}, nil
 }
 
 func (b *batcher) enqueue(p *proposal) error {
@@ -125,27 +143,39 @@ func (b *batcher) poke() {
 	}
 }
 
+// lookForWork is how often the batcher looks by itself whether there is work: for timers, and after a change of leaders.
+const lookForWork = 20 * time.Millisecond
+
 func (b *batcher) run() {
+	look := time.NewTicker(lookForWork)
+	defer look.Stop()
 	for {
 		select {
 		case <-b.wake:
+		case <-look.C:
 		case <-b.quit:
 			return
 		}
-		for batch := b.cut(); len(batch) > 0; batch = b.cut() {
+		for batch, leaves := b.cut(); leaves; batch, leaves = b.cut() {
 			b.propose(batch)
 		}
 	}
 }
 
-// cut takes the next round's messages, none while enough rounds are in flight.
-func (b *batcher) cut() []*proposal {
+// cut takes the next round's messages; leaves is false while enough rounds are in flight or there is nothing to do.
+func (b *batcher) cut() (batch []*proposal, leaves bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed != nil || b.waiting == 0 || b.inFlight >= b.cfg.RoundsInFlight {
-		return nil
+	switch {
+	case b.closed != nil || b.inFlight >= b.cfg.RoundsInFlight:
+		return nil, false
+	case b.waiting == 0:
+		if b.inFlight > 0 || b.work == nil || !b.work() {
+			return nil, false
+		}
+		b.inFlight++
+		return nil, true
 	}
-	var batch []*proposal
 	size, used := 0, 0
 	for _, p := range b.queue {
 		if len(batch) == b.cfg.RoundMessages || len(batch) > 0 && size+p.size > b.cfg.RoundBytes {
@@ -164,7 +194,7 @@ func (b *batcher) cut() []*proposal {
 	b.inFlight++
 	b.metrics.roundMessages.Observe(float64(len(batch)))
 	b.metrics.roundBytes.Observe(float64(size))
-	return batch
+	return batch, true
 }
 
 // propose hands the round to raft, which may keep it waiting while it writes, and leaves the rest to await.

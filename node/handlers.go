@@ -29,9 +29,36 @@ func (s *server) update(w http.ResponseWriter, r *http.Request) {
 	s.write(w, r, fsm.KindUpdate, "update")
 }
 
-// install is POST /v1/canisters/{canister}.
+// install is POST /v1/canisters/{canister}, with ?mode=upgrade or reinstall for a canister that is there.
 func (s *server) install(w http.ResponseWriter, r *http.Request) {
-	s.write(w, r, fsm.KindInstall, "install")
+	modes := map[string]fsm.Kind{"": fsm.KindInstall, "install": fsm.KindInstall, "upgrade": fsm.KindUpgrade, "reinstall": fsm.KindReinstall}
+	mode := r.URL.Query().Get("mode")
+	kind, known := modes[mode]
+	if !known {
+		s.end(w, "install", nil, bad("mode is %q, must be install, upgrade or reinstall", mode))
+		return
+	}
+	s.write(w, r, kind, kind.String())
+}
+
+// stop is POST /v1/canisters/{canister}/stop. It is answered when the canister has stopped.
+func (s *server) stop(w http.ResponseWriter, r *http.Request) {
+	s.write(w, r, fsm.KindStop, "stop")
+}
+
+// restart is POST /v1/canisters/{canister}/start.
+func (s *server) restart(w http.ResponseWriter, r *http.Request) {
+	s.write(w, r, fsm.KindStart, "start")
+}
+
+// remove is DELETE /v1/canisters/{canister}.
+func (s *server) remove(w http.ResponseWriter, r *http.Request) {
+	s.write(w, r, fsm.KindDelete, "delete")
+}
+
+// hasModule reports whether a message of a kind brings a module.
+func hasModule(kind fsm.Kind) bool {
+	return kind == fsm.KindInstall || kind == fsm.KindUpgrade || kind == fsm.KindReinstall
 }
 
 // openSession is POST /v1/sessions.
@@ -50,7 +77,7 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, kind fsm.Kind, na
 	}
 	limits := rep.machine.Limits()
 	limit := limits.ArgBytes
-	if kind == fsm.KindInstall {
+	if hasModule(kind) {
 		limit = limits.ModuleBytes
 	}
 	body, release, err := s.body(w, r, limit)
@@ -68,11 +95,14 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, kind fsm.Kind, na
 		s.pass(w, r.WithContext(ctx), name, body)
 		return
 	}
-	if kind == fsm.KindInstall {
-		if msg.Module, err = parseModule(body, limits); err != nil {
-			s.end(w, name, nil, err)
-			return
-		}
+	if hasModule(kind) {
+		msg.Module, err = parseModule(body, limits)
+	} else if kind == fsm.KindUpdate {
+		err = inspect(rep.machine, msg)
+	}
+	if err != nil {
+		s.end(w, name, nil, err)
+		return
 	}
 	a, err := rep.batcher.submit(ctx, msg)
 	if err != nil {
@@ -113,19 +143,28 @@ func parseMessage(r *http.Request, kind fsm.Kind, body []byte) (fsm.Message, err
 	if session == 0 && sequence != 0 {
 		return msg, bad("%s is set without %s", headerSequence, headerSession)
 	}
-	if kind == fsm.KindInstall {
-		msg.Module = body
-		msg.Arg = argument(r)
-	} else {
+	switch {
+	case hasModule(kind):
+		msg.Module, msg.Arg = body, argument(r)
+	case kind == fsm.KindUpdate:
 		msg.Arg = body
-	}
-	if kind == fsm.KindOpenSession {
-		msg.Arg = nil
 	}
 	if err := msg.Validate(); err != nil {
 		return msg, bad("%w", err)
 	}
 	return msg, nil
+}
+
+// inspect asks the canister whether it wants the message at all.
+func inspect(m Machine, msg fsm.Message) error {
+	refusal, err := m.Inspect(fsm.Query{Canister: msg.Canister, Method: msg.Method, Arg: msg.Arg, Caller: msg.Caller})
+	if err != nil {
+		return refused(err)
+	}
+	if refusal != "" {
+		return &errBody{http.StatusForbidden, refused(errors.New(refusal))}
+	}
+	return nil
 }
 
 func headerNumber(r *http.Request, name string) (uint64, error) {

@@ -60,6 +60,10 @@ type Machine interface {
 	raft.FSM
 	raft.ConfigurationStore
 	Query(fsm.Query) (fsm.QueryResult, error)
+	Inspect(fsm.Query) (refusal string, err error)
+	Await(context.Context, fsm.Ref) (fsm.Answer, error)
+	HasWork() bool
+	NextTimer() (time int64, set bool)
 	WaitIndex(ctx context.Context, index uint64) error
 	Latest() fsm.Attestation
 	Roots(from fsm.RoundNumber, limit int) []fsm.Attestation

@@ -104,6 +104,15 @@ func (r *replica) keepFrom() (keep, newest uint64, err error) {
 	return keep, metas[0].Index, nil
 }
 
+// hasWork reports whether this replica is to propose a round without messages: for queues, or for a timer that is due.
+func (r *replica) hasWork() bool {
+	if r.fence.Load() || r.raft.State() != raft.Leader {
+		return false
+	}
+	due, set := r.machine.NextTimer()
+	return r.machine.HasWork() || set && due <= r.parts.Now().UnixNano()
+}
+
 func (r *replica) startRaft() error {
 	var err error
 	if r.joiner, err = newJoiner(r.parts.Marker, r.log, r.logger); err != nil {
@@ -128,6 +137,7 @@ func (r *replica) startRaft() error {
 	guard.attach(r.raft)
 	r.batcher = newBatcher(r.cfg, r.raft, r.machine.Latest, r.metrics)
 	r.batcher.now = r.parts.Now
+	r.batcher.await, r.batcher.work = r.machine.Await, r.hasWork
 	r.batcher.committed = func(index uint64) { r.joiner.committed(index, r.raft.CurrentTerm()) }
 	r.reader = newReader(r.raft, r.log, r.cfg.RequestTimeout)
 	r.checkpointer = newCheckpointer(r.cfg.CheckpointEvery, r)

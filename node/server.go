@@ -107,7 +107,9 @@ func (s *server) routes() http.Handler {
 		}
 		mux.HandleFunc(path, s.wrongMethod(allowed[2:]))
 	}
-	add("/v1/canisters/{canister}", map[string]http.HandlerFunc{"POST": s.install})
+	add("/v1/canisters/{canister}", map[string]http.HandlerFunc{"POST": s.install, "DELETE": s.remove})
+	add("/v1/canisters/{canister}/stop", map[string]http.HandlerFunc{"POST": s.stop})
+	add("/v1/canisters/{canister}/start", map[string]http.HandlerFunc{"POST": s.restart})
 	add("/v1/canisters/{canister}/update/{method}", map[string]http.HandlerFunc{"POST": s.update})
 	add("/v1/canisters/{canister}/query/{method}", map[string]http.HandlerFunc{"POST": s.query, "GET": s.query})
 	add("/v1/sessions", map[string]http.HandlerFunc{"POST": s.openSession})

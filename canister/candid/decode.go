@@ -356,15 +356,24 @@ func (d *decoder) variant(t *Type) {
 }
 
 func (d *decoder) label(f Field) {
-	plain := f.Name != "" && isLetter(f.Name[0])
-	for i := range len(f.Name) {
-		plain = plain && (isLetter(f.Name[i]) || isDigit(f.Name[i]))
-	}
-	if f.Name == "" || plain {
+	if f.Name == "" {
 		d.out.WriteString(f.String())
 		return
 	}
-	d.quote(f.Name, false)
+	d.name(f.Name)
+}
+
+// name prints a name, in quotes unless it is a plain word.
+func (d *decoder) name(name string) {
+	plain := name != "" && isLetter(name[0])
+	for i := range len(name) {
+		plain = plain && (isLetter(name[i]) || isDigit(name[i]))
+	}
+	if plain {
+		d.out.WriteString(name)
+		return
+	}
+	d.quote(name, false)
 }
 
 // reference prints a principal, or what belongs to one.
@@ -385,7 +394,7 @@ func (d *decoder) reference(t *Type) {
 	d.out.WriteString(t.Kind.String() + " " + principal())
 	if t.Kind == Func {
 		d.out.WriteByte('.')
-		d.label(Field{Name: d.text()})
+		d.name(d.text())
 	}
 }
 

@@ -12,10 +12,7 @@ import (
 	"lockstep/node"
 )
 
-// fullMiB is the size of the small disk.
-const fullMiB = 96
-
-// diskFull puts a follower's data folder on a small disk of its own: a tmpfs in a name space of the replica's process, for which
+// diskFull puts a follower's checkpoints on a small disk of their own: a tmpfs in a name space of the replica's process, for which
 // no privilege is needed where the system allows user name spaces. From outside it is reached over /proc.
 func diskFull(r *rig) error {
 	if out, err := exec.CommandContext(r.ctx, "unshare", "-Urm", "sh", "-c", "mount -t tmpfs none /mnt").CombinedOutput(); err != nil {
@@ -28,85 +25,88 @@ func diskFull(r *rig) error {
 	if err := r.end(syscall.SIGTERM, v); err != nil {
 		return err
 	}
-	// Its checkpoints are lost with the small disk when it ends, so it begins and ends without any: as a wiped one.
-	if err := errors.Join(os.RemoveAll(r.dir(v)), os.MkdirAll(r.dir(v), 0o755)); err != nil {
+	small := filepath.Join(r.folder.Path, "small-disk")
+	if err := os.MkdirAll(small, 0o755); err != nil {
 		return err
 	}
-	return r.fillDisk(v)
-}
-
-func (r *rig) fillDisk(v int) error {
-	// The data folder itself is the small disk: a node accepts an empty one.
-	mount := fmt.Sprintf(`mount -t tmpfs -o size=%dm none "$0" && exec "$@"`, fullMiB+8*r.cfg.SizeMiB)
-	r.wrap[v] = []string{"unshare", "-Urm", "sh", "-c", mount, r.dir(v)}
+	script := fmt.Sprintf(`mount -t tmpfs -o size=%dm none "$0" && cp -a "$1/." "$0" && mount --bind "$0" "$1" && shift && exec "$@"`, 32+8*r.cfg.SizeMiB)
+	r.wrap[v] = []string{"unshare", "-Urm", "sh", "-c", script, small, r.dir(v, "checkpoints")}
 	defer delete(r.wrap, v)
 	if err := r.start(v); err != nil {
 		return err
 	}
-	if err := r.wait("the replica has joined on the small disk", func() bool {
-		s, ok := r.status(v)
-		return ok && !s.Joining && s.Round > 0 && s.Checkpoints.Count > 0
-	}); err != nil {
+	if err := r.agree(); err != nil {
 		return err
 	}
-	return r.fillAndFree(v)
+	inside := filepath.Join(fmt.Sprintf("/proc/%d/root", r.processes[v].cmd.Process.Pid), r.dir(v, "checkpoints"))
+	if err := r.fillAndFree(v, filepath.Join(inside, "filler")); err != nil {
+		return err
+	}
+	return r.leaveSmallDisk(v, inside)
 }
 
-// fillAndFree fills the disk, waits for what a replica then does, gives the space back and waits for its recovery.
-func (r *rig) fillAndFree(v int) error {
-	root := fmt.Sprintf("/proc/%d/root", r.processes[v].cmd.Process.Pid)
-	filler := filepath.Join(root, r.dir(v), "filler")
+// fillAndFree fills the disk, waits until a checkpoint fails, gives the space back and waits until one succeeds.
+func (r *rig) fillAndFree(v int, filler string) error {
 	if err := fillUp(filler); err != nil {
 		return skipped("the small disk can't be reached from outside: %v", err)
 	}
-	r.step("the disk of %s is full", r.members()[v].ID)
-	failed := func() bool {
+	r.step("the disk under the checkpoints of %s is full", r.members()[v].ID)
+	full, err := r.workUntil("a checkpoint fails", func() bool {
 		s, ok := r.status(v)
-		return !r.processes[v].running() || ok && (s.Checkpoints.Failure != "" || s.State == node.StateFailed)
+		return ok && s.Checkpoints.Failure != ""
+	})
+	if err != nil {
+		return err
 	}
-	for try := 0; !failed(); try++ {
-		if try == 40 {
-			return undecided("%s took %d messages and never said that its disk was full", r.members()[v].ID, try*checkpointEvery)
-		}
-		if err := r.work(checkpointEvery); err != nil {
-			return err
-		}
+	s, ok := r.status(v)
+	if !ok || s.State != node.StateRunning {
+		return undecided("%s does not go on when its disk is full: %s %s", r.members()[v].ID, s.Reason, r.lastWords(v))
 	}
-	return r.recoverDisk(v, filler)
+	r.fact("%s went on for %d messages without space for a checkpoint: %s", s.Node, full, s.Checkpoints.Failure)
+	if err := os.Remove(filler); err != nil {
+		return err
+	}
+	taken := s.Checkpoints.Index
+	_, err = r.workUntil("a checkpoint succeeds", func() bool {
+		s, ok = r.status(v)
+		return ok && s.Checkpoints.Failure == "" && s.Checkpoints.Index > taken
+	})
+	if err == nil {
+		r.fact("with the space back it took a checkpoint at index %d", s.Checkpoints.Index)
+	}
+	return err
 }
 
-func (r *rig) recoverDisk(v int, filler string) error {
-	s, ok := r.status(v)
-	if ok && s.State == node.StateRunning {
-		r.fact("%s went on without a checkpoint: %s", r.members()[v].ID, s.Checkpoints.Failure)
-		if err := os.Remove(filler); err != nil {
-			return err
+// workUntil lets the cluster work until something holds, and says how many messages that took.
+func (r *rig) workUntil(what string, holds func() bool) (messages int, err error) {
+	const most = 40
+	for try := 0; !holds(); try++ {
+		if try == most {
+			return messages, undecided("in %d messages it was not seen that %s", messages, what)
 		}
-		taken := s.Checkpoints.Index
-		for try := 0; ; try++ {
-			if s, ok = r.status(v); ok && s.Checkpoints.Failure == "" && s.Checkpoints.Index > taken {
-				r.fact("with the space back it took a checkpoint at index %d", s.Checkpoints.Index)
-				break
-			}
-			if try == 40 {
-				return undecided("%s took no checkpoint after its disk had space again: %s", r.members()[v].ID, s.Checkpoints.Failure)
-			}
-			if err := r.work(checkpointEvery); err != nil {
-				return err
-			}
+		if err := r.work(checkpointEvery); err != nil {
+			return messages, err
 		}
-		if err := r.agree(); err != nil {
-			return err
-		}
-	} else {
-		r.fact("%s stopped: %s %s", r.members()[v].ID, s.Reason, r.lastWords(v))
+		messages += checkpointEvery
 	}
-	// The small disk goes with the process; the replica comes back as one that lost its disk.
+	return messages, nil
+}
+
+// leaveSmallDisk copies the checkpoints back, since the small disk goes with the process, and starts the replica as before.
+func (r *rig) leaveSmallDisk(v int, inside string) error {
+	if err := r.agree(); err != nil {
+		return err
+	}
+	kept := filepath.Join(r.folder.Path, "checkpoints-of-the-small-disk")
+	if err := copyFolder(inside, kept); err != nil {
+		return err
+	}
 	if err := r.end(syscall.SIGTERM, v); err != nil {
 		return err
 	}
 	delete(r.wrap, v)
-	if err := errors.Join(os.RemoveAll(r.dir(v)), os.MkdirAll(r.dir(v), 0o755)); err != nil {
+	checkpoints := r.dir(v, "checkpoints")
+	if err := errors.Join(os.RemoveAll(checkpoints), os.Rename(kept, checkpoints)); err != nil {
 		return err
 	}
 	return r.start(v)

@@ -97,7 +97,7 @@ func (r *rig) rebuild(exported string, names []string) error {
 		}
 	}
 	// What came after the checkpoint is gone; other rounds take those numbers now.
-	r.roots, r.origin = map[fsm.RoundNumber]pagetrie.Hash{round: root}, exported
+	r.roots, r.newest, r.origin = map[fsm.RoundNumber]pagetrie.Hash{round: root}, round, exported
 	if err := r.start(r.all()...); err != nil {
 		return err
 	}

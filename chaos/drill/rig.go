@@ -40,8 +40,9 @@ type rig struct {
 	random    *rand.Rand
 	// wrap puts a command line before a replica's; nil for none.
 	wrap map[int][]string
-	// roots are what replicas reported, by round; origin is the start of the archive's log.
+	// roots are what replicas reported, by round, newest the last of these rounds; origin is the start of the archive's log.
 	roots  map[fsm.RoundNumber]pagetrie.Hash
+	newest fsm.RoundNumber
 	origin string
 	result Result
 }

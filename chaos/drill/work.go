@@ -146,48 +146,69 @@ func (r *rig) collect(i int) error {
 			if known, ok := r.roots[round]; ok && known != root && round > 0 {
 				return violation("round %d: %s has root %s, it was %s before or elsewhere", round, r.members()[i].ID, root, known)
 			}
-			r.roots[round] = root
+			r.roots[round], r.newest = root, max(r.newest, round)
 		}
 	}
 }
 
-// agree waits until all replicas run, are at one round with one root, and compares all roots that they report.
+// agree waits until all replicas run and are at one round with one root, not before the newest round that any of them ever
+// reported, and compares all roots that they report.
 func (r *rig) agree() error {
 	var last []node.StatusReport
 	err := r.wait("all replicas at one round", func() bool {
-		last = last[:0]
-		for i, p := range r.processes {
-			s, ok := node.StatusReport{}, false
-			if p != nil {
-				s, ok = r.status(i)
-			}
-			if !ok {
-				return false
-			}
-			last = append(last, s)
-		}
-		for _, s := range last {
-			if s.State == node.StateDiverged {
-				return true
-			}
-			if s.State != node.StateRunning || s.Round != last[0].Round || s.Joining {
-				return false
-			}
-		}
-		return true
+		last = r.statuses()
+		return len(last) == len(r.members()) && (settled(last) && last[0].Round >= uint64(r.newest) || diverged(last) != nil)
 	})
+	if err != nil && len(last) == len(r.members()) && settled(last) {
+		return violation("all replicas are at round %d, but one reported round %d before: what was acknowledged is lost", last[0].Round, r.newest)
+	}
 	if err != nil {
 		return err
 	}
+	if s := diverged(last); s != nil {
+		return violation("%s diverged at round %d: %s", s.Node, s.Round, s.Reason)
+	}
 	for i, s := range last {
-		if s.State == node.StateDiverged || s.Root != last[0].Root {
-			return violation("%s is %s at round %d with root %s, %s has %s: %s", s.Node, s.State, s.Round, s.Root, last[0].Node, last[0].Root, s.Reason)
+		if s.Root != last[0].Root {
+			return violation("%s has root %s after round %d, %s has %s", s.Node, s.Root, s.Round, last[0].Node, last[0].Root)
 		}
 		if err := r.collect(i); err != nil {
 			return err
 		}
 	}
 	r.result.Root = last[0].Root
+	return nil
+}
+
+// statuses are those of the replicas that answer.
+func (r *rig) statuses() (all []node.StatusReport) {
+	for i, p := range r.processes {
+		if p == nil {
+			continue
+		}
+		if s, ok := r.status(i); ok {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// settled reports whether replicas run at one round.
+func settled(all []node.StatusReport) bool {
+	for _, s := range all {
+		if s.State != node.StateRunning || s.Round != all[0].Round || s.Joining {
+			return false
+		}
+	}
+	return true
+}
+
+func diverged(all []node.StatusReport) *node.StatusReport {
+	for i := range all {
+		if all[i].State == node.StateDiverged {
+			return &all[i]
+		}
+	}
 	return nil
 }
 

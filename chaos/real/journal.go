@@ -152,6 +152,9 @@ func (j *journal) stored(logs []*raft.Log) {
 func (j *journal) deleted(low, high uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if low = max(low, 1); low > high { // raft deletes from 0 on in an empty log
+		return
+	}
 	kind := history.Compacted
 	if high >= j.last && low > j.first {
 		kind = history.Truncated

@@ -238,7 +238,7 @@ func (m *member) listen(p *process, read chan<- struct{}) {
 	}
 	err := s.Err()
 	<-p.done
-	if err != nil && !errors.Is(err, os.ErrClosed) && !errors.Is(err, history.ErrBad) {
+	if err != nil && !errors.Is(err, os.ErrClosed) {
 		m.run.record(history.Event{Kind: history.Note, Node: uint8(m.number), Text: err.Error()})
 	}
 	m.autopsy(p, began)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"syscall"
 	"time"
 
 	"lockstep/canister"
@@ -155,7 +156,7 @@ func newEmitter(to io.Writer, c ReplicaConfig) (*emitter, error) {
 func (e *emitter) emit(v history.Event) {
 	v.Node = e.node
 	e.recorder.Add(v)
-	if err := e.recorder.Flush(); err != nil && !errors.Is(err, os.ErrClosed) {
-		fmt.Fprintln(os.Stderr, "event:", err)
+	if err := e.recorder.Flush(); err != nil && !errors.Is(err, os.ErrClosed) && !errors.Is(err, syscall.EPIPE) {
+		panic(fmt.Sprintf("chaos/real: event %s of index %d, round %d can't be told: %v", v.Kind, v.Index, v.Round, err))
 	}
 }

@@ -51,6 +51,9 @@ func (t *tracker) see(e *history.Event) {
 	case history.Applied, history.Installed:
 		n.round = e.Round
 		t.newest = max(t.newest, e.Round)
+		if e.Kind == history.Installed {
+			n.last = max(n.last, e.Index)
+		}
 	case history.Appended:
 		n.last = e.Index
 		return
