@@ -13,15 +13,13 @@ import (
 // together. A callback that traps ends the query: its cleanup callback is not
 // run, since nothing that it does could be seen.
 //
-// Preconditions: those of Query. ask may query this canister, too; an instance
-// is held meanwhile, so calls must not be nested deeper than there are
-// processors.
+// Preconditions: those of Query. ask may query this canister, too.
 func (c *Canister) CompositeQuery(env Env, s State, msg Message, ask func(Call) (Outcome, error)) (Outcome, error) {
 	kind, export := c.module.Program.Method(msg.Method)
 	if kind != program.CompositeQuery {
 		return c.Query(env, s, msg)
 	}
-	q := compositeQuery{ask: ask, limit: c.config.Limits.Fuel, program: c.module.Program}
+	q := compositeQuery{ask: ask, pool: c.queries, limit: c.config.Limits.Fuel, program: c.module.Program}
 	q.x = systemapi.Execution{Env: env, Occasion: systemapi.InCompositeQuery, Arg: msg.Arg, Fuel: q.limit, NoCalls: ask == nil}
 	return c.onState(env.Canister, s, func(in *instance) (Outcome, error) { return q.run(in, target{export: export}) })
 }
@@ -29,6 +27,7 @@ func (c *Canister) CompositeQuery(env Env, s State, msg Message, ask func(Call) 
 // compositeQuery is one under way.
 type compositeQuery struct {
 	ask     func(Call) (Outcome, error)
+	pool    *queryPool
 	program *program.Program
 	limit   uint64
 	x       systemapi.Execution // the next one
@@ -66,7 +65,9 @@ func (q *compositeQuery) run(in *instance, t target) (Outcome, error) {
 
 // await has a call answered and gives the callback.
 func (q *compositeQuery) await(call Call) (target, error) {
+	q.pool.leave() // others may run meanwhile, and this canister be asked
 	answer, err := q.ask(call)
+	q.pool.enter()
 	if err != nil {
 		return target{}, err
 	}

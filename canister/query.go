@@ -57,8 +57,8 @@ func (c *Canister) Inspect(env Env, s State, msg Message) (Outcome, error) {
 // back there.
 func (c *Canister) onState(id uint64, s State, run func(*instance) (Outcome, error)) (Outcome, error) {
 	q := c.queries
-	q.slots <- struct{}{}
-	defer func() { <-q.slots }()
+	q.enter()
+	defer q.leave()
 	in, err := q.take(s)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("query of canister %d: %w", id, err)
@@ -79,6 +79,11 @@ func (c *Canister) onState(id uint64, s State, run func(*instance) (Outcome, err
 	}
 	return Outcome{}, fmt.Errorf("query of canister %d: %w", id, errors.Join(err, closeErr))
 }
+
+// enter waits for a place among the queries that run.
+func (q *queryPool) enter() { q.slots <- struct{}{} }
+
+func (q *queryPool) leave() { <-q.slots }
 
 // take gives an instance at the state: an idle one brought there, or a new one.
 func (q *queryPool) take(s State) (*instance, error) {

@@ -23,6 +23,11 @@ type ReplicaReport struct {
 	Root  Root
 	// Checkpoint is the round of its newest checkpoint on disk, 0 for none or unknown.
 	Checkpoint fsm.RoundNumber
+	// CheckpointFailure is why its last try to take one failed; "" when it did not.
+	CheckpointFailure string
+	// Joining is whether its folder was new and it has not caught up yet. PID is its process, 0 for unknown.
+	Joining bool
+	PID     int
 	// Stopped says why it has stopped applying rounds for good; "" while it has not. Diverged is set when the reason is
 	// that its state is not the one that the leader attests.
 	Stopped  string
@@ -31,8 +36,10 @@ type ReplicaReport struct {
 
 // ReplicaCounters are what a replica counts since its process started.
 type ReplicaCounters struct {
-	// Checkpoints counts those it has written, Installs those it was sent by a leader.
-	Checkpoints, Installs uint64
+	// Process is another text whenever another process counts.
+	Process string
+	// Checkpoints counts those it has written, Failed those that it could not write, Installs those it was sent by a leader.
+	Checkpoints, Failed, Installs uint64
 }
 
 // Replica is one replica as an Observer sees it.
@@ -164,7 +171,7 @@ type watcher struct {
 	fresh    bool
 	last     ReplicaReport // of the last answer, answered says that there was one
 	answered bool
-	counters ReplicaCounters // of the present incarnation
+	counters ReplicaCounters // of the present process
 	counted  time.Time
 }
 
@@ -197,9 +204,12 @@ func (w *watcher) ask(ctx context.Context) error {
 	}
 	if !w.answered || report.Incarnation != w.last.Incarnation || report.Round+1 < w.next {
 		// It went on from a checkpoint and replays what came after. Compare that again from the start.
-		w.next, w.fresh, w.counters = 1, true, ReplicaCounters{}
+		w.next, w.fresh = 1, true
 	}
 	w.last, w.answered = report, true
+	w.mu.Lock()
+	w.views[w.replica].Report = report
+	w.mu.Unlock()
 	if asked.Sub(w.counted) > countersEvery {
 		if err := w.count(ctx); err != nil {
 			return err
@@ -211,8 +221,7 @@ func (w *watcher) ask(ctx context.Context) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	v := &w.views[w.replica]
-	v.Report, v.Asked = report, asked
+	w.views[w.replica].Asked = asked
 	return nil
 }
 
@@ -254,6 +263,9 @@ func (w *watcher) count(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if now.Process != w.counters.Process {
+		w.counters = ReplicaCounters{}
+	}
 	if now.Installs > w.counters.Installs {
 		w.fresh = true
 	}
@@ -261,6 +273,7 @@ func (w *watcher) count(ctx context.Context) error {
 	defer w.mu.Unlock()
 	sum := &w.views[w.replica].Counters
 	sum.Checkpoints += now.Checkpoints - min(w.counters.Checkpoints, now.Checkpoints)
+	sum.Failed += now.Failed - min(w.counters.Failed, now.Failed)
 	sum.Installs += now.Installs - min(w.counters.Installs, now.Installs)
 	w.counters = now
 	return nil

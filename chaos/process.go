@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -179,8 +178,7 @@ func (p *process) endUnstarted(err error) {
 type child struct {
 	cmd      *exec.Cmd
 	lifeline io.Closer // the writing end of its standard input
-	log      *os.File
-	logStart int64
+	output   *output
 }
 
 // spawn starts one incarnation and books it.
@@ -189,18 +187,14 @@ func (p *process) spawn() (*child, error) {
 	if err != nil {
 		return nil, fmt.Errorf("replica %s: %w", p.name, err)
 	}
-	info, err := log.Stat()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("replica %s: %w", p.name, err), log.Close())
-	}
 	stdin, lifeline, err := os.Pipe()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("replica %s: %w", p.name, err), log.Close())
 	}
 	defer stdin.Close()
-	c := &child{lifeline: lifeline, log: log, logStart: info.Size()}
+	c := &child{lifeline: lifeline, output: &output{log: log}}
 	c.cmd = &exec.Cmd{
-		Path: p.program, Args: p.argv, Stdin: stdin, Stdout: log, Stderr: log,
+		Path: p.program, Args: p.argv, Stdin: stdin, Stdout: c.output, Stderr: c.output, WaitDelay: outputDelay,
 		// Its own process group: a Ctrl-C on the terminal is for this process to handle, not for the replicas.
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}
@@ -231,8 +225,8 @@ func (p *process) startUnlessStopping(cmd *exec.Cmd) error {
 func (c *child) wait() (ProcessState, string) {
 	c.cmd.Wait() // its error is in ProcessState
 	c.lifeline.Close()
-	words := lastWords(c.log, c.logStart)
-	c.log.Close()
+	words := lastWords(c.output.tail)
+	c.output.log.Close()
 	status := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if status.Signaled() {
 		return ProcessRestarting, fmt.Sprintf("killed by %v", status.Signal())
@@ -250,34 +244,6 @@ func (c *child) wait() (ProcessState, string) {
 		return ProcessUnusable, exit
 	}
 	return ProcessFailed, exit
-}
-
-// lastWords gives the line by which a process explained its end: the last one that begins with "error: " or "panic: ",
-// or else the last line, of what it wrote from an offset on.
-func lastWords(log *os.File, from int64) string {
-	const most = 64 << 10
-	info, err := log.Stat()
-	if err != nil {
-		return ""
-	}
-	from = max(from, info.Size()-most)
-	tail := make([]byte, info.Size()-from)
-	n, err := log.ReadAt(tail, from)
-	if err != nil && err != io.EOF {
-		return ""
-	}
-	last := ""
-	lines := bytes.Split(bytes.TrimSpace(tail[:n]), []byte("\n"))
-	for i := len(lines) - 1; i >= 0; i-- {
-		line := string(lines[i])
-		if strings.HasPrefix(line, "error: ") || strings.HasPrefix(line, "panic: ") {
-			return strings.TrimPrefix(line, "error: ")
-		}
-		if last == "" {
-			last = line
-		}
-	}
-	return last
 }
 
 // end books the end of an incarnation.

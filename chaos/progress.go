@@ -33,13 +33,22 @@ type ReplicaProgress struct {
 	PID   int             `json:"pid"`
 	Round fsm.RoundNumber `json:"round"`
 	Root  Root            `json:"root"`
+	// CheckpointFailure is why its last try to take a checkpoint failed.
+	CheckpointFailure string `json:"checkpoint_failure,omitempty"`
 }
+
+// States of a replica while it comes up: its process has not been heard of yet, or it has not caught up with a new folder.
+const (
+	stateStarting = "starting"
+	stateJoining  = "joining"
+)
 
 // progressOf puts together what is known about the replicas.
 func progressOf(views []ReplicaView, processes []ProcessStatus) Progress {
 	var p Progress
 	for i, v := range views {
-		r := ReplicaProgress{Name: v.Name, State: v.Report.Role, PID: processes[i].PID, Round: v.Reported, Root: v.Root}
+		r := ReplicaProgress{Name: v.Name, State: v.Report.Role, PID: processes[i].PID, Round: v.Reported, Root: v.Root,
+			CheckpointFailure: v.Report.CheckpointFailure}
 		switch {
 		case processes[i].State != ProcessRunning:
 			r.State = string(processes[i].State)
@@ -47,6 +56,10 @@ func progressOf(views []ReplicaView, processes []ProcessStatus) Progress {
 			r.State = string(ProcessDiverged)
 		case !v.Reachable:
 			r.State = stateUnreachable
+		case v.Report.PID != 0 && v.Report.PID != r.PID:
+			r.State = stateStarting
+		case v.Report.Joining && v.Report.Role != "leader":
+			r.State, r.Round, r.Root = stateJoining, v.Report.Round, v.Report.Root
 		}
 		p.Replicas = append(p.Replicas, r)
 		p.Checkpoint = max(p.Checkpoint, v.Report.Checkpoint)
@@ -68,6 +81,11 @@ func (p Progress) Lines() []string {
 			texts = append(texts, fmt.Sprintf("%s %s %d %s", r.Name, r.State, r.Round, r.Root.Short(8)))
 		}
 		lines = append(lines, strings.Join(texts, "  "))
+	}
+	for _, r := range p.Replicas {
+		if r.CheckpointFailure != "" {
+			lines = append(lines, fmt.Sprintf("%s CANNOT TAKE CHECKPOINTS: %s", r.Name, r.CheckpointFailure))
+		}
 	}
 	return lines
 }

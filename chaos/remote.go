@@ -1,16 +1,11 @@
 package chaos
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +20,6 @@ type remote struct {
 	addresses []string
 	replicas  []Replica
 	client    *node.Client // for everything that is no client's message
-	http      *http.Client
 
 	mu      sync.Mutex
 	clients map[int]*node.Client // of the driver's clients, by number
@@ -39,7 +33,7 @@ const (
 )
 
 func newRemote(members []Member) (*remote, error) {
-	r := &remote{http: &http.Client{Transport: &http.Transport{}}, clients: map[int]*node.Client{}}
+	r := &remote{clients: map[int]*node.Client{}}
 	for _, m := range members {
 		r.names = append(r.names, m.ID)
 		r.addresses = append(r.addresses, m.HTTP)
@@ -47,7 +41,7 @@ func newRemote(members []Member) (*remote, error) {
 	var err error
 	r.client, err = node.NewClient(node.ClientConfig{Addresses: r.addresses, Timeout: setupTimeout})
 	for _, m := range members {
-		r.replicas = append(r.replicas, &remoteReplica{client: r.client, http: r.http, address: m.HTTP})
+		r.replicas = append(r.replicas, &remoteReplica{client: r.client, address: m.HTTP})
 	}
 	return r, err
 }
@@ -60,7 +54,6 @@ func (r *remote) close() {
 		c.Close()
 	}
 	r.client.Close()
-	r.http.CloseIdleConnections()
 }
 
 // hasLeader reports whether all replicas answer and one of them leads.
@@ -147,6 +140,52 @@ func (r *remote) has(ctx context.Context, m Module) (bool, error) {
 	return found, nil
 }
 
+// complete adds the modules of needed canisters that are neither given nor in the cluster.
+func (r *remote) complete(ctx context.Context, given []Module, needed []string) ([]Module, error) {
+	if len(needed) == 0 {
+		return given, nil
+	}
+	there, err := r.canisters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	missing := slices.DeleteFunc(slices.Clone(needed), func(name string) bool { return slices.Contains(there, name) })
+	modules, err := CompleteModules(given, missing)
+	if err != nil {
+		return nil, fmt.Errorf("the cluster has no such canister, and %w", err)
+	}
+	return modules, nil
+}
+
+// canisters lists the names of the canisters that any replica knows.
+func (r *remote) canisters(ctx context.Context) ([]string, error) {
+	var names []string
+	for i, address := range r.addresses {
+		status, err := r.client.Status(ctx, address)
+		if err != nil {
+			return nil, fmt.Errorf("ask %s for its canisters: %w", r.names[i], err)
+		}
+		for _, c := range status.Canisters {
+			names = append(names, c.Name)
+		}
+	}
+	return names, nil
+}
+
+// Equipment is what a cluster's replicas really use, where they were told to choose. "" is unknown.
+type Equipment struct {
+	Tracker, OptLevel string
+}
+
+// equipment asks a replica what it uses; all run the same program on the same machine.
+func (r *remote) equipment(ctx context.Context) Equipment {
+	status, err := r.client.Status(ctx, r.addresses[0])
+	if err != nil {
+		return Equipment{}
+	}
+	return Equipment{Tracker: status.Tracker, OptLevel: status.OptLevel}
+}
+
 // connect gives one of the driver's clients a session. Each asks another replica first.
 func (r *remote) connect(ctx context.Context, number int) (Caller, error) {
 	client, err := r.clientOf(number)
@@ -199,7 +238,6 @@ func (c *remoteCaller) Call(ctx context.Context, m WorkloadMessage) (fsm.Status,
 // remoteReplica asks one replica over its client port.
 type remoteReplica struct {
 	client  *node.Client
-	http    *http.Client
 	address string
 }
 
@@ -216,7 +254,8 @@ func (r *remoteReplica) Report(ctx context.Context) (ReplicaReport, error) {
 	report := ReplicaReport{
 		Incarnation: s.Started.Format(time.RFC3339Nano) + " " + strconv.Itoa(s.Restarts),
 		Role:        s.Role, Term: s.Term, Round: fsm.RoundNumber(s.Round), Root: Root(root),
-		Checkpoint: fsm.RoundNumber(s.Checkpoints.Round),
+		Checkpoint: fsm.RoundNumber(s.Checkpoints.Round), CheckpointFailure: s.Checkpoints.Failure,
+		Joining: s.Joining, PID: s.PID,
 	}
 	if s.State == node.StateDiverged || s.State == node.StateFailed {
 		report.Stopped, report.Diverged = s.Reason, s.State == node.StateDiverged
@@ -251,52 +290,10 @@ func parseRoot(text string) (pagetrie.Hash, error) {
 	return pagetrie.ParseHash(text)
 }
 
-// Names of the metrics that Counters reads.
-const (
-	metricCheckpoints = "lockstep_checkpoint_seconds_count"
-	metricInstalls    = "lockstep_checkpoints_installed_total"
-	maxMetricsBytes   = 4 << 20
-)
-
-// Counters reads the replica's metrics.
+// Counters asks for what the replica's process has counted.
 func (r *remoteReplica) Counters(ctx context.Context) (ReplicaCounters, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.address+"/metrics", nil)
-	if err != nil {
-		return ReplicaCounters{}, err
-	}
-	response, err := r.http.Do(request)
-	if err != nil {
-		return ReplicaCounters{}, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxMetricsBytes))
-	if err != nil {
-		return ReplicaCounters{}, err
-	}
-	if response.StatusCode != http.StatusOK {
-		return ReplicaCounters{}, fmt.Errorf("metrics of %s: HTTP status %d", r.address, response.StatusCode)
-	}
-	return parseCounters(text), nil
-}
-
-// parseCounters finds two metrics in Prometheus's text format; one that is not there is 0.
-func parseCounters(text []byte) ReplicaCounters {
-	var c ReplicaCounters
-	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		line := lines.Text()
-		name, _, _ := strings.Cut(line, "{")
-		var into *uint64
-		switch name {
-		case metricCheckpoints:
-			into = &c.Checkpoints
-		case metricInstalls:
-			into = &c.Installs
-		default:
-			continue
-		}
-		if value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64); err == nil && value >= 0 {
-			*into = uint64(value)
-		}
-	}
-	return c
+	s, err := r.client.Status(ctx, r.address)
+	return ReplicaCounters{
+		Process: s.Started.Format(time.RFC3339Nano), Checkpoints: s.CheckpointsTaken, Installs: s.Installed, Failed: s.Checkpoints.Failed,
+	}, err
 }

@@ -3,11 +3,8 @@ package chaos
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
-
-	"lockstep/fsm"
 )
 
 // RunConfig says what Run does.
@@ -15,6 +12,9 @@ type RunConfig struct {
 	Cluster ClusterConfig
 	// Modules are installed before the clients start; those that the cluster's folder has already are not.
 	Modules []Module
+	// Needed names canisters that the messages call and Modules need not have: if the cluster has one it stays as it is,
+	// otherwise the canister of that name that comes with Lockstep is installed.
+	Needed []string
 	// Messages gives a client's messages; Clients is their number, at least 1.
 	Messages func(client int) Messages
 	Clients  int
@@ -24,10 +24,11 @@ type RunConfig struct {
 	Rounds uint64
 	// Stop ends the run early when it is closed; the run is judged all the same.
 	Stop <-chan struct{}
-	// Started is told when the processes run, Progressed every Every (0 means 1 s) while the clients run and once when
+	// Started is told when the processes run, Ready when the clients are about to start, Progressed every Every (0 means 1 s) while the clients run and once when
 	// they have ended, Settling if the replicas then take more than a second to reach the same round. All are called by
 	// Run's goroutine; all may be nil.
 	Started    func(*Cluster)
+	Ready      func(Equipment)
 	Progressed func(Progress)
 	Settling   func()
 	Every      time.Duration
@@ -100,60 +101,15 @@ func (r *run) run() (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.Ready != nil {
+		r.Ready(r.remote.equipment(ctx))
+	}
 	elapsed := r.drive()
 	settled := r.settle()
 	if err := r.ctx.Err(); err != nil {
 		return nil, context.Cause(r.ctx)
 	}
 	return r.judge(elapsed, settled)
-}
-
-// start brings the cluster up to the moment at which clients can start. A temporary cluster that lost a port to somebody
-// else is started anew.
-func (r *run) start(ctx context.Context) error {
-	for try := 1; ; try++ {
-		err := r.startOnce(ctx)
-		if err == nil || !errors.Is(err, ErrPortInUse) || try == startTries || !r.cluster.Temporary() {
-			return err
-		}
-		r.Log.Warn("starting again with other ports", "err", err)
-		if err := r.cluster.Close(); err != nil {
-			return err
-		}
-	}
-}
-
-func (r *run) startOnce(ctx context.Context) error {
-	var err error
-	if r.cluster, err = StartCluster(r.Cluster); err != nil {
-		return err
-	}
-	if r.Started != nil {
-		r.Started(r.cluster)
-	}
-	if r.remote, err = newRemote(r.cluster.Members()); err != nil {
-		return err
-	}
-	if err := r.waitLeader(ctx); err != nil {
-		return err
-	}
-	from := fsm.RoundNumber(0)
-	if !r.cluster.Fresh() {
-		if from, err = r.remote.newestRound(ctx); err != nil {
-			return err
-		}
-	}
-	r.observer = StartObserver(ObserverConfig{
-		Names: r.remote.names, Replicas: r.remote.replicas, From: from, Log: r.Log,
-	})
-	return r.remote.install(ctx, r.Modules)
-}
-
-// waitLeader waits until all replicas answer and one of them leads.
-func (r *run) waitLeader(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("no leader within %v", readyWithin))
-	defer cancel()
-	return r.cluster.WaitReady(ctx, func() bool { return r.remote.hasLeader(ctx) })
 }
 
 // drive runs the clients until the run is over, and says how long they ran.

@@ -59,8 +59,11 @@ type ReplicaVerdict struct {
 	// Missing counts the rounds that it neither reported nor skipped.
 	Missing     uint64 `json:"missing"`
 	Checkpoints uint64 `json:"checkpoints"`
-	Restarts    int    `json:"restarts"`
-	Installs    uint64 `json:"installs"`
+	// CheckpointsFailed counts the due checkpoints that it could not take, CheckpointFailure is why the last try failed.
+	CheckpointsFailed uint64 `json:"checkpoints_failed"`
+	CheckpointFailure string `json:"checkpoint_failure,omitempty"`
+	Restarts          int    `json:"restarts"`
+	Installs          uint64 `json:"installs"`
 }
 
 // Judge draws the conclusion. It is a pure function of the evidence.
@@ -72,16 +75,33 @@ func Judge(e Evidence) Verdict {
 	if found := disagreements(v); len(found) > 0 {
 		v.Judgement = Disagreed
 		v.Sentence = "DISAGREED: " + strings.Join(found, "; ") + "."
-		return v
-	}
-	if doubts := doubts(v, e); len(doubts) > 0 {
+	} else if doubts := doubts(v, e); len(doubts) > 0 {
 		v.Judgement = Undecided
 		v.Sentence = "UNDECIDED: " + strings.Join(doubts, "; ") + "."
-		return v
+	} else {
+		v.Judgement = Agreed
+		v.Sentence = agreement(v)
 	}
-	v.Judgement = Agreed
-	v.Sentence = agreement(v)
+	v.Sentence += checkpointTrouble(v)
 	return v
+}
+
+// checkpointTrouble says which replicas could not take checkpoints that were due. Their roots are as good as ever, but their
+// logs grow, and what a log holds must be replayed at the next start.
+func checkpointTrouble(v Verdict) string {
+	var b strings.Builder
+	for _, r := range v.Replicas {
+		if r.CheckpointsFailed == 0 && r.CheckpointFailure == "" {
+			continue
+		}
+		fmt.Fprintf(&b, " CHECKPOINTS FAILED: %s could not take %s", r.Name,
+			count(max(1, r.CheckpointsFailed), "checkpoint that was due", "checkpoints that were due"))
+		if r.CheckpointFailure != "" {
+			fmt.Fprintf(&b, ", and its log grows until it can: %s", strings.TrimSuffix(r.CheckpointFailure, "."))
+		}
+		b.WriteString(".")
+	}
+	return b.String()
 }
 
 // States of a replica in a verdict besides the roles and the final states of its process.
@@ -95,6 +115,7 @@ func judgeReplica(e Evidence, i int) ReplicaVerdict {
 	r := ReplicaVerdict{
 		Name: view.Name, State: view.Report.Role, Round: view.Reported, Root: view.Root,
 		ReplicaCounts: e.Counts.Replicas[i], Missing: e.Counts.Missing(i),
+		CheckpointsFailed: view.Counters.Failed, CheckpointFailure: view.Report.CheckpointFailure,
 		Checkpoints: view.Counters.Checkpoints, Restarts: process.Restarts(), Installs: view.Counters.Installs,
 	}
 	switch {
@@ -182,8 +203,12 @@ func (v Verdict) Write(w io.Writer) error {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nREPLICA\tSTATE\tROUND\tROOT\tCOMPARED\tSKIPPED\tCKPTS\tRESTARTS\tINSTALLS")
 	for _, r := range v.Replicas {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d\n", r.Name, r.State, r.Round, r.Root.Short(12),
-			number(r.Compared), number(r.Skipped), r.Checkpoints, r.Restarts, r.Installs)
+		checkpoints := fmt.Sprint(r.Checkpoints)
+		if r.CheckpointsFailed > 0 {
+			checkpoints += fmt.Sprintf(" (%d failed)", r.CheckpointsFailed)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%d\n", r.Name, r.State, r.Round, r.Root.Short(12),
+			number(r.Compared), number(r.Skipped), checkpoints, r.Restarts, r.Installs)
 	}
 	t.Flush() // writes to memory
 	fmt.Fprintf(&b, "\n%s\n", v.Sentence)

@@ -236,7 +236,8 @@ func TestInspect(t *testing.T) {
 		canister, method string
 		want             bool
 	}{{"picky", "in", true}, {"picky", "not", false}, {"a", "run", true}, {"nowhere", "x", true}} {
-		refusal, err := r.Inspect(Query{Canister: c.canister, Method: c.method})
+		msg := update(c.canister, c.method, "")
+		refusal, err := r.Inspect(&msg)
 		if err != nil || (refusal == "") != c.want {
 			t.Errorf("%s of %s: refusal %q, error %v", c.method, c.canister, refusal, err)
 		}

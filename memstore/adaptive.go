@@ -26,6 +26,8 @@ import (
 // The proof by counting rests on this: the guest runs on the thread that called Begin; every page that is not open is
 // armed; the first write to an armed page is one fault of the thread, and no fault opens two pages. It is audited by a
 // full walk after the first messages and ever more rarely later.
+//
+// The faults' addresses also say in which line a page was written first; comparisons look there first.
 type adaptive struct {
 	m      *Memory
 	warm   bool
@@ -117,7 +119,7 @@ func (t *adaptive) begin() error {
 	runtime.LockOSThread()
 	t.locked = true
 	if !t.warm {
-		t.faults = threadFaults()
+		t.startFaults(t.m.tracked >= t.limits.sampleSize)
 		return nil
 	}
 	if err := t.setDense(t.kind.dense); err != nil {
@@ -128,14 +130,13 @@ func (t *adaptive) begin() error {
 			return err
 		}
 	}
-	t.startFaults()
+	t.startFaults(t.few(t.kind.count) && t.m.tracked >= t.limits.sampleSize)
 	return nil
 }
 
 // startFaults opens the window in which faults are counted. It encloses the one in which they are sampled: as many
 // samples as faults are then all of them.
-func (t *adaptive) startFaults() {
-	want := t.few(t.kind.count) && t.m.tracked >= t.limits.sampleSize
+func (t *adaptive) startFaults(want bool) {
 	if s := threadSampler(); s != nil {
 		s.turn(want)
 		if want {
@@ -155,6 +156,12 @@ func (t *adaptive) endFaults() (n uint64, known bool) {
 		t.addrs, known = t.sampler.read(t.addrs)
 	}
 	n = threadFaults() - t.faults
+	base, end := t.m.base, t.m.addr(uint32(t.m.tracked))
+	for _, a := range t.addrs { // the first write was here, so that a difference is likely here
+		if a >= base && a < end {
+			t.m.lines[(a-base)>>pageShift] = uint8(a >> lineShift & (pageLines - 1))
+		}
+	}
 	t.m.stats.Syscalls += 2
 	t.m.stats.Faults += n
 	t.unlock()

@@ -9,9 +9,8 @@ import (
 
 var zeroPage [PageSize]byte
 
-func isZero(page []byte) bool           { return bytes.Equal(page, zeroPage[:]) }
-func pageEqual(a, b []byte) bool        { return bytes.Equal(a, b) }
-func (m *Memory) differs(i uint32) bool { return !pageEqual(m.page(i), m.old(i)) }
+func isZero(page []byte) bool    { return bytes.Equal(page, zeroPage[:]) }
+func pageEqual(a, b []byte) bool { return bytes.Equal(a, b) }
 
 // Commit is the outcome of a message that is kept.
 type Commit struct {
@@ -124,14 +123,16 @@ func (m *Memory) compare(runs []run) []PageIndex {
 }
 
 func (m *Memory) compareRuns(runs []run, changed []PageIndex) []PageIndex {
+	var b batch
 	for _, r := range runs {
 		for i := r.start; i < r.end; i++ {
-			if m.differs(i) {
-				changed = append(changed, PageIndex(i))
+			b.page[b.n] = i
+			if b.n++; b.n == compareBatch {
+				changed = m.compareBatched(&b, changed)
 			}
 		}
 	}
-	return changed
+	return m.compareBatched(&b, changed)
 }
 
 // splitRuns cuts runs into parts of about the given number of pages, in order.

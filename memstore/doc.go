@@ -41,6 +41,9 @@
 // passes everything else on. Under these three a system call must not be given an address in the memory: the kernel
 // answers EFAULT instead of raising the signal. Go and guest code may touch any page.
 //
+// Candidates are compared in batches (compare_unsafe.go): first, for all of them, the line of 64 bytes in which the page
+// differed last or in which its fault was, then, page by page, what was equal there. Package internal/pagecmp compares.
+//
 // A version has one history: of the memories attached to it at most one commits. Others are queries (MemoryConfig.Query).
 //
 // # Goroutines

@@ -86,6 +86,10 @@ type Memory struct {
 	filled  []bool
 	misses  []uint8 // lookups in chunks that are not filled
 
+	// lines says, for each page, in which 64-byte line it probably differs from the version, if it does: where it did
+	// last, or where the fault was. Comparisons look there first.
+	lines []uint8
+
 	state memoryState
 	err   error // what broke it
 	runs  []run // collect's, kept for its memory
@@ -133,6 +137,10 @@ func Attach(c MemoryConfig) (*Memory, error) {
 		return nil, fmt.Errorf("attach memory: %w", err)
 	}
 	if m.handles, err = mapTable[pagetrie.Value](uint32(max(m.reserved, 1))); err != nil {
+		return nil, fmt.Errorf("attach memory: %w", err)
+	}
+	if m.lines, err = mapTable[uint8](uint32(max(m.reserved, 1))); err != nil {
+		_ = unmapTable(m.handles)
 		return nil, fmt.Errorf("attach memory: %w", err)
 	}
 	m.filled = make([]bool, (m.reserved+chunkPages-1)/chunkPages)
@@ -248,7 +256,8 @@ func (m *Memory) Detach() error {
 func (m *Memory) free() {
 	m.layout.release(m.store)
 	_ = unmapTable(m.handles)
-	m.handles, m.mem = nil, nil
+	_ = unmapTable(m.lines)
+	m.handles, m.lines, m.mem = nil, nil, nil
 }
 
 // want refuses a call in the wrong state. Wrong order is a broken invariant; a broken memory is an error.

@@ -37,6 +37,15 @@ const scanVector = 512
 
 var pagemap = sync.OnceValues(func() (*os.File, error) { return os.Open("/proc/self/pagemap") })
 
+// pagemapFD is its descriptor.
+var pagemapFD = sync.OnceValues(func() (uintptr, error) {
+	f, err := pagemap()
+	if err != nil {
+		return 0, fmt.Errorf("page tables: %w", err)
+	}
+	return f.Fd(), nil
+})
+
 // scanQuery selects pages by their page-table state.
 type scanQuery struct {
 	flags    uint64
@@ -54,9 +63,9 @@ var (
 
 // scan appends the pages of r that the query selects, in ascending runs. cost: 0.01 to 20 ms a GiB, by what is mapped.
 func (m *Memory) scan(runs []run, r run, q scanQuery) ([]run, error) {
-	f, err := pagemap()
+	f, err := pagemapFD()
 	if err != nil {
-		return nil, fmt.Errorf("page tables: %w", err)
+		return nil, err
 	}
 	var vec [scanVector]scanRegion
 	end := uint64(m.addr(r.end))
@@ -67,7 +76,7 @@ func (m *Memory) scan(runs []run, r run, q scanQuery) ([]run, error) {
 	}
 	for arg.start < end {
 		m.stats.Syscalls++
-		n, _, e := unix.Syscall(unix.SYS_IOCTL, f.Fd(), pagemapScan, uintptr(unsafe.Pointer(&arg)))
+		n, _, e := unix.Syscall(unix.SYS_IOCTL, f, pagemapScan, uintptr(unsafe.Pointer(&arg)))
 		if e == unix.EINTR {
 			continue
 		}

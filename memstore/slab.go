@@ -21,8 +21,30 @@ type slab struct {
 // slabRange is a run of slabs that were part of an unmapped checkpoint file.
 type slabRange struct{ first, count uint32 }
 
-// keepEmpty is how many fully free slabs keep their memory for the next message.
-const keepEmpty = 64
+// keepEmpty is how many fully free slabs keep their memory for the next message, at least; after a commit of many pages as
+// many as that took, up to keepMost, and ever fewer with the commits that follow. Where the machine is a guest that gave
+// free memory back, the first touch of a new slab costs ten times what copying the pages does.
+const (
+	keepEmpty = 64
+	keepMost  = 512
+)
+
+// keepLocked sets how many empty slabs are kept, after an allocation of n pages.
+func (s *Store) keepLocked(n int) {
+	s.keep = max(keepEmpty, s.keep-1, min(n/chunkPages, keepMost))
+	for k := 0; s.empty > s.keep && k < len(s.partial); k++ {
+		if i := s.partial[k]; s.slabs[i].nfree == chunkPages && !s.slabs[i].drained {
+			s.drainLocked(i)
+			s.empty--
+		}
+	}
+}
+
+// drainLocked gives an empty slab's memory back. A refusal leaves it in use and nothing wrong, so it is not an error.
+func (s *Store) drainLocked(i uint32) {
+	_ = madviseRaw(s.arena.slotAddr(i*chunkPages), slabBytes, unix.MADV_DONTNEED)
+	s.slabs[i].drained = true
+}
 
 // allocate fills dst with free slots, ascending where it can.
 func (s *Store) allocate(dst []uint32) error {
@@ -37,6 +59,7 @@ func (s *Store) allocate(dst []uint32) error {
 		dst[i] = slot
 	}
 	s.live += uint64(len(dst))
+	s.keepLocked(len(dst))
 	return nil
 }
 
@@ -141,13 +164,11 @@ func (s *Store) freeLocked(slots []uint32) {
 
 // emptiedLocked keeps a bounded number of fully free slabs warm and gives the memory of the others back.
 func (s *Store) emptiedLocked(i uint32) {
-	if s.empty < keepEmpty {
+	if s.empty < max(s.keep, keepEmpty) {
 		s.empty++
 		return
 	}
-	// A refusal leaves the memory in use and nothing wrong, so it is not an error.
-	_ = madviseRaw(s.arena.slotAddr(i*chunkPages), slabBytes, unix.MADV_DONTNEED)
-	s.slabs[i].drained = true
+	s.drainLocked(i)
 }
 
 // freeHandlesLocked ends the life of named pages, whether they are in slots or in a file.

@@ -41,6 +41,7 @@ type Store struct {
 	partial []uint32 // slabs with free slots, beside current
 	ranges  []slabRange
 	empty   int // fully free page slabs that still hold memory
+	keep    int // how many of them may
 	live    uint64
 	filed   uint64 // live pages that are in checkpoint files
 	epoch   uint64

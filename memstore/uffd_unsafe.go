@@ -91,13 +91,37 @@ var (
 	queryRearm = scanQuery{mask: pageIsWritten, flags: scanWriteProtect}
 )
 
-// rearm arms the written pages of r again.
+// rearm arms the written pages of r again. cost: 0.6 us for one page.
 func (m *Memory) rearm(r run) error {
-	_, err := m.scan(nil, r, queryRearm)
-	return err
+	if r.start >= r.end {
+		return nil
+	}
+	f, err := pagemapFD()
+	if err != nil {
+		return err
+	}
+	// Without a vector to report to, the kernel goes through the page table entries only.
+	arg := scanArg{
+		size: uint64(unsafe.Sizeof(scanArg{})), flags: scanWriteProtect, start: uint64(m.addr(r.start)), end: uint64(m.addr(r.end)),
+		mask: pageIsWritten,
+	}
+	call := unix.Syscall
+	if r.pages() <= rearmGap { // too short to tell the scheduler
+		call = unix.RawSyscall
+	}
+	for {
+		m.stats.Syscalls++
+		_, _, e := call(unix.SYS_IOCTL, f, pagemapScan, uintptr(unsafe.Pointer(&arg)))
+		if e == 0 {
+			return nil
+		}
+		if e != unix.EINTR {
+			return mapError("ioctl(PAGEMAP_SCAN)", uintptr(arg.start), uintptr(arg.end-arg.start), e)
+		}
+	}
 }
 
-// minorFaults is how many page faults the calling thread has had, of both kinds. getrusage(2); cost: 0.2 us.
+// threadFaults is how many page faults the calling thread has had, of both kinds. getrusage(2); cost: 0.2 us.
 func threadFaults() uint64 {
 	var u unix.Rusage
 	_, _, _ = unix.RawSyscall(unix.SYS_GETRUSAGE, 1 /* RUSAGE_THREAD */, uintptr(unsafe.Pointer(&u)), 0)

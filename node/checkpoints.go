@@ -26,6 +26,8 @@ type CheckpointStatus struct {
 	Every uint64 `json:"every"`
 	// Failure is why the last try failed; empty when it did not.
 	Failure string `json:"failure,omitempty"`
+	// Failed counts the tries of this process that failed.
+	Failed uint64 `json:"failed"`
 }
 
 // checkpointer takes a checkpoint whenever enough rounds were applied since the last. Raft's own schedule is by time, and
@@ -37,6 +39,8 @@ type checkpointer struct {
 	store   raft.SnapshotStore
 	logger  *slog.Logger
 	metrics *metrics
+	// failed is called after a failure: what kept the checkpoint from being written may be the end of the replica.
+	failed func()
 
 	quit chan struct{}
 	loop sync.WaitGroup
@@ -50,7 +54,7 @@ type checkpointer struct {
 
 func newCheckpointer(every uint64, r *replica) *checkpointer {
 	return &checkpointer{every: every, machine: r.machine, raft: r.raft, store: r.checkpoints, logger: r.logger,
-		metrics: r.metrics, quit: make(chan struct{})}
+		metrics: r.metrics, failed: r.grounds.look, quit: make(chan struct{})}
 }
 
 func (c *checkpointer) start() { c.loop.Go(c.run) }
@@ -95,11 +99,14 @@ func (c *checkpointer) take() (round uint64, ok bool) {
 	if err != nil {
 		c.failure = err.Error()
 		c.metrics.checkpointsFailed.Inc()
+		c.metrics.checkpointsNotTaken.Add(1)
 		c.logger.Error("checkpoint failed; the log grows until one succeeds", "round", round, "err", err)
+		c.failed()
 		return round, false
 	}
 	c.failure, c.saved, c.taken = "", round, time.Now()
 	c.metrics.checkpointSeconds.Observe(took.Seconds())
+	c.metrics.checkpointsTaken.Add(1)
 	if metas, err := c.store.List(); err == nil && len(metas) > 0 {
 		c.metrics.checkpointBytes.Set(float64(metas[0].Size))
 	}
@@ -110,7 +117,8 @@ func (c *checkpointer) take() (round uint64, ok bool) {
 func (c *checkpointer) status() CheckpointStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := CheckpointStatus{Round: max(c.saved, c.machine.restored.Load()), Taken: c.taken, Failure: c.failure, Every: c.every}
+	s := CheckpointStatus{Round: max(c.saved, c.machine.restored.Load()), Taken: c.taken, Failure: c.failure, Every: c.every,
+		Failed: c.metrics.checkpointsNotTaken.Load()}
 	metas, err := c.store.List()
 	if err != nil {
 		s.Failure = err.Error()

@@ -107,11 +107,28 @@ func (c *Client) QueryStale(ctx context.Context, addr string, q fsm.Query) (Resp
 
 // Install creates a canister from a Wasm binary or WAT text. An unknown outcome stays unknown.
 func (c *Client) Install(ctx context.Context, name string, module, arg []byte) (Response, error) {
-	path := "/v1/canisters/" + url.PathEscape(name)
-	if len(arg) > 0 {
-		path += "?arg=" + url.QueryEscape(string(arg))
+	return c.Change(ctx, name, fsm.Message{Kind: fsm.KindInstall, Module: module, Arg: arg})
+}
+
+// Change changes the life of a canister: the message's Kind says how, Module and Arg are used where the kind has them; the
+// rest of the message is not. An unknown outcome stays unknown.
+func (c *Client) Change(ctx context.Context, name string, m fsm.Message) (Response, error) {
+	out := call{path: "/v1/canisters/" + url.PathEscape(name)}
+	switch m.Kind {
+	case fsm.KindInstall, fsm.KindUpgrade, fsm.KindReinstall:
+		values := url.Values{"mode": {m.Kind.String()}}
+		if len(m.Arg) > 0 {
+			values.Set("arg", string(m.Arg))
+		}
+		out.path, out.body = out.path+"?"+values.Encode(), m.Module
+	case fsm.KindStop, fsm.KindStart:
+		out.path += "/" + m.Kind.String()
+	case fsm.KindDelete:
+		out.method = http.MethodDelete
+	default:
+		return Response{}, fmt.Errorf("%s is no change of a canister's life", m.Kind)
 	}
-	return c.write(ctx, call{path: path, body: module})
+	return c.write(ctx, out)
 }
 
 // OpenSession opens a session. A try whose outcome is unknown may leave a session behind that nobody uses.

@@ -14,10 +14,11 @@ import (
 //
 //	node.json     who the folder belongs to (identity), written once
 //	lock          flock(2) held while a process uses the folder
-//	joining       there until the replica of a new folder has caught up (joiner)
+//	joining       there until the replica of a new folder has caught up (joiner); not empty after a log was set aside
 //	raft.db       log, term and vote (raft-boltdb)
 //	checkpoints/  snapshot.Store
 //	modules/      compiled modules (canister.Engine), may be deleted
+//	set-aside/    log and checkpoints that did not join, kept as evidence (folderGround.SetAside)
 //	evidence/     round-N/report.json for each divergence that was found
 const (
 	identityFile   = "node.json"
@@ -27,6 +28,10 @@ const (
 	modulesDir     = "modules"
 	evidenceDir    = "evidence"
 	joiningFile    = "joining"
+	setAsideDir    = "set-aside"
+
+	// joiningStrictly is what joiningFile holds after a log was set aside.
+	joiningStrictly = "set aside\n"
 
 	dataFormat = 1
 )
@@ -142,6 +147,15 @@ func (d *dataDir) Joining() (bool, error) {
 	return err == nil, nil
 }
 
+// Strictly implements strictMarker.
+func (d *dataDir) Strictly() (bool, error) {
+	text, err := os.ReadFile(d.file(joiningFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("read %s: %w", joiningFile, err)
+	}
+	return len(text) > 0, nil
+}
+
 // Joined implements Marker.
 func (d *dataDir) Joined() error {
 	if err := os.Remove(d.file(joiningFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -169,9 +183,5 @@ func writeFileSynced(path string, content []byte) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return syncDir(filepath.Dir(path))
 }

@@ -91,6 +91,11 @@ func (g *folderGround) openLog(p *Parts) error {
 		return fmt.Errorf("open log %s: %w", g.dir.file(raftFile), err)
 	}
 	p.Logs, p.Stable, p.Close = raft.LogStore(disk), raft.StableStore(disk), disk.Close
+	check, err := newFolderCheck(g.dir.path, g.dir.file(raftFile), g.dir.file(checkpointsDir))
+	if err != nil {
+		return fmt.Errorf("look at the data folder: %w", err)
+	}
+	p.Check = check.check
 	if g.cfg.Wrap.Logs != nil {
 		p.Logs = g.cfg.Wrap.Logs(p.Logs)
 	}

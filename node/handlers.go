@@ -41,18 +41,18 @@ func (s *server) install(w http.ResponseWriter, r *http.Request) {
 	s.write(w, r, kind, kind.String())
 }
 
-// stop is POST /v1/canisters/{canister}/stop. It is answered when the canister has stopped.
-func (s *server) stop(w http.ResponseWriter, r *http.Request) {
+// stopCanister is POST /v1/canisters/{canister}/stop. It is answered when the canister has stopped.
+func (s *server) stopCanister(w http.ResponseWriter, r *http.Request) {
 	s.write(w, r, fsm.KindStop, "stop")
 }
 
-// restart is POST /v1/canisters/{canister}/start.
-func (s *server) restart(w http.ResponseWriter, r *http.Request) {
+// startCanister is POST /v1/canisters/{canister}/start.
+func (s *server) startCanister(w http.ResponseWriter, r *http.Request) {
 	s.write(w, r, fsm.KindStart, "start")
 }
 
-// remove is DELETE /v1/canisters/{canister}.
-func (s *server) remove(w http.ResponseWriter, r *http.Request) {
+// deleteCanister is DELETE /v1/canisters/{canister}.
+func (s *server) deleteCanister(w http.ResponseWriter, r *http.Request) {
 	s.write(w, r, fsm.KindDelete, "delete")
 }
 
@@ -98,7 +98,7 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, kind fsm.Kind, na
 	if hasModule(kind) {
 		msg.Module, err = parseModule(body, limits)
 	} else if kind == fsm.KindUpdate {
-		err = inspect(rep.machine, msg)
+		err = inspect(rep.machine, &msg)
 	}
 	if err != nil {
 		s.end(w, name, nil, err)
@@ -156,8 +156,8 @@ func parseMessage(r *http.Request, kind fsm.Kind, body []byte) (fsm.Message, err
 }
 
 // inspect asks the canister whether it wants the message at all.
-func inspect(m Machine, msg fsm.Message) error {
-	refusal, err := m.Inspect(fsm.Query{Canister: msg.Canister, Method: msg.Method, Arg: msg.Arg, Caller: msg.Caller})
+func inspect(m Machine, msg *fsm.Message) error {
+	refusal, err := m.Inspect(msg)
 	if err != nil {
 		return refused(err)
 	}

@@ -12,6 +12,8 @@ Any node takes every request; it passes updates and linearizable queries on to t
 
   install a canister     curl --data-binary @FILE.wasm http://{host}/v1/canisters/NAME
                          (Wasm or WAT; the argument of canister_init is ?arg=TEXT or the header Lockstep-Arg)
+  upgrade, reinstall     curl --data-binary @FILE.wasm 'http://{host}/v1/canisters/NAME?mode=upgrade' (or mode=reinstall)
+  stop, start, delete    curl -X POST http://{host}/v1/canisters/NAME/stop (or .../start); curl -X DELETE http://{host}/v1/canisters/NAME
   update                 curl -d ARGUMENT http://{host}/v1/canisters/NAME/update/METHOD
   query                  curl -d ARGUMENT http://{host}/v1/canisters/NAME/query/METHOD
                          (or ?arg=TEXT; ?consistency=stale answers from this node's own state)

@@ -31,7 +31,7 @@ func TestClientPortAnswers(t *testing.T) {
 		{"GET", "/metrics", "", "", want{200, "lockstep_rounds_applied_total"}},
 		{"GET", "/nowhere", "", "", want{404, "GET / lists what there is"}},
 		{"GET", "/v1/canisters/counter/update/add", "", "", want{405, "use POST"}},
-		{"DELETE", "/v1/canisters/counter", "", "", want{405, "does not take DELETE"}},
+		{"PUT", "/v1/canisters/counter", "", "", want{405, "does not take PUT"}},
 		{"POST", "/v1/canisters/counter/update/add", "abc", "", want{200, `"status":"replied"`}},
 		{"POST", "/v1/canisters/counter/update/add", "abc", "Lockstep-Session: many", want{400, "must be a number"}},
 		{"POST", "/v1/canisters/counter/update/add", "abc", "Lockstep-Session: 3", want{400, "numbered from 1"}},

@@ -13,12 +13,19 @@ import (
 // vote for a candidate that lacks those entries would lose them for good. So a joining replica votes only for candidates that
 // are as new as itself, as when a cluster begins. It has joined when it holds an entry of the current leader's own term that is
 // committed: everything committed before is in its log then. A marker keeps this through restarts.
+//
+// A replica that has set its log aside is joining strictly: it certainly belonged to a cluster with a history, so it votes for
+// nobody.
 type joiner struct {
 	marker Marker
 	logger *slog.Logger
 	log    raft.LogStore
 	on     atomic.Bool
+	strict bool
 }
+
+// strictMarker is a Marker that tells a folder whose log was set aside from one that is new.
+type strictMarker interface{ Strictly() (bool, error) }
 
 // newestOfNew is the last log index of a replica that holds nothing but the cluster's first configuration.
 const newestOfNew = 1
@@ -27,6 +34,9 @@ func newJoiner(marker Marker, log raft.LogStore, logger *slog.Logger) (*joiner, 
 	j := &joiner{marker: marker, logger: logger, log: log}
 	on, err := marker.Joining()
 	j.on.Store(on)
+	if m, ok := marker.(strictMarker); ok && on && err == nil {
+		j.strict, err = m.Strictly()
+	}
 	return j, err
 }
 
@@ -46,7 +56,7 @@ func (j *joiner) withhold(rpc raft.RPC, term uint64) bool {
 	default:
 		return false
 	}
-	if last <= newestOfNew {
+	if last <= newestOfNew && !j.strict {
 		return false
 	}
 	j.logger.Warn("withheld a vote: this folder is new and the cluster is not; it votes once a leader has brought it up to date. "+

@@ -161,6 +161,15 @@ func (g *guardedStable) read(key []byte, err error) error {
 	return failure
 }
 
+// wholeLog refuses a log that begins behind checkpoints which are not there: raft would panic.
+func wholeLog(log raft.LogStore) error {
+	first, err := log.FirstIndex()
+	if err == nil && first > 1 {
+		err = &gapError{first: first}
+	}
+	return err
+}
+
 // mendLog makes the log fit the newest checkpoint before raft opens both. What it deletes is either covered by the
 // checkpoint or provably not committed: the checkpoint is of committed entries, so an entry of another term at its index
 // is not committed, nor is any entry after that one.
@@ -176,8 +185,7 @@ func mendLog(log raft.LogStore, checkpoint raft.SnapshotMeta) (deleted string, e
 	at := checkpoint.Index
 	switch {
 	case first > at+1:
-		return "", fmt.Errorf("the log begins at index %d, after the newest readable checkpoint at index %d: the entries between "+
-			"are lost; move the data folder away and start the node with an empty one", first, at)
+		return "", &gapError{first: first, at: at}
 	case first == at+1:
 		return "", nil
 	case last < at:

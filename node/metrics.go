@@ -1,6 +1,8 @@
 package node
 
 import (
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -22,6 +24,9 @@ type metrics struct {
 	forwarded         prometheus.Counter
 	requests          *prometheus.CounterVec
 	state             *prometheus.GaugeVec
+
+	// These are the counters above of the same meaning, as numbers for the status.
+	checkpointsTaken, checkpointsNotTaken, checkpointsInstalled atomic.Uint64
 }
 
 func newMetrics(node string) *metrics {

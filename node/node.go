@@ -83,6 +83,7 @@ type Node struct {
 	replica  *replica
 	ended    *replica // that diverged or failed; closed but for its machine, which is kept for status and roots
 	restarts int
+	setAside string // where a log that could not be used is kept, and why
 }
 
 // Start opens the data folder, joins the cluster and serves the client port. It returns when the node runs; a leader may not
@@ -165,7 +166,7 @@ func (n *Node) openFirst() error {
 		}
 		return err
 	}
-	r, err := openReplica(&n.cfg, n.ground, n.metrics, nil)
+	r, err := openReplicaOrAside(&n.cfg, n.ground, n.metrics, nil)
 	if err != nil {
 		return err
 	}
@@ -177,6 +178,9 @@ func (n *Node) openFirst() error {
 func (n *Node) run(r *replica) {
 	n.mu.Lock()
 	n.replica = r
+	if r.setAside != "" {
+		n.setAside = r.setAside
+	}
 	n.mu.Unlock()
 	n.become(StateRunning, nil)
 }
@@ -260,7 +264,7 @@ func (n *Node) repair(r *replica, c *conflict) error {
 	if err := n.leave(r, c); err != nil {
 		return err
 	}
-	opened, err := openReplica(&n.cfg, n.ground, n.metrics, c)
+	opened, err := openReplicaOrAside(&n.cfg, n.ground, n.metrics, c)
 	if err != nil {
 		return fmt.Errorf("restart replica: %w", err)
 	}

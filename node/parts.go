@@ -37,6 +37,9 @@ type Parts struct {
 	Marker      Marker
 	// Now is the clock that a leader's rounds are given. Required.
 	Now func() time.Time
+	// Check finds out whether what the parts stand on is still there; an error ends the replica. It is called now and then, and
+	// nil means that there is nothing to check.
+	Check func() error
 	// Close gives back what Logs and Stable hold.
 	Close func() error
 }
@@ -60,7 +63,7 @@ type Machine interface {
 	raft.FSM
 	raft.ConfigurationStore
 	Query(fsm.Query) (fsm.QueryResult, error)
-	Inspect(fsm.Query) (refusal string, err error)
+	Inspect(*fsm.Message) (refusal string, err error)
 	Await(context.Context, fsm.Ref) (fsm.Answer, error)
 	HasWork() bool
 	NextTimer() (time int64, set bool)

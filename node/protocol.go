@@ -34,7 +34,7 @@ type Response struct {
 	// Text is the message of a reject or a trap, or the reason of a refusal by the state machine.
 	Text string `json:"text"`
 	Fuel uint64 `json:"fuel"`
-	// Round is the round in which the message ran (of a repeated message: the first time), or whose state a query read.
+	// Round is the round in which the message was answered (of a repeated message: the first time), or whose state a query read.
 	Round uint64 `json:"round"`
 	// Index is the log index of the round that answered, Root the state root after it and Time its time in nanoseconds since
 	// 1970.
@@ -114,6 +114,8 @@ type StatusReport struct {
 	Term       uint64            `json:"term"`
 	// Joining: the data folder is new, and this node does not vote until a leader has brought it up to date.
 	Joining bool `json:"joining"`
+	// JoiningFile is the marker of that; it is set while Joining is.
+	JoiningFile string `json:"joining_file,omitempty"`
 	// Leader is the leader's node ID, LeaderHTTP its client port; empty when unknown.
 	Leader     string      `json:"leader"`
 	LeaderHTTP string      `json:"leader_http"`
@@ -126,8 +128,15 @@ type StatusReport struct {
 	Sessions    uint64           `json:"sessions"`
 	Canisters   []CanisterReport `json:"canisters"`
 	Checkpoints CheckpointStatus `json:"checkpoints"`
-	Peers       []PeerReport     `json:"peers"`
+	// CheckpointsTaken counts the checkpoints that this process has taken, Installed those that it was sent by a leader.
+	CheckpointsTaken uint64 `json:"checkpoints_taken"`
+	Installed        uint64 `json:"installed"`
+	// SetAside says where a log is kept that this process could not use, and why; empty when there was none.
+	SetAside string       `json:"set_aside,omitempty"`
+	Peers    []PeerReport `json:"peers"`
 	// Started is when the process started the node; Restarts counts the replica's restarts inside it.
+	// PID is the process.
+	PID      int       `json:"pid"`
 	Started  time.Time `json:"started"`
 	Uptime   float64   `json:"uptime_seconds"`
 	Restarts int       `json:"restarts"`
@@ -159,6 +168,12 @@ type CanisterReport struct {
 	Module      string `json:"module"`
 	MemoryBytes uint64 `json:"memory_bytes"`
 	PagesUsed   int    `json:"pages_used"`
+	// Life is running, stopping or stopped.
+	Life    string `json:"life"`
+	Version uint64 `json:"version"`
+	// Queued counts the calls and responses that wait for the canister, Outstanding its own calls without a response.
+	Queued      int `json:"queued"`
+	Outstanding int `json:"outstanding"`
 }
 
 // PeerReport is one peer in a StatusReport.

@@ -33,6 +33,7 @@ type replica struct {
 	reader       *reader
 	checkpointer *checkpointer
 	watcher      *roleWatcher
+	grounds      *groundWatcher
 
 	// fence is what raft sees of the state machine once the replica has ended: nothing.
 	fence atomic.Bool
@@ -40,6 +41,8 @@ type replica struct {
 	keepMachine bool
 	// installedAt is the index of the newest checkpoint that a leader sent: the log begins there.
 	installedAt atomic.Uint64
+	// setAside is where a log that could not be used is kept, and why; empty when there was none.
+	setAside string
 	// ended gets the reason when the replica ends by itself.
 	ended chan error
 	once  sync.Once
@@ -77,8 +80,11 @@ func (r *replica) openLog(cut *conflict) error {
 		return err
 	}
 	metas, err := r.checkpoints.List()
-	if err != nil || len(metas) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(metas) == 0 {
+		return wholeLog(logs)
 	}
 	deleted, err := mendLog(logs, *metas[0])
 	if err != nil {
@@ -140,8 +146,9 @@ func (r *replica) startRaft() error {
 	r.batcher.await, r.batcher.work = r.machine.Await, r.hasWork
 	r.batcher.committed = func(index uint64) { r.joiner.committed(index, r.raft.CurrentTerm()) }
 	r.reader = newReader(r.raft, r.log, r.cfg.RequestTimeout)
+	r.watcher = newRoleWatcher(r.raft, r.joiner, r.logger)
+	r.grounds = newGroundWatcher(r.parts.Check, r.stop)
 	r.checkpointer = newCheckpointer(r.cfg.CheckpointEvery, r)
-	r.watcher = newRoleWatcher(r.raft, r.logger)
 	r.batcher.start()
 	r.reader.start()
 	r.checkpointer.start()
@@ -194,6 +201,7 @@ func (r *replica) raftConfig() *raft.Config {
 func (r *replica) installed(index uint64) error {
 	r.installedAt.Store(index)
 	r.metrics.installed.Inc()
+	r.metrics.checkpointsInstalled.Add(1)
 	r.logger.Info("checkpoint installed from the leader", "index", index, "round", uint64(r.machine.Latest().Round))
 	first, err := r.log.FirstIndex()
 	if err != nil || first == 0 || first >= index {
@@ -228,6 +236,7 @@ func (r *replica) close(reason error) error {
 	if r.raft != nil {
 		errs = append(errs, r.batcher.close(ctx, reason), r.reader.close(ctx, reason))
 		r.watcher.close()
+		r.grounds.close()
 		errs = append(errs, r.checkpointer.close(ctx))
 		var shutdown sync.WaitGroup
 		future := r.raft.Shutdown()

@@ -3,13 +3,20 @@ package node
 import (
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// roleWatcher tells the log when this node's role or its leader changes.
+// joinEvery is how often a leader that is joining looks whether an entry of its own term is committed: its first one is, soon
+// after its election, in a cluster that has just begun.
+const joinEvery = 20 * time.Millisecond
+
+// roleWatcher tells the log when this node's role or its leader changes, and ends the joining of a leader, whom nobody tells
+// what is committed.
 type roleWatcher struct {
 	raft     *raft.Raft
+	joiner   *joiner
 	logger   *slog.Logger
 	changes  chan raft.Observation
 	observer *raft.Observer
@@ -17,8 +24,8 @@ type roleWatcher struct {
 	loop     sync.WaitGroup
 }
 
-func newRoleWatcher(r *raft.Raft, logger *slog.Logger) *roleWatcher {
-	w := &roleWatcher{raft: r, logger: logger, changes: make(chan raft.Observation, 16), quit: make(chan struct{})}
+func newRoleWatcher(r *raft.Raft, j *joiner, logger *slog.Logger) *roleWatcher {
+	w := &roleWatcher{raft: r, joiner: j, logger: logger, changes: make(chan raft.Observation, 16), quit: make(chan struct{})}
 	w.observer = raft.NewObserver(w.changes, false, func(o *raft.Observation) bool {
 		switch o.Data.(type) {
 		case raft.RaftState, raft.LeaderObservation:
@@ -41,8 +48,16 @@ func (w *roleWatcher) close() {
 }
 
 func (w *roleWatcher) run() {
+	look := time.NewTicker(joinEvery)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			if !w.joiner.on.Load() {
+				look.Stop()
+			} else if w.raft.State() == raft.Leader {
+				w.joiner.committed(w.raft.CommitIndex(), w.raft.CurrentTerm())
+			}
 		case change := <-w.changes:
 			switch data := change.Data.(type) {
 			case raft.RaftState:

@@ -100,16 +100,16 @@ func (s *server) routes() http.Handler {
 		for method, handler := range methods {
 			mux.HandleFunc(method+" "+path, handler)
 		}
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 			if methods[method] != nil {
 				allowed += ", " + method
 			}
 		}
 		mux.HandleFunc(path, s.wrongMethod(allowed[2:]))
 	}
-	add("/v1/canisters/{canister}", map[string]http.HandlerFunc{"POST": s.install, "DELETE": s.remove})
-	add("/v1/canisters/{canister}/stop", map[string]http.HandlerFunc{"POST": s.stop})
-	add("/v1/canisters/{canister}/start", map[string]http.HandlerFunc{"POST": s.restart})
+	add("/v1/canisters/{canister}", map[string]http.HandlerFunc{"POST": s.install, "DELETE": s.deleteCanister})
+	add("/v1/canisters/{canister}/stop", map[string]http.HandlerFunc{"POST": s.stopCanister})
+	add("/v1/canisters/{canister}/start", map[string]http.HandlerFunc{"POST": s.startCanister})
 	add("/v1/canisters/{canister}/update/{method}", map[string]http.HandlerFunc{"POST": s.update})
 	add("/v1/canisters/{canister}/query/{method}", map[string]http.HandlerFunc{"POST": s.query, "GET": s.query})
 	add("/v1/sessions", map[string]http.HandlerFunc{"POST": s.openSession})

@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/hex"
 	"errors"
+	"os"
 	"time"
 
 	"lockstep/fsm"
@@ -11,11 +12,12 @@ import (
 // Status describes the node now, in every state.
 func (n *Node) Status() StatusReport {
 	n.mu.Lock()
-	r, state, reason, restarts := n.replica, n.state, n.reason, n.restarts
+	r, state, reason, restarts, setAside := n.replica, n.state, n.reason, n.restarts, n.setAside
 	n.mu.Unlock()
 	s := StatusReport{Node: n.cfg.ID, Cluster: n.cfg.ClusterID, State: state, Role: "stopped", Canisters: []CanisterReport{},
 		Started: n.started, Uptime: time.Since(n.started).Seconds(), Restarts: restarts,
-		Tracker: string(n.cfg.Tracker), OptLevel: string(n.cfg.OptLevel), DataDir: n.cfg.DataDir}
+		PID: os.Getpid(), CheckpointsTaken: n.metrics.checkpointsTaken.Load(), Installed: n.metrics.checkpointsInstalled.Load(),
+		SetAside: setAside, Tracker: string(n.cfg.Tracker), OptLevel: string(n.cfg.OptLevel), DataDir: n.cfg.DataDir}
 	for _, p := range n.cfg.Peers {
 		s.Peers = append(s.Peers, PeerReport(p))
 	}
@@ -41,7 +43,8 @@ func (s *StatusReport) describeMachine(m fsm.MachineStatus) {
 	s.Time, s.Sessions = m.Time, m.Sessions
 	for _, c := range m.Canisters {
 		s.Canisters = append(s.Canisters, CanisterReport{ID: uint64(c.ID), Name: c.Name,
-			Module: hex.EncodeToString(c.Module[:]), MemoryBytes: c.MemoryBytes, PagesUsed: c.PagesUsed})
+			Module: hex.EncodeToString(c.Module[:]), MemoryBytes: c.MemoryBytes, PagesUsed: c.PagesUsed,
+			Life: c.Life.String(), Version: c.Version, Queued: c.Queued, Outstanding: c.Outstanding})
 	}
 }
 
@@ -52,4 +55,7 @@ func (s *StatusReport) describeReplica(r *replica, cfg *Config) {
 	s.Leader, s.LeaderHTTP = string(leader), peer.HTTP
 	s.Raft = RaftIndexes{Last: r.raft.LastIndex(), Commit: r.raft.CommitIndex(), Applied: r.raft.AppliedIndex()}
 	s.Checkpoints, s.Joining = r.checkpointer.status(), r.joiner.on.Load()
+	if s.Joining {
+		s.JoiningFile = r.joiner.marker.String()
+	}
 }

@@ -14,6 +14,10 @@ const (
 	maxLogText  = 16 << 10
 )
 
+// callCost is what every call costs, in bytes copied: 100 units of fuel. It
+// takes the time of about as many instructions.
+const callCost = 1600
+
 // Limits is what host functions need of the replicated limits.
 type Limits struct {
 	ReplyBytes uint64 // of a reply, the message of a reject, and the argument of a call
@@ -82,10 +86,12 @@ func (h *Host) Stopped() error { return h.stopped }
 // execution; it is kept for Stopped.
 func (h *Host) Dispatch(f *Func, args []uint64) (uint64, error) {
 	var result uint64
-	var err error
-	if h.x.Occasion&f.Allowed == 0 {
+	err := h.charge(callCost)
+	switch {
+	case err != nil:
+	case h.x.Occasion&f.Allowed == 0:
 		err = trapf("%s.%s may not be called from %s", f.Module, f.Name, h.x.Occasion)
-	} else {
+	default:
 		result, err = f.call(h, args)
 	}
 	if err != nil {

@@ -62,7 +62,7 @@ func wipe(r *rig, n int) error {
 		return err
 	}
 	for _, v := range victims {
-		if err := r.wait(r.members()[v].ID+" has joined", func() bool { s, ok := r.status(v); return ok && !s.Joining && s.Round > 0 }); err != nil {
+		if err := r.wait(r.members()[v].ID+" has a state again", func() bool { s, ok := r.status(v); return ok && s.Round > 0 }); err != nil {
 			return err
 		}
 		how := "from the log"
@@ -220,7 +220,7 @@ func (r *rig) killAt(v int, what string, appears func(names []string) bool) (hit
 	}()
 	err = r.poll(what, func() bool { return appears(names(r.dir(v, "checkpoints"))) })
 	if err == nil {
-		spin(time.Duration(r.random.IntN(3000)) * time.Microsecond)
+		spin(time.Duration(3*r.draw(1)[0]) * time.Microsecond)
 		err = r.processes[v].end(syscall.SIGKILL)
 		r.processes[v] = nil
 	}
@@ -319,7 +319,8 @@ func merging(names []string) bool {
 // killInInstall wipes the victim before each kill. What it is then sent is a checkpoint, since the archive does not lead.
 func killInInstall(r *rig) error {
 	before := func(v int) error {
-		if err := r.agree(); err != nil {
+		// A replica that was sent a checkpoint has joined with the first round that follows.
+		if err := errors.Join(r.work(4), r.agree()); err != nil {
 			return err
 		}
 		if _, err := r.leaderElsewhere(archive, v); err != nil {

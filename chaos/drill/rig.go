@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -37,7 +38,9 @@ type rig struct {
 	folder    *chaos.Folder
 	processes []*process // nil: not running
 	client    *node.Client
-	random    *rand.Rand
+	// drawing guards random.
+	drawing sync.Mutex
+	random  *rand.Rand
 	// wrap puts a command line before a replica's; nil for none.
 	wrap map[int][]string
 	// roots are what replicas reported, by round, newest the last of these rounds; origin is the start of the archive's log.

@@ -47,10 +47,7 @@ func (r *rig) update(canister, method, arg string) error {
 // work sends n updates from a few clients.
 func (r *rig) work(n int) error {
 	const clients = 4
-	keys := make([]int, n)
-	for i := range keys {
-		keys[i] = r.random.IntN(1000)
-	}
+	keys := r.draw(n)
 	var group sync.WaitGroup
 	errs := make([]error, clients)
 	for c := range clients {
@@ -66,6 +63,17 @@ func (r *rig) work(n int) error {
 	}
 	group.Wait()
 	return errors.Join(errs...)
+}
+
+// draw gives random numbers below 1000. Work may go on beside a drill's own choices.
+func (r *rig) draw(n int) []int {
+	r.drawing.Lock()
+	defer r.drawing.Unlock()
+	out := make([]int, n)
+	for i := range out {
+		out[i] = r.random.IntN(1000)
+	}
+	return out
 }
 
 // status asks a replica; ok is false while it does not answer.
@@ -89,9 +97,9 @@ func (r *rig) leader() (int, error) {
 				return true
 			}
 		}
-		return false
+		return r.died() != nil
 	})
-	return found, err
+	return found, errors.Join(err, r.died())
 }
 
 // leaderElsewhere waits for a leader that is not one of some replicas: those are restarted while they lead.
@@ -157,8 +165,11 @@ func (r *rig) agree() error {
 	var last []node.StatusReport
 	err := r.wait("all replicas at one round", func() bool {
 		last = r.statuses()
-		return len(last) == len(r.members()) && (settled(last) && last[0].Round >= uint64(r.newest) || diverged(last) != nil)
+		return r.died() != nil || len(last) == len(r.members()) && (settled(last) && last[0].Round >= uint64(r.newest) || diverged(last) != nil)
 	})
+	if died := r.died(); died != nil {
+		return died
+	}
 	if err != nil && len(last) == len(r.members()) && settled(last) {
 		return violation("all replicas are at round %d, but one reported round %d before: what was acknowledged is lost", last[0].Round, r.newest)
 	}
@@ -177,6 +188,16 @@ func (r *rig) agree() error {
 		}
 	}
 	r.result.Root = last[0].Root
+	return nil
+}
+
+// died is a violation if a replica ended that nobody ended.
+func (r *rig) died() error {
+	for i, p := range r.processes {
+		if p != nil && !p.running() {
+			return violation("%s ended by itself: %v: %s", r.members()[i].ID, p.cmd.ProcessState, r.lastWords(i))
+		}
+	}
 	return nil
 }
 

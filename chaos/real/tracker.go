@@ -123,7 +123,8 @@ type view struct {
 	newest   uint64
 	leader   int
 	verified int
-	// equal: every replica that need be up has applied the newest round.
+	// least is the round that every replica has applied that need be up, 0 while one is not; equal: it is the newest one.
+	least   uint64
 	equal   bool
 	changed <-chan struct{}
 }
@@ -133,7 +134,7 @@ func (t *tracker) view() view {
 	defer t.mu.Unlock()
 	least, ok := t.least()
 	return view{nodes: append([]progress(nil), t.nodes...), newest: t.newest, leader: t.leader, verified: t.verified,
-		equal: ok && least == t.newest, changed: t.changed}
+		least: least, equal: ok && least == t.newest, changed: t.changed}
 }
 
 // wait waits until a condition holds; false means that the time ran out or done was closed.

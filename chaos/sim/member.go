@@ -274,9 +274,13 @@ func (m *member) disarm(a *armed) bool {
 	return a.hit
 }
 
-// settled waits until the replica is down.
+// settled waits until the replica is down, whatever another fault wants meanwhile.
 func (m *member) settled() {
-	for m.current() != nil && sleep(10*time.Millisecond, m.c.failed) {
+	for m.current() != nil {
+		m.want(false, false)
+		if !sleep(10*time.Millisecond, m.c.failed) {
+			return
+		}
 	}
 }
 

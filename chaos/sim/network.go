@@ -52,6 +52,8 @@ type fate struct {
 	corrupt bool
 	limit   int
 	slow    int
+	// slowed is the rule that says so: when it ends the stream goes on at full speed.
+	slowed *rule
 }
 
 var (
@@ -91,6 +93,9 @@ func (n *network) decide(from, to, size int, install bool) fate {
 		}
 		r.hits++
 		r.apply(n.rng, size, &f)
+		if f.slow > 0 && f.slowed == nil {
+			f.slowed = r
+		}
 	}
 	return f
 }
@@ -219,7 +224,15 @@ func (t *transport) stream(body []byte, f fate) io.Reader {
 	if body == nil {
 		return nil
 	}
-	s := &bodyReader{data: body, rate: f.slow, closed: t.closed}
+	s := &bodyReader{data: body, closed: t.closed}
+	if f.slow > 0 {
+		s.rate = func() int {
+			if t.net.has(f.slowed) {
+				return f.slow
+			}
+			return 0
+		}
+	}
 	if f.limit >= 0 && f.limit < len(body) {
 		s.data, s.end = body[:f.limit], errReset
 	}
@@ -235,7 +248,7 @@ func (t *transport) stream(body []byte, f fate) io.Reader {
 // bodyReader reads a stream that takes virtual time.
 type bodyReader struct {
 	data   []byte
-	rate   int // bytes a second; 0: at once
+	rate   func() int // bytes a second; 0: at once; nil is always 0
 	end    error
 	closed <-chan struct{}
 }
@@ -248,9 +261,13 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := min(len(p), len(b.data))
-	if b.rate > 0 {
-		n = min(n, max(b.rate/20, 1))
-		timer := time.NewTimer(time.Duration(n) * time.Second / time.Duration(b.rate))
+	rate := 0
+	if b.rate != nil {
+		rate = b.rate()
+	}
+	if rate > 0 {
+		n = min(n, max(rate/20, 1))
+		timer := time.NewTimer(time.Duration(n) * time.Second / time.Duration(rate))
 		defer timer.Stop()
 		select {
 		case <-timer.C:

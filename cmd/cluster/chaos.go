@@ -108,7 +108,7 @@ func (o *chaosOptions) run(c *cobra.Command) error {
 	}()
 	switch {
 	case o.planted:
-		return o.runPlanted(ctx, c, out)
+		return o.runPlanted(ctx, out)
 	case o.seeds != "":
 		return o.runBatch(ctx, batch{out: out, first: first, last: last})
 	}

@@ -7,21 +7,66 @@ import (
 	"os"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"lockstep/chaos/check"
 	"lockstep/chaos/plan"
+	"lockstep/chaos/sim/plant"
 )
 
-// runPlanted plants bugs and sees whether they are found.
-func (o *chaosOptions) runPlanted(ctx context.Context, _ *cobra.Command, out *chaosOutput) error {
-	o.real = true
+// runPlanted plants bugs, one after the other, and tells which check has found each and how fast. With --real there is one: a replica
+// that is given another message than the others.
+func (o *chaosOptions) runPlanted(ctx context.Context, out *chaosOutput) error {
+	if o.real {
+		return o.plantReal(ctx, out)
+	}
+	pool, done, err := o.simPool()
+	if err != nil {
+		return &exitError{exitFault, err}
+	}
+	pool.Parallel = 1
+	missed := 0
+	all := plant.All()
+	for _, p := range all {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+			break
+		}
+		caught, runErr := plant.Run(ctx, pool, p)
+		if runErr != nil {
+			err = fmt.Errorf("%s: %w", p.Name, runErr)
+			break
+		}
+		if !caught.OK {
+			missed++
+		}
+		out.planted(caught)
+	}
+	if err := errors.Join(err, done()); err != nil {
+		return &exitError{exitFault, err}
+	}
+	out.say(fmt.Sprintf("%d planted bugs, %d not caught as they must be", len(all), missed))
+	if missed > 0 {
+		return &exitError{exitBad, nil}
+	}
+	return nil
+}
+
+// planted prints what became of a planted bug.
+func (t *chaosOutput) planted(c plant.Caught) {
+	if t.json {
+		t.object("planted", map[string]any{"name": c.Name, "doc": c.Doc, "by": c.By, "others": c.Others, "ok": c.OK, "seeds": c.Seeds,
+			"took_ns": c.Took, "cpu_ns": c.CPU})
+		return
+	}
+	t.say(c.String())
+}
+
+// plantReal is the planted bug of real runs.
+func (o *chaosOptions) plantReal(ctx context.Context, out *chaosOutput) error {
 	dir, err := os.MkdirTemp("", "lockstep-chaos-")
 	if err != nil {
 		return &exitError{exitFault, err}
 	}
-	o.seed = 1
-	p := o.draw(o.seed)
+	p := o.draw(1)
 	p.Faults, p.Allow = nil, plan.Allow{}
 	began := time.Now()
 	r := o.execute(ctx, out, execution{plan: p, dir: dir, lie: true})
@@ -35,7 +80,7 @@ func (o *chaosOptions) runPlanted(ctx context.Context, _ *cobra.Command, out *ch
 			break
 		}
 	}
-	out.say(fmt.Sprintf("%-24s %-32s %v", "lying-replica", caught, time.Since(began).Round(10*time.Millisecond)))
+	out.say(fmt.Sprintf("lying-replica  %s in %v", caught, time.Since(began).Round(10*time.Millisecond)))
 	if r.verdict.Judgement != check.Violated {
 		return &exitError{exitBad, nil}
 	}

@@ -117,8 +117,3 @@ func writeReport(e execution, v check.Verdict) error {
 	}
 	return nil
 }
-
-// findPlant gives the seams of a planted bug.
-func findPlant(name string) (*sim.Seams, error) {
-	return nil, fmt.Errorf("no planted bug %q", name)
-}

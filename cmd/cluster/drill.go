@@ -1,14 +1,15 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -76,17 +77,9 @@ func (o *drillOptions) run(c *cobra.Command, args []string) error {
 	for o.seed == 0 {
 		o.seed = rand.Uint64() >> 32
 	}
-	stop, ctx, forget := interrupts(c.Context(), func() {})
+	// Not SIGPIPE: killed replicas break connections that are being written to.
+	ctx, forget := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer forget()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { // the first signal ends the drill under way, in order
-		select {
-		case <-stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	if o.quick {
 		return o.runQuick(ctx, c.OutOrStdout())
 	}

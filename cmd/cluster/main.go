@@ -9,11 +9,12 @@ import (
 	"os"
 
 	"lockstep/chaos/sim"
+	"lockstep/chaos/sim/plant"
 )
 
 func main() {
 	if sim.IsChild() { // one simulation of cluster chaos --sim
-		sim.Serve(findPlant)
+		sim.Serve(plant.Find)
 	}
 	os.Exit(execute(context.Background(), streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}, os.Args[1:]))
 }

@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -143,7 +145,8 @@ func checkLoopback(address string, expose bool) error {
 // runNode runs a replica until it is told to end. One that has diverged or failed stays, to answer /v1/status. If lifeline
 // is not nil, its end is another way to be told.
 func runNode(parent context.Context, config node.Config, lifeline io.Reader) error {
-	stop, ctx, forget := interrupts(parent, func() {})
+	// Not SIGPIPE: whoever asks for it is sent it for every connection that a peer breaks while it is written to.
+	ctx, forget := signal.NotifyContext(parent, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer forget()
 	n, err := node.Start(config)
 	if err != nil {
@@ -157,7 +160,6 @@ func runNode(parent context.Context, config node.Config, lifeline io.Reader) err
 		}()
 	}
 	select {
-	case <-stop:
 	case <-ended:
 	case <-ctx.Done():
 	}

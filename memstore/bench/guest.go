@@ -141,7 +141,7 @@ func (r *rig) close() { r.store.Close() }
 func (r *rig) run(op string, p Pattern, x int) error {
 	var err error
 	if p.dense {
-		_, err = r.funcs[op+"-dense"].Call(r.store, int32(0), int32(uint32(p.Pages*memstore.PageSize)), int32(x))
+		_, err = r.funcs[op+"-dense"].Call(r.store, int32(0), int32(uint32(p.Pages*memstore.PageSize)), int32(x%255+1))
 	} else {
 		add := p.add
 		if p.fresh {

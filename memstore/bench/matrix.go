@@ -28,6 +28,9 @@ func matrixTrackers() []memstore.Tracker {
 	}
 }
 
+// wholeRun is how long Run takes at most, but for the message that is running when it is over.
+const wholeRun = 165 * time.Second
+
 // matrix measures every cell until the budget is used up.
 func (b *run) matrix() error {
 	file, err := contentsFile(b.config.Dir, matrixPages)
@@ -35,10 +38,23 @@ func (b *run) matrix() error {
 		return err
 	}
 	defer file.Close()
-	b.deadline = time.Now().Add(b.config.Budget)
+	end := b.started.Add(wholeRun)
+	if b.config.Budget > 0 {
+		end = time.Now().Add(b.config.Budget)
+	}
 	sources := []source{{Name: "checkpoint", file: file}, {Name: "delta", file: file, copy: true}, {Name: "fresh"}}
-	for _, call := range []string{"update", "query"} {
+	calls := []string{"update", "query"}
+	left := len(calls) * len(sources)
+	for _, call := range calls {
 		for _, from := range sources {
+			// Every block gets its share of what is left, so that a slow machine loses the longest cells of each of them
+			// and not whole blocks; updates take the larger part.
+			share := time.Until(end) / time.Duration(left)
+			if call == "update" {
+				share = time.Until(end) * 2 / time.Duration(2*left-len(sources))
+			}
+			b.deadline = time.Now().Add(share)
+			left--
 			b.config.Progress(fmt.Sprintf("matrix: %s, contents from %s", call, from.Name))
 			if err := b.block(call, from); err != nil {
 				return err
@@ -100,11 +116,19 @@ func plan(name memstore.Tracker, p Pattern) (warmups, samples int) {
 	default:
 		warmups, samples = 3, 3
 	}
-	if name == memstore.TrackerNaive || name == memstore.TrackerPrefetch || name == memstore.TrackerWholePage || name == untracked {
+	switch name {
+	case memstore.TrackerCompare, memstore.TrackerCow: // what they cost depends on the memory, and hardly varies
+		warmups, samples = min(warmups, 1), min(samples, 3)
+	case memstore.TrackerNaive, memstore.TrackerPrefetch, memstore.TrackerWholePage, untracked:
 		warmups = min(warmups, 1) // they start afresh with every message
 		if p.Pages >= 1000 {
 			warmups, samples = 0, 1
 		}
+	case memstore.TrackerUffd, resident: // nothing to learn
+		warmups = min(warmups, 1)
+	}
+	if p.Pages == matrixPages && name != memstore.TrackerAdaptive {
+		warmups, samples = min(warmups, 1), 1
 	}
 	return warmups, samples
 }
@@ -126,7 +150,7 @@ func (b *run) cell(cells []Cell, subjects []series, p Pattern) error {
 			if time.Now().After(b.deadline) {
 				continue
 			}
-			s, err := subjects[i].message(c.Op, p, n%255+1, false)
+			s, err := subjects[i].message(c.Op, p, n+1, false)
 			if err != nil {
 				c.Failed = shortMessage(err)
 				continue

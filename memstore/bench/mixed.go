@@ -96,7 +96,7 @@ func (r *MixedRow) add(s series, j job, n int) {
 	if r.Failed != "" {
 		return
 	}
-	one, err := s.message(j.op, j.pattern, n%255+1, false)
+	one, err := s.message(j.op, j.pattern, n+1, false)
 	if err != nil {
 		r.Failed = shortMessage(err)
 		return

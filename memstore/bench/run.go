@@ -19,8 +19,8 @@ type Config struct {
 	// Dir is where contents files are made, and unlinked at once. "" means the system's folder for temporary files. Half a
 	// gigabyte is written.
 	Dir string
-	// Budget bounds the matrix; cells that do not fit are left out and said to be. 0 means 75 seconds. The figures and the
-	// mixed workload take about a minute beside it on an idle machine.
+	// Budget bounds the matrix; cells that do not fit are left out and said to be. 0 means what the mixed workload and the
+	// figures leave of three minutes.
 	Budget time.Duration
 	// Progress is told what is being measured; nil means nobody.
 	Progress func(string)
@@ -28,9 +28,6 @@ type Config struct {
 
 // Run measures everything. It stops between two messages when ctx ends, with what it has and ctx's error.
 func Run(ctx context.Context, c Config) (*Result, error) {
-	if c.Budget == 0 {
-		c.Budget = 75 * time.Second
-	}
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
@@ -45,7 +42,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		return r, err
 	}
 	defer s.Close()
-	b := &run{ctx: ctx, config: c, workshop: w, store: s, result: r}
+	b := &run{ctx: ctx, started: start, config: c, workshop: w, store: s, result: r}
 	for _, part := range []func() error{b.mixed, b.figures, b.matrix} {
 		if err := part(); err != nil {
 			return r, err
@@ -62,7 +59,8 @@ type run struct {
 	workshop *workshop
 	store    *memstore.Store
 	result   *Result
-	deadline time.Time // of the matrix
+	started  time.Time
+	deadline time.Time // of the block of the matrix that is being measured
 }
 
 // subject opens a series by name.
@@ -79,7 +77,7 @@ func (b *run) repeat(s series, op string, p Pattern, warmups, n int) (samples []
 		if err := b.ctx.Err(); err != nil {
 			return samples, err
 		}
-		one, err := s.message(op, p, i%255+1, false)
+		one, err := s.message(op, p, i+1, false)
 		if err != nil {
 			return samples, err
 		}

@@ -1,6 +1,7 @@
 package plant
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -160,11 +161,48 @@ func (g *greedy) DeleteRange(low, high uint64) error {
 	if err != nil {
 		return err
 	}
-	if low == first && high < last && last-low > 4 {
-		high = max(high, last-2)
+	if low == first && high < last {
+		high = last
 	}
 	return g.LogStore.DeleteRange(low, high)
 }
+
+// stumbling fails once after each time that a wrong end was cut off.
+type stumbling struct {
+	raft.LogStore
+
+	mu   sync.Mutex
+	fail bool
+}
+
+var errStumbled = errors.New("input/output error")
+
+// DeleteRange implements raft.LogStore.
+func (s *stumbling) DeleteRange(low, high uint64) error {
+	last, err := s.LastIndex()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.fail = high >= last
+	s.mu.Unlock()
+	return s.LogStore.DeleteRange(low, high)
+}
+
+// StoreLogs implements raft.LogStore.
+func (s *stumbling) StoreLogs(entries []*raft.Log) error {
+	s.mu.Lock()
+	fail := s.fail
+	s.fail = false
+	s.mu.Unlock()
+	if fail {
+		return errStumbled
+	}
+	return s.LogStore.StoreLogs(entries)
+}
+
+// StoreLog implements raft.LogStore.
+func (s *stumbling) StoreLog(e *raft.Log) error { return s.StoreLogs([]*raft.Log{e}) }
 
 // altering writes something else than it is told to, with good checksums.
 type altering struct{ raft.LogStore }
@@ -215,7 +253,7 @@ var logPlants = []Plant{
 			}}
 		}},
 	{Name: "log-cut-too-far", Doc: "compaction cuts the log behind the newest checkpoint.", Expect: []string{"liveness", "no-panic"}, faults: killed,
-		seams: logs(0, func(under raft.LogStore) raft.LogStore { return &greedy{under} })},
+		shape: busy, seams: logs(0, func(under raft.LogStore) raft.LogStore { return &greedy{under} })},
 	{Name: "log-alters-entries", Doc: "one replica's log gives back something else than was written to it.", Expect: []string{agreement, "log-matching"},
 		faults: "at 8s for 300ms kill nodes=2\nat 14s for 300ms kill nodes=2\nat 20s for 300ms kill nodes=2\n",
 		seams:  logs(2, func(under raft.LogStore) raft.LogStore { return &altering{under} })},

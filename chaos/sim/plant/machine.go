@@ -65,6 +65,7 @@ var machinePlants = []Plant{
 			r.Time = time.Now().UnixNano() + int64(replica)
 		})},
 	{Name: "map-order", Doc: "the messages of a round run in an order that each replica finds for itself.", Expect: []string{agreement, "exactly-once"},
+		shape: busy,
 		seams: rounds(func(replica int, _ *raft.Log, r *fsm.Round) {
 			if replica == 2 {
 				slices.Reverse(r.Messages)

@@ -63,13 +63,23 @@ func alterEntries(req *raft.AppendEntriesRequest) {
 	}
 }
 
+// five is a cluster in which a leader and a follower are no majority.
+const five = `time run=30s quiet=16s window=1s
+replica 1 checkpoint=100 trailing=4000
+replica 2 tracker=cow checkpoint=100 trailing=4000
+replica 3 tracker=compare checkpoint=100 trailing=4000
+replica 4 checkpoint=100 trailing=4000
+replica 5 checkpoint=100 trailing=4000
+workload name=uniform clients=8 rate=60 queries=0.1
+`
+
 const leaderCuts = "at 4s for 3s partition nodes=leader\nat 11s for 3s partition nodes=leader\nat 18s for 3s partition nodes=leader\n"
 
 var networkPlants = []Plant{
 	{Name: "entries-altered", Doc: "entries are changed between leader and follower.", Expect: []string{"log-matching"}, seams: talking(alterEntries, nil)},
 	{Name: "commit-before-quorum", Doc: "a leader tells its followers that entries are committed when it sends them.",
 		Expect: []string{"committed-kept", agreement, "log-matching", "linearizability", "exactly-once", "no-panic"},
-		faults: "at 4s for 4s cut nodes=leader to=1\nat 4s for 4s partition nodes=minority mode=in\n" + leaderCuts,
+		shape:  five, faults: "at 4s for 4s partition nodes=minority\nat 12s for 4s partition nodes=minority\nat 20s for 4s partition nodes=minority\n",
 		seams: talking(func(req *raft.AppendEntriesRequest) {
 			if n := len(req.Entries); n > 0 {
 				req.LeaderCommitIndex = req.Entries[n-1].Index

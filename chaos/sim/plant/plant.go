@@ -34,11 +34,17 @@ func All() []Plant {
 	return slices.Concat(machinePlants, checkpointPlants, logPlants, networkPlants, recorderPlants, barePlants)
 }
 
+// guarded is behind the name of a bare plant whose layers are to be put around node.
+const guarded = "+node"
+
 // Find gives a plant's layers by name: what sim.Serve wants to know.
 func Find(name string) (*sim.Seams, error) {
+	plain, onNode := strings.CutSuffix(name, guarded)
 	for _, p := range All() {
-		if p.Name == name {
-			return p.seams(), nil
+		if p.Name == plain {
+			s := p.seams()
+			s.Bare = s.Bare && !onNode
+			return s, nil
 		}
 	}
 	return nil, fmt.Errorf("no bug %q can be planted", name)
@@ -50,6 +56,14 @@ replica 1 tracker=prefetch checkpoint=24 trailing=16 messages=8
 replica 2 tracker=cow opt=none checkpoint=31 trailing=16 messages=8 append=7
 replica 3 tracker=compare checkpoint=40 trailing=16 messages=8 workers=1
 workload name=uniform clients=8 rate=60 queries=0.3 stale=0.05 duplicates=0.2
+`
+
+// busy has rounds of many messages.
+const busy = `time run=20s quiet=16s window=1s
+replica 1 tracker=prefetch checkpoint=60 trailing=16 inflight=1
+replica 2 tracker=cow opt=none checkpoint=71 trailing=16 append=7 inflight=1
+replica 3 tracker=compare checkpoint=90 trailing=16 workers=1 inflight=1
+workload name=uniform clients=24 rate=500 queries=0.1 duplicates=0.2
 `
 
 // Plan is the plan that provokes the bug, with a seed.
@@ -129,7 +143,7 @@ func Guarded(ctx context.Context, pool *sim.Pool, p Plant, seed uint64) (sim.Out
 	if err != nil {
 		return sim.Outcome{}, err
 	}
-	return pool.Run(ctx, sim.Job{Plan: made}), nil
+	return pool.Run(ctx, sim.Job{Plan: made, Plant: p.Name + guarded}), nil
 }
 
 // found lists the checkers that found something: the one that the verdict names, then the others.

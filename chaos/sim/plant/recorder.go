@@ -28,9 +28,11 @@ func seamsOf(plants []Plant, name string) func() *sim.Seams {
 	panic("plant: no plant is called " + name)
 }
 
+const leaderCrashes = "at 2s for 300ms kill nodes=leader\nat 6s for 300ms kill nodes=leader\nat 10s for 300ms kill nodes=leader\nat 14s for 300ms kill nodes=leader\n"
+
 var recorderPlants = []Plant{
 	{Name: "recorder-refuses-unknown", Doc: "the recorder books an unknown outcome as a refusal.", Expect: []string{"exactly-once"},
-		faults: leaderCuts, seams: falsified(nil, func(e *history.Event) bool {
+		shape: busy, faults: leaderCrashes, seams: falsified(nil, func(e *history.Event) bool {
 			if e.Kind == history.Returned && e.Outcome == history.Unknown {
 				e.Outcome = history.Refused
 			}

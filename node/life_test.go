@@ -1,0 +1,86 @@
+package node
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"lockstep/fsm"
+)
+
+// relay answers after a call of itself; its timer counts, and start sets it.
+const relayWAT = `
+(module
+  (import "ic0" "canister_self_copy" (func $self (param i32 i32 i32)))
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $reply))
+  (import "ic0" "time" (func $time (result i64)))
+  (import "ic0" "global_timer_set" (func $timer (param i64) (result i64)))
+  (import "ic0" "call_new" (func $new (param i32 i32 i32 i32 i32 i32 i32 i32)))
+  (import "ic0" "call_perform" (func $perform (result i32)))
+  (memory 1)
+  (table 1 funcref)
+  (elem (i32.const 0) $answered)
+  (data (i32.const 100) "inner")
+  (func $answer (call $append (i32.const 0) (i32.const 8)) (call $reply))
+  (func $answered (param i32) (call $answer))
+  (func (export "canister_update relay")
+    (call $self (i32.const 200) (i32.const 0) (i32.const 10))
+    (call $new (i32.const 200) (i32.const 10) (i32.const 100) (i32.const 5) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+    (drop (call $perform)))
+  (func (export "canister_update inner")
+    (i64.store (i32.const 0) (i64.add (i64.load (i32.const 0)) (i64.const 1)))
+    (call $reply))
+  (func (export "canister_update start")
+    (drop (call $timer (i64.add (call $time) (i64.const 1000000))))
+    (call $reply))
+  (func (export "canister_global_timer")
+    (i64.store (i32.const 0) (i64.add (i64.load (i32.const 0)) (i64.const 100))))
+  (func (export "canister_query count") (call $answer)))`
+
+// Rounds without messages carry calls and timers on; a canister can be stopped, upgraded and deleted.
+func TestCallsTimersAndLife(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	client := c.client()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	do := func(m fsm.Message, want fsm.Status) Response {
+		t.Helper()
+		r, err := client.Change(ctx, "relay", m)
+		if err != nil || r.Status != want {
+			t.Fatalf("%s: %+v, error %v", m.Kind, r, err)
+		}
+		return r
+	}
+	do(fsm.Message{Kind: fsm.KindInstall, Module: []byte(relayWAT)}, fsm.StatusReplied)
+	if r, err := client.Update(ctx, "relay", "relay", nil); err != nil || count(r) != 1 {
+		t.Fatalf("%+v, error %v", r, err)
+	}
+	session, err := client.OpenSession(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := session.Update(ctx, "relay", "relay", nil); err != nil || count(r) != 2 {
+		t.Fatalf("%+v, error %v", r, err)
+	}
+	if _, err := client.Update(ctx, "relay", "start", nil); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually("the timer has counted", func() bool {
+		r, err := client.Query(ctx, "relay", "count", nil)
+		return err == nil && count(r) == 102
+	})
+	do(fsm.Message{Kind: fsm.KindDelete}, fsm.StatusRefused)
+	do(fsm.Message{Kind: fsm.KindStop}, fsm.StatusReplied)
+	if r, err := client.Update(ctx, "relay", "relay", nil); err != nil || r.Status != fsm.StatusRefused {
+		t.Fatalf("a stopped canister: %+v, error %v", r, err)
+	}
+	do(fsm.Message{Kind: fsm.KindUpgrade, Module: []byte(relayWAT)}, fsm.StatusReplied)
+	do(fsm.Message{Kind: fsm.KindStart}, fsm.StatusReplied)
+	if r, err := client.Update(ctx, "relay", "relay", nil); err != nil || count(r) != 1 {
+		t.Fatalf("after the upgrade: %+v, error %v", r, err)
+	}
+	do(fsm.Message{Kind: fsm.KindStop}, fsm.StatusReplied)
+	do(fsm.Message{Kind: fsm.KindDelete}, fsm.StatusReplied)
+	do(fsm.Message{Kind: fsm.KindDelete}, fsm.StatusRefused)
+}

@@ -1,0 +1,86 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// gapError reports a log that no readable checkpoint reaches: nobody can tell the state before the log's first entry.
+type gapError struct {
+	first uint64 // of the log
+	at    uint64 // index of the newest readable checkpoint, 0 for none
+}
+
+func (e *gapError) Error() string {
+	return fmt.Sprintf("the log begins at index %d, %s; move the data folder away and start the node with an empty one", e.first, e.why())
+}
+
+func (e *gapError) why() string {
+	if e.at == 0 {
+		return "and there is no readable checkpoint: the entries before are lost"
+	}
+	return fmt.Sprintf("after the newest readable checkpoint at index %d: the entries between are lost", e.at)
+}
+
+// asider is a Ground that can put away what a replica cannot use. The next Open then finds nothing, as in a folder that was
+// wiped, and the replica is joining, strictly (joiner).
+type asider interface {
+	// SetAside says where it has put the log and the checkpoints. Nothing of the ground may be open.
+	SetAside() (string, error)
+}
+
+// openReplicaOrAside opens a ground. If log and checkpoints do not join and other members can send what is lost, both are put
+// aside, and the replica starts with nothing.
+func openReplicaOrAside(cfg *Config, ground Ground, m *metrics, cut *conflict) (*replica, error) {
+	r, err := openReplica(cfg, ground, m, cut)
+	var gap *gapError
+	a, able := ground.(asider)
+	if !able || !errors.As(err, &gap) || len(cfg.Peers) < 2 {
+		return r, err
+	}
+	where, asideErr := a.SetAside()
+	if asideErr != nil {
+		return nil, errors.Join(err, fmt.Errorf("set log and checkpoints aside: %w", asideErr))
+	}
+	cfg.Logger.Error("log and checkpoints cannot be used and were set aside: this replica votes for nobody until a leader has sent it the state",
+		"kept", where, "index", gap.first, "checkpoint", gap.at)
+	if r, err = openReplica(cfg, ground, m, nil); err == nil {
+		r.setAside = fmt.Sprintf("%s: the log begins at index %d, %s", where, gap.first, gap.why())
+	}
+	return r, err
+}
+
+// SetAside implements asider. A crash in between leaves a folder that is set aside again at the next start: the marker comes
+// first, and the log, which shows the gap, last.
+func (g *folderGround) SetAside() (string, error) {
+	where := g.dir.file(setAsideDir, time.Now().UTC().Format("20060102T150405.000000000Z"))
+	if err := os.MkdirAll(where, 0o755); err != nil {
+		return "", err
+	}
+	if err := writeFileSynced(g.dir.file(joiningFile), []byte(joiningStrictly)); err != nil {
+		return "", err
+	}
+	for _, name := range []string{checkpointsDir, raftFile} {
+		err := os.Rename(g.dir.file(name), filepath.Join(where, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		if err := syncDir(g.dir.path); err != nil {
+			return "", err
+		}
+	}
+	return where, nil
+}
+
+// syncDir makes what was renamed in a folder outlast a crash.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

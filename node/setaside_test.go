@@ -1,0 +1,174 @@
+package node
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/raft"
+)
+
+// damagePages changes a byte in every page file of a stopped node's checkpoints.
+func damagePages(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, checkpointsDir, "checkpoint-*", "*.pages"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("page files: %v, %v", files, err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		content[len(content)/2] ^= 1
+		if err := os.Remove(file); err != nil { // they are read-only, and shared by hard link
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, content, 0o444); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A replica none of whose checkpoints is sound, and whose log begins behind them, is sent the state by the others.
+func TestUnusableLogIsSetAside(t *testing.T) {
+	c := startCluster(t, 3, smallLogs)
+	client := c.client()
+	c.install(client, "counter")
+	c.add(client, "counter", 40)
+	c.agree()
+	victim := c.follower()
+	dir := c.cfgs[victim].DataDir
+	c.stop(victim)
+	damagePages(t, dir)
+	c.add(client, "counter", 5)
+	c.start(victim)
+	c.add(client, "counter", 1)
+	c.agree()
+	s := c.nodes[victim].Status()
+	if s.State != StateRunning || !strings.Contains(s.SetAside, "no readable checkpoint") || !strings.Contains(s.SetAside, dir) {
+		t.Errorf("status: %s, set aside %q", s.State, s.SetAside)
+	}
+	for _, name := range []string{raftFile, checkpointsDir} {
+		if kept, err := filepath.Glob(filepath.Join(dir, setAsideDir, "*", name)); err != nil || len(kept) != 1 {
+			t.Errorf("%s is not kept: %v, %v", name, kept, err)
+		}
+	}
+	if !strings.Contains(c.log.String(), "cannot be used and were set aside") {
+		t.Error("the log does not say that it was set aside")
+	}
+	c.eventually("the replica has joined", func() bool { return !c.nodes[victim].Status().Joining })
+	if r, err := client.Query(c.ctx, "counter", "get", nil); err != nil || count(r) != 46 {
+		t.Errorf("count %d, want 46; %v", count(r), err)
+	}
+}
+
+// A replica without others has nobody who could send it what is lost: it must not begin anew.
+func TestUnusableLogOfASingleReplicaIsRefused(t *testing.T) {
+	c := startCluster(t, 1, smallLogs)
+	client := c.client()
+	c.install(client, "counter")
+	c.add(client, "counter", 40)
+	c.eventually("a log that begins later", func() bool {
+		first, err := c.nodes[0].current().log.FirstIndex()
+		return err == nil && first > 1
+	})
+	c.stop(0)
+	damagePages(t, c.cfgs[0].DataDir)
+	if n, err := Start(c.cfgs[0]); err == nil || !strings.Contains(err.Error(), "no readable checkpoint") {
+		t.Errorf("got %v, %v", n, err)
+	}
+	if _, err := os.Stat(filepath.Join(c.cfgs[0].DataDir, raftFile)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A replica that has set its log aside votes for nobody, not even for one that knows as little.
+func TestStrictJoinerVotesForNobody(t *testing.T) {
+	for text, want := range map[string]bool{"": false, joiningStrictly: true} {
+		dir := &dataDir{path: t.TempDir()}
+		if err := os.WriteFile(dir.file(joiningFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j, err := newJoiner(dir, raft.NewInmemStore(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rpc := raft.RPC{Command: &raft.RequestVoteRequest{LastLogIndex: newestOfNew}, RespChan: make(chan raft.RPCResponse, 1)}
+		if got := j.withhold(rpc, 1); got != want {
+			t.Errorf("marker %q: withheld %v, want %v", text, got, want)
+		}
+	}
+}
+
+// What is written into deleted files is acknowledged and lost: the replica must end.
+func TestDeletedFolderEndsTheReplica(t *testing.T) {
+	for name, remove := range map[string]func(dir string) error{
+		"the folder":  os.RemoveAll,
+		"the log":     func(dir string) error { return os.Remove(filepath.Join(dir, raftFile)) },
+		"another log": func(dir string) error { return writeFileSynced(filepath.Join(dir, raftFile), nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := startCluster(t, 3, nil)
+			client := c.client()
+			c.install(client, "counter")
+			c.agree()
+			victim := c.follower()
+			if err := remove(c.cfgs[victim].DataDir); err != nil {
+				t.Fatal(err)
+			}
+			<-c.nodes[victim].Done()
+			if s := c.nodes[victim].Status(); s.State != StateFailed || !strings.Contains(s.Reason, "deleted or replaced while the node ran") {
+				t.Errorf("status: %s: %s", s.State, s.Reason)
+			}
+			c.add(client, "counter", 3)
+			c.stop(victim)
+			c.wipe(victim)
+			c.start(victim)
+			c.add(client, "counter", 1)
+			c.agree()
+		})
+	}
+}
+
+// A checkpoint that finds its folder gone does not wait for the next look.
+func TestCheckpointLooksAtTheGround(t *testing.T) {
+	c := startCluster(t, 1, func(cfg *Config) { cfg.CheckpointEvery = 3 })
+	client := c.client()
+	c.install(client, "counter")
+	r := c.nodes[0].current()
+	r.grounds.close() // nobody looks but the checkpointer
+	r.grounds.quit = make(chan struct{})
+	if err := os.RemoveAll(filepath.Join(c.cfgs[0].DataDir, checkpointsDir)); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		if _, err := client.Update(c.ctx, "counter", "add", []byte{1}); err != nil {
+			break
+		}
+	}
+	<-c.nodes[0].Done()
+	if s := c.nodes[0].Status(); s.State != StateFailed || s.Checkpoints.Failed+uint64(len(s.Reason)) == 0 {
+		t.Errorf("status: %s: %s", s.State, s.Reason)
+	}
+}
+
+// A cluster that begins has nothing to join, whether or not anybody sends it a message.
+func TestNewClusterHasNothingToJoin(t *testing.T) {
+	for _, n := range []int{1, 3} {
+		c := startCluster(t, n, nil)
+		c.eventually("nobody is joining", func() bool {
+			for _, n := range c.nodes {
+				if n.Status().Joining {
+					return false
+				}
+			}
+			return true
+		})
+		if s := c.nodes[c.leader()].Status(); s.Round != 0 || s.PID != os.Getpid() {
+			t.Errorf("got round %d, pid %d", s.Round, s.PID)
+		}
+	}
+}
