@@ -174,6 +174,12 @@ func (f *Folder) lock(name string) error {
 	return err
 }
 
+// HasCluster reports whether a path is the folder of a cluster. That it can be used is another matter.
+func HasCluster(path string) bool {
+	_, err := os.Stat(filepath.Join(path, manifestName))
+	return path != "" && err == nil
+}
+
 // readManifest reads and checks a cluster.json.
 func readManifest(path string) (*Manifest, error) {
 	info, err := os.Stat(path)

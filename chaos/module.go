@@ -39,12 +39,12 @@ func ParseModule(name string, file []byte) (Module, error) {
 	if !bytes.HasPrefix(file, []byte("\x00asm")) {
 		var err error
 		if wasm, err = parseText(file); err != nil {
-			return Module{}, fmt.Errorf("module of %s: %w", name, err)
+			return Module{}, err
 		}
 	}
 	p, err := canister.Prepare(wasm, canister.DefaultLimits())
 	if err != nil {
-		return Module{}, fmt.Errorf("module of %s: %w", name, err)
+		return Module{}, err
 	}
 	return Module{Name: name, Wasm: wasm, Hash: p.Hash, Updates: p.Updates, Queries: p.Queries}, nil
 }
@@ -57,7 +57,25 @@ func parseText(file []byte) ([]byte, error) {
 	case bytes.IndexByte(file, 0) >= 0:
 		return nil, fmt.Errorf("the file is neither a WebAssembly binary nor text: it begins with % x", file[:min(len(file), 8)])
 	}
-	return canister.ParseWAT(file)
+	wasm, err := canister.ParseWAT(file)
+	if err != nil {
+		return nil, textError(err)
+	}
+	return wasm, nil
+}
+
+// textError makes one sentence of what the parser prints on several lines, with an arrow to the place.
+func textError(err error) error {
+	lines := strings.Split(err.Error(), "\n")
+	what := strings.TrimSpace(lines[0][strings.LastIndex(lines[0], ": ")+1:])
+	for _, line := range lines[1:] {
+		if _, place, found := strings.Cut(line, "--> "); found {
+			if at := strings.Split(place, ":"); len(at) >= 3 {
+				return fmt.Errorf("WebAssembly text, line %s, column %s: %s", at[len(at)-2], at[len(at)-1], what)
+			}
+		}
+	}
+	return fmt.Errorf("WebAssembly text: %s", what)
 }
 
 // ModuleName makes a canister's name of a file's name: "dir/My Game.wasm" is my-game.
@@ -87,7 +105,7 @@ func CompleteModules(given []Module, names []string) ([]Module, error) {
 		}
 		m, err := ParseModule(name, file)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("canister %s: %w", name, err)
 		}
 		modules = append(modules, m)
 	}

@@ -19,6 +19,8 @@ type scriptedReplica struct {
 	wrong       fsm.RoundNumber // the round with another root
 	installs    uint64
 	checkpoints uint64
+	failed      uint64
+	process     string
 	down        bool
 	stopped     string
 }
@@ -48,7 +50,7 @@ func (r *scriptedReplica) Report(context.Context) (ReplicaReport, error) {
 func (r *scriptedReplica) Counters(context.Context) (ReplicaCounters, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return ReplicaCounters{Checkpoints: r.checkpoints, Installs: r.installs}, nil
+	return ReplicaCounters{Process: r.process, Failed: r.failed, Checkpoints: r.checkpoints, Installs: r.installs}, nil
 }
 
 func (r *scriptedReplica) Roots(_ context.Context, from fsm.RoundNumber, limit int) ([]fsm.Attestation, error) {
@@ -151,7 +153,13 @@ func TestObserverCountsOverProcesses(t *testing.T) {
 	eventuallySettled(t, o)
 	n1.set(func(r *scriptedReplica) { r.checkpoints = 5 })
 	eventually(t, "5 checkpoints", func() bool { return o.Views()[0].Counters.Checkpoints == 5 })
-	n1.set(func(r *scriptedReplica) { r.incarnation, r.checkpoints = "2", 2 })
+	// It cut its log and went on, in the same process: what was counted is not counted again.
+	n1.set(func(r *scriptedReplica) { r.incarnation, r.failed = "1 again", 3 })
+	eventually(t, "3 failures", func() bool { return o.Views()[0].Counters.Failed == 3 })
+	if got := o.Views()[0].Counters.Checkpoints; got != 5 {
+		t.Errorf("%d checkpoints after a restart inside the process, want 5", got)
+	}
+	n1.set(func(r *scriptedReplica) { r.incarnation, r.process, r.checkpoints = "2", "2", 2 })
 	eventually(t, "7 checkpoints", func() bool { return o.Views()[0].Counters.Checkpoints == 7 })
 	n1.set(func(r *scriptedReplica) { r.stopped = "disk" })
 	eventually(t, "not settled", func() bool { return !o.Settled(time.Time{}) })

@@ -55,6 +55,9 @@ func realReplica(mode string, args []string) int {
 	if mode == "lie" && c.ID == "n2" {
 		c.Wrap.Logs = func(inner raft.LogStore) raft.LogStore { return &lyingLog{LogStore: inner} }
 	}
+	if mode == "full" {
+		c.Wrap.Logs = func(inner raft.LogStore) raft.LogStore { return fullLog{inner} }
+	}
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
 	n, err := node.Start(c)
@@ -77,6 +80,9 @@ func realReplica(mode string, args []string) int {
 	}
 	return ExitStopped
 }
+
+// errPlantedFull is what the disk says in the mode "full".
+var errPlantedFull = &os.PathError{Op: "write", Path: "raft.db", Err: syscall.ENOSPC}
 
 // lyingLog changes one message of one round on its way to the disk.
 type lyingLog struct {
@@ -232,8 +238,8 @@ func TestParseModuleRefuses(t *testing.T) {
 	}{
 		"empty":       {nil, "the file is empty"},
 		"binary junk": {[]byte{1, 2, 0, 4}, "neither a WebAssembly binary nor text"},
-		"text junk":   {[]byte("hello"), "module of x"},
-		"cut off":     {[]byte("\x00asm\x01\x00\x00\x00\x01\xff"), "module of x"},
+		"text junk":   {[]byte("hello"), "WebAssembly text, line 1, column 1: expected `(`"},
+		"cut off":     {[]byte("\x00asm\x01\x00\x00\x00\x01\xff"), "module refused: module section, offset 0xa"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := ParseModule("x", c.file); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -304,14 +310,5 @@ func TestProbe(t *testing.T) {
 	}
 	if _, err := Probe([]Module{{Name: "m"}}, 1, 0); !errors.Is(err, ErrNothingToCall) {
 		t.Errorf("a module without methods gives %v", err)
-	}
-}
-
-func TestParseCounters(t *testing.T) {
-	text := "# HELP lockstep_checkpoints_installed_total x\nlockstep_checkpoints_installed_total{node=\"n 1\"} 3\n" +
-		"lockstep_checkpoint_seconds_count{node=\"n 1\"} 1.2e+01\nlockstep_checkpoint_seconds_sum{node=\"n1\"} 7\n" +
-		"lockstep_checkpoints_installed_totals 9\n"
-	if got := parseCounters([]byte(text)); got != (ReplicaCounters{Checkpoints: 12, Installs: 3}) {
-		t.Errorf("got %+v", got)
 	}
 }

@@ -38,6 +38,11 @@ func TestJudge(t *testing.T) {
 			e.Counts.Witnessed[3], e.Counts.Witnessed[2] = 6, 4
 			e.Counts.Replicas[1].Reported, e.Counts.Replicas[1].Skipped = 6, 4
 		}, Agreed, "(6 by all; n2 went on from a checkpoint past 4)"},
+		{"a checkpoint that failed is told", func(e *Evidence) { e.Views[1].Counters.Failed = 1 }, Agreed,
+			" CHECKPOINTS FAILED: n2 could not take 1 checkpoint that was due."},
+		{"checkpoints that keep failing are told with the reason", func(e *Evidence) {
+			e.Views[1].Counters.Failed, e.Views[1].Report.CheckpointFailure = 12, "no space left on device"
+		}, Agreed, ". CHECKPOINTS FAILED: n2 could not take 12 checkpoints that were due, and its log grows until it can: no space left on device."},
 		{"disagreement", func(e *Evidence) {
 			e.Disagreement = &Disagreement{Round: 7, Agreed: []Witness{{"n1", Root(rootOf(7, 0))}}, Differs: Witness{"n3", Root(rootOf(7, 1))}}
 		}, Disagreed, "round 7: n1 had root"},
@@ -90,6 +95,7 @@ func TestVerdictWrite(t *testing.T) {
 	e.Traffic.Queries = map[string]uint64{"replied": 7}
 	e.Traffic.Refused, e.Traffic.LastError = 2, "no leader"
 	e.Processes[2].Starts = 2
+	e.Views[1].Counters.Checkpoints, e.Views[1].Counters.Failed = 4, 2
 	v := Judge(e)
 	v.Elapsed = 2 * time.Second
 	var b strings.Builder
@@ -99,8 +105,8 @@ func TestVerdictWrite(t *testing.T) {
 	for _, want := range []string{
 		"2s: 1,246 messages acknowledged (623 a second) in 10 rounds (5 a second)",
 		"updates: 1,234 replied, 5 trapped;", "queries: 7 replied;", "errors: 2 refused, 0 with an unknown outcome; the last: no leader",
-		"n3       follower  10     " + rootOf(10, 0).String()[:12] + "  10        0        0      1         0",
-		"AGREED: 3 replicas",
+		"n3       follower  10     " + rootOf(10, 0).String()[:12] + "  10        0        0             1         0",
+		"  4 (2 failed)  0         0", "AGREED: 3 replicas",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("does not say %q:\n%s", want, b.String())
@@ -113,6 +119,7 @@ func TestProgressLines(t *testing.T) {
 	e.Views[0].Report.Role, e.Views[0].Report.Checkpoint = "leader", 8
 	e.Processes[1].State = ProcessRestarting
 	e.Views[2].Reachable = false
+	e.Views[2].Report.CheckpointFailure = "no space left"
 	p := progressOf(e.Views, e.Processes)
 	p.Elapsed, p.RoundsPerSecond, p.MessagesPerSecond = 1500*time.Millisecond, 1234.4, 5
 	p.Latency = Latency{P50: 1234567, P99: 12345678}
@@ -122,8 +129,23 @@ func TestProgressLines(t *testing.T) {
 		"1.5s  1,234 rounds/s  5 msg/s  p50 1.23ms p99 12.3ms  0 compared  ckpt 8",
 		"n1 leader 10 " + root + "  n2 restarting 10 " + root + "  n3 unreachable 10 " + root,
 		"n1 leader 10 " + root,
+		"n3 CANNOT TAKE CHECKPOINTS: no space left",
 	}
 	if got := p.Lines(); !slices.Equal(got, want) {
 		t.Errorf("got\n%q, want\n%q", got, want)
+	}
+}
+
+// A replica that was wiped must not be shown with what it had before.
+func TestProgressOfAWipedReplica(t *testing.T) {
+	e := wellRun()
+	e.Views[0].Report.PID, e.Processes[0].PID = 7, 8 // the process of the last answer is not the one that runs
+	e.Views[1].Report.Joining, e.Views[1].Report.Round, e.Views[1].Report.Root = true, 0, Root{}
+	p := progressOf(e.Views, e.Processes)
+	if r := p.Replicas[0]; r.State != "starting" {
+		t.Errorf("a new process is shown as %+v", r)
+	}
+	if r := p.Replicas[1]; r.State != "joining" || r.Round != 0 || r.Root != (Root{}) {
+		t.Errorf("a replica with a new folder is shown as %+v", r)
 	}
 }

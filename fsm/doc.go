@@ -10,11 +10,25 @@
 //	        plan: refuse duplicates by session, find each message's canister (plan.go)
 //	                               │
 //	            ┌──────────────────┼──────────────────┐
-//	            ▼                  ▼                  ▼
-//	        canister a         canister b         canister c     in parallel, each in log order (execute.go)
+//	            ▼                  ▼                  ▼          in parallel, each (turn.go):
+//	        canister a         canister b         canister c       1. what waits in its queue, within limits
+//	            │                  │                  │            2. timer, heartbeat
+//	            │                  │                  │            3. the round's messages, in log order
 //	            └──────────────────┼──────────────────┘
 //	                               ▼
+//	        what was sent is routed into queues, by canister and order of issue (route.go)
+//	                               ▼
 //	        results into sessions; state root (root.go); published for queries and checkpoints (state.go)
+//
+// A message that changes a canister's life (life.go) waits for all before it and runs alone.
+//
+// # Calls
+//
+// A message opens a call context (context.go), which lives while calls made on its behalf have no response. A call made in
+// round n waits in the callee's queue from the end of round n, runs in n+1 or later, and its response runs the caller's
+// callback in the round after that or later. A client's message that is not answered in its own round is pending: its Result
+// says so and names it by round and position (Ref); a later RoundResult completes it. Its session has the pending result,
+// then the final one; Await waits for it (await.go). While HasWork, the leader proposes rounds without messages.
 //
 // # Invariants
 //
@@ -25,30 +39,39 @@
 //     changes anything. It is never turned into a result, since the other replicas would not see it.
 //   - A published State is immutable, and its pages stay until the last query or checkpoint that holds it lets go.
 //   - The attestation in a round is compared and forgotten; it never reaches the state.
+//   - Every call gets exactly one response, unless its canister is installed anew before. A response is never refused.
+//   - A context is in the table if and only if a call of it is outstanding; a canister is stopped only without contexts.
+//   - A live canister is closed when no published state that names it has users.
 //
 // # State root
 //
 // All integers are big endian, H is SHA-256, and every hashed text begins with a domain of its own:
 //
-//	state    = H("lockstep/state/1" ‖ round u64 ‖ time i64 ‖ H(limits) ‖ next session u64 ‖ next canister u64 ‖
+//	state    = H("lockstep/state/2" ‖ round u64 ‖ time i64 ‖ H(limits) ‖ next session u64 ‖ next canister u64 ‖
 //	             sessions root ‖ number of canisters u64 ‖ canister hash, ascending by ID)
-//	limits   = H("lockstep/limits/1" ‖ limits as deterministic CBOR)
-//	canister = H("lockstep/canister-entry/1" ‖ ID u64 ‖ length of name u64 ‖ name ‖ module hash ‖ canister.State root)
+//	limits   = H("lockstep/limits/2" ‖ limits as deterministic CBOR)
+//	canister = H("lockstep/canister-entry/2" ‖ head ‖ canister.State root ‖ contexts ‖ calls ‖ queue)
+//	head     = H("lockstep/canister-head/1" ‖ canisterHead as deterministic CBOR: ID, name, module hash, controllers, …)
+//	contexts = H("lockstep/contexts/1" ‖ context hash, ascending by ID), context = H("lockstep/context/1" ‖ as CBOR)
+//	calls    = H("lockstep/calls/1" ‖ call hash, ascending by ID),       call    = H("lockstep/call/1" ‖ as CBOR)
+//	queue    = H("lockstep/queue/1" ‖ item hash, oldest first),          item    = H("lockstep/queued/1" ‖ as CBOR)
 //	sessions = Merkle tree of fan-out 64 over the low 12 bits of the session number (session.go):
 //	           H("lockstep/sessions/1" ‖ 64 group hashes), group  = H("lockstep/session-group/1" ‖ 64 bucket hashes)
 //	           bucket = H("lockstep/session-bucket/1" ‖ session hash, ascending by number)
-//	           session = H("lockstep/session/1" ‖ session as deterministic CBOR)
+//	           session = H("lockstep/session/2" ‖ session as deterministic CBOR)
 //
-// An empty bucket, group or tree hashes to 32 zero bytes. Raft's index and term are not in the root: a state carried to
+// An empty bucket, group or tree, and an empty list of contexts, calls or items, hashes to 32 zero bytes. Raft's index and term are not in the root: a state carried to
 // another cluster keeps it.
 //
 // # Goroutines
 //
 // Apply, Snapshot and Restore run on raft's FSM goroutine; during a round it starts at most Config.Workers goroutines
-// and waits for them. Queries, Status, Roots and a checkpoint's Persist run beside it on their callers' goroutines.
+// and waits for them. Queries, Inspect, Await, HasWork, Status, Roots and a checkpoint's Persist run beside it on their callers' goroutines.
 //
 // # Sources
 //
 // Schneider, "Implementing Fault-Tolerant Services Using the State Machine Approach" (1990); Ongaro, "Consensus:
-// Bridging Theory and Practice" §6.3 (sessions), hashicorp/raft's FSM contract.
+// Bridging Theory and Practice" §6.3 (sessions), hashicorp/raft's FSM contract; the Internet Computer's interface
+// specification (call contexts, reject codes, canister life cycle). What was decided differently, and why, is in
+// docs/adr/0012-calls-and-life-cycle.md.
 package fsm

@@ -25,18 +25,21 @@
 //     memory.grow says so in the depth global and stops: that host is short of
 //     memory, and no canister may see it.
 //   - memory.copy, memory.fill and memory.init first spend fuel in proportion
-//     to their length, 5 units per 128 bytes, since the engine charges 1.
+//     to their length, 5 units per 128 bytes and more on 64-bit memories, since
+//     the engine charges 1.
 //   - Each function that calls others counts its weight in the depth global
 //     while it runs, and stops when the sum passes the limit. Weight is a
 //     function of the code alone (see weight.go), so the same call stops on
 //     every replica, whatever the compiler made of it.
 //   - A module that imports a function that waits gets a global for its clock.
-//   - Custom sections are dropped.
+//   - A module with a table of functions gets one more function, by which the
+//     host calls the one at an index.
+//   - Custom sections are dropped; those of the Internet Computer's toolchains
+//     (icp:public, icp:private) are kept beside the module.
 //
 // Refused, each with its reason and place: instructions that write tables,
 // threads and shared memory, more than one memory, imported memories, tables
-// and globals, mutable globals holding references, 64-bit memories and tables,
-// relaxed SIMD, garbage collection, exceptions, function references, unknown
+// and globals, mutable globals holding references, relaxed SIMD, garbage collection, exceptions, function references, unknown
 // imports (all of them are listed), reserved export names, entry points of a
 // wrong type, a method exported twice, and modules over the size limits.
 //

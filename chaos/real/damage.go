@@ -127,13 +127,16 @@ func (s *strike) wipe() {
 			continue
 		}
 		m.hold(s.id, false)
+		defer func() { s.note(m.number, m.release()) }()
+		if _, err := os.Stat(m.dir); err != nil { // another fault has wiped it already
+			continue
+		}
 		if err := os.RemoveAll(m.dir); err != nil {
 			s.note(m.number, err)
-		} else {
-			s.hits++
-			defer s.returned(m, s.track.view().newest)
+			continue
 		}
-		defer func() { s.note(m.number, m.release()) }()
+		s.hits++
+		defer s.returned(m, s.track.view().newest)
 	}
 	<-s.ctx.Done()
 }

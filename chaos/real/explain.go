@@ -12,6 +12,7 @@ import (
 
 	"lockstep/canister"
 	"lockstep/chaos/check"
+	"lockstep/chaos/history"
 	"lockstep/chaos/replay"
 	"lockstep/fsm"
 	"lockstep/memstore"
@@ -64,6 +65,9 @@ func (r *run) explain(ctx context.Context, v *check.Verdict) []string {
 			lines, err := r.compare(ctx, w)
 			if err != nil {
 				lines = append(lines, "nothing more can be said: "+err.Error())
+			}
+			for _, line := range lines { // the report shows them with the evidence
+				w.Evidence = append(w.Evidence, history.Event{At: w.At, Kind: history.Note, Text: line})
 			}
 			return lines
 		}

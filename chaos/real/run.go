@@ -270,7 +270,7 @@ func (r *run) settle(ctx context.Context, clients *clients) (converged time.Dura
 	r.record(history.Event{Kind: history.Healed})
 	began, at := time.Now(), r.track.view().newest
 	quiet := max(r.plan.Time.Quiet, time.Second)
-	if !r.track.wait(quiet, done, func(v view) bool { return v.least > at }) {
+	if !r.track.wait(quiet, done, func(v view) bool { return v.least > at && clients.newest.Load() > at }) {
 		return 0
 	}
 	clients.end()

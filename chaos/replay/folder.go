@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Names in a replica's data folder, as package node writes them.
@@ -100,7 +101,7 @@ func (f *Folder) openLog() error {
 	path := filepath.Join(f.Path, logFile)
 	options := &bbolt.Options{ReadOnly: true, Timeout: time.Second}
 	if err := checkLog(path, options); err != nil {
-		if errors.Is(err, bbolt.ErrTimeout) {
+		if errors.Is(err, bbolterrors.ErrTimeout) {
 			return fmt.Errorf("%s %w", f.Path, ErrInUse)
 		}
 		return fmt.Errorf("log %s: %w: it is damaged; take the folder of another replica", path, err)

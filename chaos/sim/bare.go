@@ -91,14 +91,21 @@ func (b *bare) stop(err error) {
 }
 
 // Submit implements process.
-func (b *bare) Submit(_ context.Context, m fsm.Message) (node.Answer, error) {
+func (b *bare) Submit(ctx context.Context, m fsm.Message) (node.Answer, error) {
 	round := fsm.Round{Time: b.parts.Now().UnixNano(), Attested: b.parts.Machine.Latest(), Messages: []fsm.Message{m}}
 	data, err := round.Encode()
 	if err != nil {
 		return node.Answer{}, refusal{err}
 	}
 	future := b.raft.Apply(data, time.Second)
-	if err := future.Error(); err != nil {
+	ended := make(chan error, 1)
+	go func() { ended <- future.Error() }()
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		return node.Answer{}, ctx.Err()
+	}
+	if err != nil {
 		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrEnqueueTimeout) || errors.Is(err, raft.ErrLeadershipTransferInProgress) {
 			return node.Answer{}, refusal{err}
 		}
@@ -114,9 +121,16 @@ func (b *bare) Submit(_ context.Context, m fsm.Message) (node.Answer, error) {
 }
 
 // Query implements process.
-func (b *bare) Query(_ context.Context, q fsm.Query) (node.Answer, error) {
-	if err := b.raft.Barrier(time.Second).Error(); err != nil {
-		return node.Answer{}, refusal{err}
+func (b *bare) Query(ctx context.Context, q fsm.Query) (node.Answer, error) {
+	ended := make(chan error, 1)
+	go func() { ended <- b.raft.Barrier(time.Second).Error() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return node.Answer{}, refusal{err}
+		}
+	case <-ctx.Done():
+		return node.Answer{}, refusal{ctx.Err()}
 	}
 	return b.QueryStale(q)
 }

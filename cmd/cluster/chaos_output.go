@@ -126,12 +126,6 @@ func (t *chaosOutput) explain(r *chaosRun) {
 		t.events("evidence", v.Evidence)
 		t.events("before it", v.Before)
 	}
-	for i, line := range r.explanation {
-		if i == 0 {
-			fmt.Fprintln(t.w, "\nin the replicas' logs")
-		}
-		fmt.Fprintf(t.w, "  %s\n", line)
-	}
 }
 
 func (t *chaosOutput) events(title string, events []history.Event) {

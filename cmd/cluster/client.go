@@ -82,11 +82,16 @@ func (o *clientOptions) finish(c *cobra.Command, what string, r node.Response, e
 	}
 	switch r.Status {
 	case fsm.StatusReplied:
-		if !o.asJSON {
+		if !o.asJSON && len(r.Reply) == 0 {
+			fmt.Fprintln(c.ErrOrStderr(), "(an empty reply)")
+		} else if !o.asJSON {
 			fmt.Fprintln(c.OutOrStdout(), showBytes(r.Reply))
 		}
 		return nil
 	case fsm.StatusNoReply:
+		if !o.asJSON {
+			fmt.Fprintln(c.ErrOrStderr(), "(no reply)")
+		}
 		return nil
 	}
 	if o.asJSON {

@@ -7,6 +7,7 @@ import (
 
 	"lockstep/chaos"
 	"lockstep/fsm"
+	"lockstep/fsm"
 )
 
 func newInstallCommand() *cobra.Command {

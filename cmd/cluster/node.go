@@ -79,9 +79,9 @@ Exit codes: 0 stopped, 1 the replica diverged, 2 the disk or another part of the
 	return c
 }
 
-// trackers lists the names of the trackers.
+// trackers lists the names of the trackers; auto takes the fastest that the machine allows.
 func trackers() string {
-	var names []string
+	names := []string{string(memstore.TrackerAuto)}
 	for _, t := range memstore.Trackers() {
 		names = append(names, string(t))
 	}

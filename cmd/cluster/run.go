@@ -64,7 +64,7 @@ everything could be compared), 3 wrong use or the run could not be made.`,
 	f.StringArrayVar(&o.modules, "module", nil, "[NAME=]FILE.wasm or .wat to install; once for each")
 	f.StringVar(&o.workload, "workload", "", "file of messages and generators to send, one JSON object a line")
 	f.DurationVar(&o.duration, "duration", 10*time.Second, "how long the clients run; 0 until Ctrl-C")
-	f.Uint64Var(&o.rounds, "rounds", 0, "end after so many rounds (then --duration holds only if it is given too)")
+	f.Uint64Var(&o.rounds, "rounds", 0, "end when at least so many rounds have been run; those under way are finished (then --duration holds only if it is given too)")
 	f.IntVar(&o.clients, "clients", 8, "concurrent clients, each with a session of its own")
 	f.Uint64Var(&o.seed, "seed", 0, "makes the same messages again; 0 draws one")
 	f.Uint64Var(&o.checkpointEvery, "checkpoint-every", 1000, "rounds between two checkpoints")
@@ -97,7 +97,7 @@ func (o *runOptions) run(c *cobra.Command) error {
 	stop, ctx, forget := interrupts(c.Context(), func() { out.ending("interrupted: letting calls on their way finish; again to end at once") })
 	defer forget()
 	config.Stop = stop
-	config.Started, config.Progressed, config.Settling = out.started, out.progressed, out.settling
+	config.Started, config.Ready, config.Progressed, config.Settling = out.started, out.ready, out.progressed, out.settling
 	verdict, err := chaos.Run(ctx, config)
 	if err != nil {
 		code := exitFault
@@ -128,7 +128,7 @@ func (o *runOptions) config(c *cobra.Command) (chaos.RunConfig, error) {
 	if err != nil {
 		return fail(fmt.Errorf("find this program to start replicas of it: %w", err))
 	}
-	modules, messages, err := o.work(c)
+	work, err := o.work(c)
 	if err != nil {
 		return fail(err)
 	}
@@ -155,7 +155,7 @@ func (o *runOptions) config(c *cobra.Command) (chaos.RunConfig, error) {
 			Program: program, Args: []string{"cluster", "node"}, Extra: extra,
 			Nodes: nodes, Dir: o.data, Keep: o.keep, Log: log,
 		},
-		Modules: modules, Messages: messages, Clients: o.clients,
+		Modules: work.modules, Needed: work.needed, Messages: work.messages, Clients: o.clients,
 		Duration: duration, Rounds: o.rounds, Log: log,
 	}, nil
 }
@@ -193,13 +193,20 @@ func (o *runOptions) check() error {
 	return errors.Join(errs...)
 }
 
-// work gives the modules to install and the messages to send.
-func (o *runOptions) work(c *cobra.Command) ([]chaos.Module, func(int) chaos.Messages, error) {
+// runWork is what clients do in a run: the modules to install, the canisters that the cluster may have already, the messages.
+type runWork struct {
+	modules  []chaos.Module
+	needed   []string
+	messages func(client int) chaos.Messages
+}
+
+// work reads the modules and the messages.
+func (o *runOptions) work(c *cobra.Command) (runWork, error) {
 	var given []chaos.Module
 	for _, text := range o.modules {
 		m, err := readModule(c, text)
 		if err != nil {
-			return nil, nil, err
+			return runWork{}, err
 		}
 		given = append(given, m)
 	}
@@ -210,31 +217,36 @@ func (o *runOptions) work(c *cobra.Command) ([]chaos.Module, func(int) chaos.Mes
 	if o.workload != "" {
 		var err error
 		if w, err = readWorkload(o.workload); err != nil {
-			return nil, nil, err
+			return runWork{}, err
 		}
 	}
-	modules, err := chaos.CompleteModules(given, w.Canisters())
-	if err != nil {
-		return nil, nil, fmt.Errorf("workload %s: %w with --module NAME=FILE", w.Name(), err)
+	work := runWork{messages: func(client int) chaos.Messages { return w.Stream(o.seed, client, o.clients) }}
+	required := w.Canisters()
+	if chaos.HasCluster(o.data) { // which of them it has is known when it runs
+		work.needed, required = required, nil
+	}
+	var err error
+	if work.modules, err = chaos.CompleteModules(given, required); err != nil {
+		return runWork{}, fmt.Errorf("workload %s: %w with --module NAME=FILE", w.Name(), err)
 	}
 	o.workload = w.Name()
-	return modules, func(client int) chaos.Messages { return w.Stream(o.seed, client, o.clients) }, nil
+	return work, nil
 }
 
 // probe makes messages for modules that come without a workload.
-func (o *runOptions) probe(given []chaos.Module) ([]chaos.Module, func(int) chaos.Messages, error) {
+func (o *runOptions) probe(given []chaos.Module) (runWork, error) {
 	modules, err := chaos.CompleteModules(given, nil)
 	if err != nil {
-		return nil, nil, err
+		return runWork{}, err
 	}
 	if _, err := chaos.Probe(modules, o.seed, 0); err != nil {
-		return nil, nil, err
+		return runWork{}, err
 	}
 	o.workload = "every exported method with random arguments"
-	return modules, func(client int) chaos.Messages {
+	return runWork{modules: modules, messages: func(client int) chaos.Messages {
 		p, _ := chaos.Probe(modules, o.seed, client) // what could fail has been tried above
 		return p
-	}, nil
+	}}, nil
 }
 
 // readModule reads [NAME=]FILE.
@@ -249,7 +261,7 @@ func readModule(c *cobra.Command, text string) (chaos.Module, error) {
 	}
 	m, err := chaos.ParseModule(name, file)
 	if err != nil {
-		return m, fmt.Errorf("--module %s: %w", path, err)
+		return m, fmt.Errorf("--module %s cannot be installed as %s: %w", path, name, err)
 	}
 	return m, nil
 }

@@ -15,6 +15,7 @@ import (
 // runOutput is what `cluster run` prints, in the order of the methods. ending may come at any time, from any goroutine.
 type runOutput interface {
 	started(*chaos.Cluster)
+	ready(chaos.Equipment)
 	progressed(chaos.Progress)
 	ending(why string)
 	settling()
@@ -71,22 +72,21 @@ func (o *runOptions) parameters() [][2]string {
 	case o.duration > 0:
 		length = o.duration.String()
 	}
-	tracker, level := o.tracker, o.optLevel
-	if tracker == "" {
-		tracker = "the default"
-	}
-	if level == "" {
-		level = "the default"
-	}
 	return [][2]string{
 		{"workload", o.workload},
 		{"seed", fmt.Sprint(o.seed)},
 		{"clients", fmt.Sprint(o.clients)},
 		{"length", length},
 		{"checkpoint", fmt.Sprintf("every %d rounds", o.checkpointEvery)},
-		{"tracker", tracker},
-		{"opt-level", level},
 	}
+}
+
+// ready tells what the replicas have chosen where they could.
+func (t *textOutput) ready(e chaos.Equipment) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.screen.settle()
+	fmt.Fprintf(t.w, "tracker     %s\nopt-level   %s\n", e.Tracker, e.OptLevel)
 }
 
 func (t *textOutput) progressed(p chaos.Progress) {
@@ -178,6 +178,11 @@ func (j *jsonOutput) started(c *chaos.Cluster) {
 		e.Replicas = append(e.Replicas, startReplica{m, c.Process(i).PID, c.LogPath(i)})
 	}
 	j.print(e)
+}
+
+// ready tells what the replicas have chosen where they could.
+func (j *jsonOutput) ready(e chaos.Equipment) {
+	j.print(map[string]string{"event": "ready", "tracker": e.Tracker, "opt_level": e.OptLevel})
 }
 
 func (j *jsonOutput) progressed(p chaos.Progress) {

@@ -134,6 +134,9 @@ func (s clusterStatus) print(w io.Writer, asJSON bool) error {
 		if x.Checkpoints.Round > 0 {
 			checkpoint = fmt.Sprint(x.Checkpoints.Round)
 		}
+		if x.Checkpoints.Failure != "" {
+			checkpoint += " (failing)"
+		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", r.ID, r.Address, x.State, role, x.Term,
 			x.Round, newest-x.Round, orDash(x.Root[:min(16, len(x.Root))]), checkpoint, orDash(x.Tracker))
 	}
@@ -181,6 +184,40 @@ func (s clusterStatus) troubles() []string {
 	}
 	if answered && !leader {
 		lines = append(lines, "No replica that answers is the leader: updates wait.")
+		lines = append(lines, s.wayOut()...)
+	}
+	return append(lines, s.diskTroubles()...)
+}
+
+// wayOut says what can be done when replicas with new folders keep the cluster from having a leader.
+func (s clusterStatus) wayOut() []string {
+	var names, files []string
+	for _, r := range s {
+		if r.Status != nil && r.Status.Joining {
+			names, files = append(names, r.ID), append(files, r.Status.JoiningFile)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s joined with a new folder and votes for nobody who knows more, until a leader has brought it up to date: start the "+
+		"replicas that still have their data. If they cannot come back, and losing what only they had is acceptable, stop each replica that is joining, "+
+		"remove its file, and start it again: %s.", strings.Join(names, ", "), strings.Join(files, ", "))}
+}
+
+// diskTroubles says which replicas could not use their disk as they should, and go on all the same.
+func (s clusterStatus) diskTroubles() []string {
+	var lines []string
+	for _, r := range s {
+		if r.Status == nil {
+			continue
+		}
+		if c := r.Status.Checkpoints; c.Failure != "" {
+			lines = append(lines, fmt.Sprintf("%s CANNOT TAKE CHECKPOINTS (%d failed), and its log grows until it can: %s", r.ID, c.Failed, c.Failure))
+		}
+		if r.Status.SetAside != "" {
+			lines = append(lines, fmt.Sprintf("%s could not use its log and its checkpoints, and is sent the state by the leader. They are kept in %s", r.ID, r.Status.SetAside))
+		}
 	}
 	return lines
 }

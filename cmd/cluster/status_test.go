@@ -30,6 +30,12 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 	diverged.Status.Divergence = &node.DivergenceReport{Round: 4, Own: "bbbb", Attested: "aaaa"}
 	failed := running("n3", 6, "c")
 	failed.Status.State, failed.Status.Reason = node.StateFailed, "disk full"
+	failing := running("n3", 7, "a")
+	failing.Status.Checkpoints = node.CheckpointStatus{Round: 5, Failed: 4, Failure: "no space left"}
+	aside := running("n3", 7, "a")
+	aside.Status.SetAside = "/data/n3/set-aside/1: the log begins at index 9"
+	joining := running("n2", 0, "b")
+	joining.Status.Joining, joining.Status.JoiningFile = true, "/data/n2/joining"
 	for _, c := range []struct {
 		name string
 		all  clusterStatus
@@ -45,6 +51,12 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 		{"silent", clusterStatus{leader, {Address: "n9:80", ID: "n9", Error: "refused"}}, exitUndecided,
 			[]string{"n9       n9:80    no answer", "n9 at n9:80 does not answer: refused"}},
 		{"nobody leads", clusterStatus{running("n2", 5, "b")}, exitGood, []string{"No replica that answers is the leader"}},
+		{"checkpoints fail", clusterStatus{leader, failing}, exitGood,
+			[]string{"5 (failing)", "n3 CANNOT TAKE CHECKPOINTS (4 failed), and its log grows until it can: no space left"}},
+		{"log set aside", clusterStatus{leader, aside}, exitGood,
+			[]string{"n3 could not use its log and its checkpoints", "kept in /data/n3/set-aside/1: the log begins at index 9"}},
+		{"a majority lost its disks", clusterStatus{joining}, exitGood,
+			[]string{"follower (joining)", "n2 joined with a new folder", "remove its file, and start it again: /data/n2/joining."}},
 		{"nobody", nil, exitGood, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
