@@ -59,7 +59,7 @@ func New(cfg Config) (*Machine, error) {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
 	if cfg.Tracker == "" {
-		cfg.Tracker = "prefetch"
+		cfg.Tracker = memstore.TrackerAuto
 	}
 	if cfg.RootsKept == 0 {
 		cfg.RootsKept = 65536

@@ -119,7 +119,7 @@ func (t *adaptive) begin() error {
 	runtime.LockOSThread()
 	t.locked = true
 	if !t.warm {
-		t.startFaults(t.m.tracked >= t.limits.sampleSize)
+		t.faults = threadFaults()
 		return nil
 	}
 	if err := t.setDense(t.kind.dense); err != nil {
@@ -130,13 +130,14 @@ func (t *adaptive) begin() error {
 			return err
 		}
 	}
-	t.startFaults(t.few(t.kind.count) && t.m.tracked >= t.limits.sampleSize)
+	t.startFaults()
 	return nil
 }
 
 // startFaults opens the window in which faults are counted. It encloses the one in which they are sampled: as many
 // samples as faults are then all of them.
-func (t *adaptive) startFaults(want bool) {
+func (t *adaptive) startFaults() {
+	want := t.few(t.kind.count) && t.m.tracked >= t.limits.sampleSize
 	if s := threadSampler(); s != nil {
 		s.turn(want)
 		if want {
@@ -159,7 +160,7 @@ func (t *adaptive) endFaults() (n uint64, known bool) {
 	base, end := t.m.base, t.m.addr(uint32(t.m.tracked))
 	for _, a := range t.addrs { // the first write was here, so that a difference is likely here
 		if a >= base && a < end {
-			t.m.lines[(a-base)>>pageShift] = uint8(a >> lineShift & (pageLines - 1))
+			*t.m.line(uint32((a - base) >> pageShift)) = uint8(a >> lineShift & (pageLines - 1))
 		}
 	}
 	t.m.stats.Syscalls += 2

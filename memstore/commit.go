@@ -105,6 +105,7 @@ func (m *Memory) compare(runs []run) []PageIndex {
 	if n < 2*parallelGrain {
 		return m.compareRuns(runs, nil)
 	}
+	m.ownLines()
 	for _, r := range runs { // workers only read the flat table
 		for c := r.start >> chunkShift; c <= (r.end-1)>>chunkShift; c++ {
 			if !m.filled[c] {

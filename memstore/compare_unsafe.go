@@ -31,7 +31,7 @@ func (m *Memory) compareBatched(b *batch, changed []PageIndex) []PageIndex {
 		b.live[k], b.old[k] = m.addr(i), m.oldAddr(i)
 	}
 	for k, i := range b.page[:b.n] { // no branch depends on these loads, so they do not wait for each other
-		at := uintptr(m.lines[i]&(pageLines-1)) * lineSize
+		at := uintptr(*m.line(i)) * lineSize
 		b.peek[k] = lineXor(b.live[k]+at, b.old[k]+at)
 	}
 	for k := range b.n {
@@ -42,7 +42,7 @@ func (m *Memory) compareBatched(b *batch, changed []PageIndex) []PageIndex {
 			next := min(k+1, b.n-1)
 			if line := difference(b.live[k], b.old[k], b.live[next], b.old[next]); line < pageLines {
 				b.equal[k] = false
-				m.lines[b.page[k]] = uint8(line)
+				*m.line(b.page[k]) = uint8(line)
 			}
 		}
 		if !b.equal[k] {
@@ -51,6 +51,23 @@ func (m *Memory) compareBatched(b *batch, changed []PageIndex) []PageIndex {
 	}
 	b.n = 0
 	return changed
+}
+
+// fewLines is how many entries the table of lines begins with, a power of two.
+const fewLines = 4096
+
+// line is the entry of a page in the table of lines.
+func (m *Memory) line(i uint32) *uint8 { return &m.lines[i&uint32(len(m.lines)-1)] }
+
+// ownLines gives every tracked page an entry of its own, so that workers write to different ones.
+func (m *Memory) ownLines() {
+	n := len(m.lines)
+	for n < int(m.size) {
+		n *= 2
+	}
+	if n > len(m.lines) {
+		m.lines = make([]uint8, n)
+	}
 }
 
 // oldAddr is where the page's bytes in the memory's version are.

@@ -86,8 +86,9 @@ type Memory struct {
 	filled  []bool
 	misses  []uint8 // lookups in chunks that are not filled
 
-	// lines says, for each page, in which 64-byte line it probably differs from the version, if it does: where it did
-	// last, or where the fault was. Comparisons look there first.
+	// lines says in which 64-byte line a page probably differs from the version, if it does: where it did last, or where
+	// the fault was. Comparisons look there first. It is indexed by the page's lowest bits: while it is short, pages share
+	// entries, which costs time only.
 	lines []uint8
 
 	state memoryState
@@ -139,10 +140,7 @@ func Attach(c MemoryConfig) (*Memory, error) {
 	if m.handles, err = mapTable[pagetrie.Value](uint32(max(m.reserved, 1))); err != nil {
 		return nil, fmt.Errorf("attach memory: %w", err)
 	}
-	if m.lines, err = mapTable[uint8](uint32(max(m.reserved, 1))); err != nil {
-		_ = unmapTable(m.handles)
-		return nil, fmt.Errorf("attach memory: %w", err)
-	}
+	m.lines = make([]uint8, fewLines)
 	m.filled = make([]bool, (m.reserved+chunkPages-1)/chunkPages)
 	m.misses = make([]uint8, len(m.filled))
 	m.layout = newLayout(m, c.Like)
@@ -256,8 +254,7 @@ func (m *Memory) Detach() error {
 func (m *Memory) free() {
 	m.layout.release(m.store)
 	_ = unmapTable(m.handles)
-	_ = unmapTable(m.lines)
-	m.handles, m.lines, m.mem = nil, nil, nil
+	m.handles, m.mem = nil, nil
 }
 
 // want refuses a call in the wrong state. Wrong order is a broken invariant; a broken memory is an error.

@@ -44,9 +44,9 @@ type Config struct {
 	// Peers are all voting replicas of the cluster, this one among them, the same on every node. 1 to 9. Required.
 	Peers []Peer
 
-	// Tracker finds the pages that messages change; "" is memstore's default.
+	// Tracker finds the pages that messages change; "" is memstore.TrackerPrefetch, and TrackerAuto becomes the one that it chose.
 	Tracker memstore.Tracker
-	// OptLevel is how hard the Wasm compiler tries; "" is canister's default.
+	// OptLevel is how hard the Wasm compiler tries; "" is canister.OptSpeed.
 	OptLevel canister.OptLevel
 	// Workers bounds the canisters of a round that run beside each other; 0 means one a processor. 0 to 1024.
 	Workers int
@@ -122,6 +122,15 @@ func (c Config) WithDefaults() Config {
 		if *v == 0 {
 			*v = d
 		}
+	}
+	switch c.Tracker {
+	case "":
+		c.Tracker = memstore.TrackerPrefetch
+	case memstore.TrackerAuto:
+		c.Tracker = memstore.Probe().Tracker
+	}
+	if c.OptLevel == "" {
+		c.OptLevel = canister.OptSpeed
 	}
 	orInt(&c.CheckpointsKept, defaultKept)
 	orInt(&c.RoundMessages, 4096)

@@ -30,6 +30,7 @@
 //
 //	the machine finds another root than the leader's     state diverged: evidence/round-N/report.json, never started again
 //	the disk fails, or the machine does                  state failed: fix the cause and start the node again
+//	its files are deleted or replaced (groundwatch.go)   state failed: start again, with an empty folder it is sent the state
 //	a leader's checkpoint contradicts our log            the uncommitted end of the log is cut and the replica opened again
 //	Stop
 //
@@ -37,10 +38,15 @@
 // happen: so raft may be told what it likes to hear instead of panicking, because nothing that it does afterwards reaches
 // anybody. In the first two states the client port still answers /v1/status and /v1/roots until Stop.
 //
+// A log that no readable checkpoint reaches is set aside at the start, with the checkpoints, as evidence (setaside.go). The
+// replica then begins like one with a new folder, but votes for nobody at all until a leader has sent it the state. A cluster
+// of one has nobody who could, and is refused instead.
+//
 // # Outcomes
 //
 // A call that has a result has happened. A call that failed is refused (it certainly did not happen) or unknown (it may have
-// happened): see classify in outcome.go. Only a session makes it safe to send an unknown message again.
+// happened): see classify in outcome.go. Only a session makes it safe to send an unknown message again. A session's sequence
+// number names one message: whatever is sent under a number that was used gets the first one's result and does not run.
 //
 // # Invariants
 //
@@ -49,7 +55,9 @@
 //     replica.installed). It reaches back to the second newest checkpoint and always holds the entry at the newest one.
 //   - A checkpoint from a leader never takes the state machine back (installGuard).
 //   - What is deleted from the log is covered by a checkpoint or provably not committed (conflict.cut).
-//   - A replica with a new folder votes for no candidate with a history until it holds all that was committed (joiner).
+//   - A replica with a new folder votes for no candidate with a history until it holds all that was committed, and one that
+//     has set its log aside for no candidate at all (joiner).
+//   - A replica acknowledges nothing for longer than groundEvery after its folder or its log was deleted (groundWatcher).
 //   - No byte of Raft is exchanged with a node of another cluster.
 //   - A folder with evidence of a divergence is not served from and takes no part in elections.
 //
@@ -61,6 +69,7 @@
 //	reader.run                 reader.close
 //	checkpointer.run           checkpointer.close
 //	roleWatcher.run            roleWatcher.close
+//	groundWatcher.run          groundWatcher.close
 //	transport.listen           transport.Close, replica.stop
 //	drainedPipeline.run        one a follower that raft sends to; its Close, which raft calls
 //	raft's own                 replica.close: raft.Shutdown after the rounds in flight have ended, since raft answers

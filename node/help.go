@@ -19,15 +19,17 @@ Any node takes every request; it passes updates and linearizable queries on to t
                          (or ?arg=TEXT; ?consistency=stale answers from this node's own state)
   open a session         curl -X POST http://{host}/v1/sessions
   update exactly once    curl -H 'Lockstep-Session: N' -H 'Lockstep-Sequence: 1' -d ARGUMENT http://{host}/v1/canisters/NAME/update/METHOD
-                         (the same numbers again give the same answer; the next update has the next sequence number)
+                         (a sequence number names one message: sent again under it, even with another content, it gets the first one's
+                         result and does not run; the next update has the next number)
   status of this node    curl http://{host}/v1/status
   roots of its rounds    curl 'http://{host}/v1/roots?from=1&max=100'
   metrics                curl http://{host}/metrics
 
 The header Lockstep-Caller is handed to the canister as the caller's identity.
 
-A call that has an outcome is a 200, a trap or a reject included: look at "status". Otherwise "outcome" says what is known:
-"refused" certainly did not happen, "unknown" may have happened.
+Whatever the state machine made of a call is a 200, and "status" says what that was: not only replied and no-reply, but also
+rejected, trapped, out-of-fuel, a refusal such as a canister that is not there, or an expired session. Any other code means
+that there is no result, and "outcome" says what is known: "refused" certainly did not happen, "unknown" may have happened.
 `
 
 // help is GET /.

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"runtime/pprof"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -66,8 +65,6 @@ func Serve(find func(plant string) (*Seams, error)) {
 		respond(answer, Result{}, err)
 	}
 	go limit(answer, req.Limit)
-	pf, _ := os.Create("/tmp/cpu.prof")
-	_ = pprof.StartCPUProfile(pf)
 	match := func(string, string) (bool, error) { return true, nil }
 	testing.Main(match, []testing.InternalTest{{Name: "Simulation", F: func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -105,7 +102,6 @@ func create(path string) (io.Writer, error) {
 // respond answers the parent and ends the process.
 func respond(to *os.File, r Result, err error) {
 	out := reply{Result: r}
-	pprof.StopCPUProfile()
 	if err != nil {
 		out.Error = err.Error()
 	}

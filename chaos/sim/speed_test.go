@@ -13,7 +13,7 @@ func TestSpeed(t *testing.T) {
 	}
 	for _, w := range []struct{ name, extra, rep string }{
 		{"trivial", "", " checkpoint=100000"},
-		{os.Getenv("NONE"), " queries=0.1", " checkpoint=100"},
+		{"uniform", " queries=0.1", " checkpoint=100"},
 		{"demo", " queries=0.1", " checkpoint=100"},
 	} {
 		p := parse(t, fmt.Sprintf("lockstep-plan 1\nseed 1\ntime run=%s quiet=4s\nworkload name=%s seed=1 clients=4 rate=10%s\nreplica 1 tracker=prefetch%[4]s\nreplica 2 tracker=cow%[4]s\nreplica 3 tracker=adaptive%[4]s\n", env("RUN", "600s"), w.name, w.extra, w.rep))

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"lockstep/chaos"
-	"lockstep/fsm"
 	"lockstep/fsm"
 )
 
@@ -58,7 +58,7 @@ func (o *moduleOptions) send(c *cobra.Command, kind fsm.Kind, args []string) err
 	}
 	m, err := chaos.ParseModule(args[0], file)
 	if err != nil {
-		return fmt.Errorf("%s: %w", args[1], err)
+		return fmt.Errorf("%s cannot be installed as %s: %w", args[1], args[0], err)
 	}
 	return o.change(c, m.Name, fsm.Message{Kind: kind, Module: m.Wasm, Arg: []byte(o.arg)})
 }
@@ -73,5 +73,14 @@ func (o *clientOptions) change(c *cobra.Command, name string, m fsm.Message) err
 	ctx, cancel := o.within(c)
 	defer cancel()
 	r, err := client.Change(ctx, name, m)
-	return o.finish(c, m.Kind.String()+" "+name, r, err)
+	what := m.Kind.String() + " " + name
+	if err != nil || o.asJSON || r.Status != fsm.StatusReplied && r.Status != fsm.StatusNoReply {
+		return o.finish(c, what, r, err)
+	}
+	text := fmt.Sprintf("%s: done in round %d", what, r.Round)
+	if len(m.Module) > 0 {
+		text += fmt.Sprintf(", module %x", sha256.Sum256(m.Module))
+	}
+	_, err = fmt.Fprintln(c.OutOrStdout(), text)
+	return err
 }
