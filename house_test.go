@@ -26,6 +26,8 @@ var importPolicy = []struct {
 	{"memstore/bench", []string{"pagetrie", "memstore"}, []string{"golang.org/x/sys", "github.com/bytecodealliance/wasmtime-go/v39"}},
 	{"canister", []string{"pagetrie", "memstore"}, []string{"github.com/bytecodealliance/wasmtime-go/v39", "golang.org/x/sys"}},
 	{"canister/program", nil, nil},
+	{"canister/systemapi", []string{"canister/program"}, nil},
+	{"canister/candid", []string{"canister/systemapi"}, nil},
 	{"snapshot", []string{"pagetrie"}, []string{"github.com/hashicorp/raft", "golang.org/x/sys", "github.com/fxamacker/cbor/v2"}},
 	{"fsm", []string{"pagetrie", "memstore", "canister", "snapshot"},
 		[]string{"github.com/hashicorp/raft", "github.com/fxamacker/cbor/v2", "golang.org/x/sync"}},

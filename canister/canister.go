@@ -197,7 +197,7 @@ func (c *Canister) execute(env Env, in Input) (Outcome, error) {
 	if out.Status != 0 {
 		return out, nil
 	}
-	if err := c.live.begin(c.State()); err != nil {
+	if err := c.live.beginKind(c.State(), in.kind()); err != nil {
 		return Outcome{}, err
 	}
 	out, err := c.live.run(t, in.execution(env, occasion, c.config.Limits.Fuel))

@@ -1,6 +1,9 @@
 package canister
 
 import (
+	"encoding/binary"
+	"hash/fnv"
+
 	"lockstep/canister/program"
 	"lockstep/canister/systemapi"
 )
@@ -123,3 +126,13 @@ func PrincipalText(principal []byte) string { return systemapi.PrincipalText(pri
 
 // ParsePrincipal reads the text form of a principal.
 func ParsePrincipal(text string) ([]byte, error) { return systemapi.ParsePrincipal(text) }
+
+// kind tells executions apart that are likely to write about different pages:
+// by entry and method, and by function for callbacks.
+func (in Input) kind() uint64 {
+	h := fnv.New64a()
+	h.Write([]byte{byte(in.Entry)})
+	h.Write([]byte(in.Method))
+	h.Write(binary.LittleEndian.AppendUint64(nil, in.Callback.Func))
+	return h.Sum64()
+}

@@ -156,13 +156,18 @@ func (in *instance) writeSegments() {
 }
 
 // begin starts a transaction on the state, to which the instance was brought.
-func (in *instance) begin(s State) error {
+func (in *instance) begin(s State) error { return in.beginKind(s, 0) }
+
+// beginKind is begin for an execution of a kind: executions of one kind are
+// expected to write about the same pages. It is a hint for the tracker and
+// can't change what is found.
+func (in *instance) beginKind(s State, kind uint64) error {
 	in.stable.begin(s.Stable)
 	in.certified = s.CertifiedData
 	if in.tracked == nil {
 		return nil
 	}
-	return in.tracked.Begin()
+	return in.tracked.BeginKind(kind)
 }
 
 // commit keeps what the message did and gives the new state.

@@ -26,7 +26,7 @@ type slabRange struct{ first, count uint32 }
 // free memory back, the first touch of a new slab costs ten times what copying the pages does.
 const (
 	keepEmpty = 64
-	keepMost  = 512
+	keepMost  = 256
 )
 
 // keepLocked sets how many empty slabs are kept, after an allocation of n pages.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,4 +84,37 @@ func TestCallsTimersAndLife(t *testing.T) {
 	do(fsm.Message{Kind: fsm.KindStop}, fsm.StatusReplied)
 	do(fsm.Message{Kind: fsm.KindDelete}, fsm.StatusReplied)
 	do(fsm.Message{Kind: fsm.KindDelete}, fsm.StatusRefused)
+}
+
+// While there is work and nothing waits, one round without messages is on its way at a time; a message that is pending is
+// answered with its end.
+func TestBatcherDrivesWork(t *testing.T) {
+	b, r := testBatcher(t, nil)
+	var work atomic.Bool
+	b.mu.Lock()
+	b.work = work.Load
+	b.await = func(_ context.Context, ref fsm.Ref) (fsm.Answer, error) {
+		return fsm.Answer{Result: fsm.Result{Status: fsm.StatusReplied, Reply: []byte(ref.String())}, Index: 9}, nil
+	}
+	b.mu.Unlock()
+	work.Store(true)
+	for number := range fsm.RoundNumber(3) {
+		round := <-r.proposed
+		if len(round.round.Messages) != 0 || len(r.proposed) != 0 {
+			t.Fatalf("%d messages, %d more rounds", len(round.round.Messages), len(r.proposed))
+		}
+		work.Store(number < 2)
+		round.applied(number)
+	}
+	answered := make(chan Answer, 1)
+	go func() {
+		a, _ := b.submit(context.Background(), message("x"))
+		answered <- a
+	}()
+	round := <-r.proposed
+	ref := fsm.Ref{Round: 4}
+	round.answer <- &fsm.RoundResult{Round: 4, Results: []fsm.Result{{Status: fsm.StatusPending, Ref: ref, Round: 4}}}
+	if a := <-answered; string(a.Reply) != ref.String() || a.Index != 9 {
+		t.Errorf("answer %+v", a)
+	}
 }

@@ -150,7 +150,7 @@ func TestCheckpointLooksAtTheGround(t *testing.T) {
 		}
 	}
 	<-c.nodes[0].Done()
-	if s := c.nodes[0].Status(); s.State != StateFailed || s.Checkpoints.Failed+uint64(len(s.Reason)) == 0 {
+	if s := c.nodes[0].Status(); s.State != StateFailed || !strings.Contains(s.Reason, checkpointsDir+": it was deleted") {
 		t.Errorf("status: %s: %s", s.State, s.Reason)
 	}
 }
@@ -170,5 +170,61 @@ func TestNewClusterHasNothingToJoin(t *testing.T) {
 		if s := c.nodes[c.leader()].Status(); s.Round != 0 || s.PID != os.Getpid() {
 			t.Errorf("got round %d, pid %d", s.Round, s.PID)
 		}
+	}
+}
+
+// noCheckpoints is a ground whose machine cannot be captured until healed is closed.
+type noCheckpoints struct {
+	Ground
+	healed chan struct{}
+}
+
+func (g noCheckpoints) Open(stop func(error)) (*Parts, error) {
+	p, err := g.Ground.Open(stop)
+	if err == nil {
+		p.Machine = uncaptured{p.Machine, g.healed}
+	}
+	return p, err
+}
+
+type uncaptured struct {
+	Machine
+	healed chan struct{}
+}
+
+func (m uncaptured) Snapshot() (raft.FSMSnapshot, error) {
+	select {
+	case <-m.healed:
+		return m.Machine.Snapshot()
+	default:
+		return nil, errBroken
+	}
+}
+
+// Checkpoints that fail are told, until one succeeds; that they failed stays known.
+func TestFailedCheckpointsAreTold(t *testing.T) {
+	c := newCluster(t, 1, smallLogs)
+	c.shareCompiled(0)
+	n, healed := newNode(c.cfgs[0].WithDefaults()), make(chan struct{})
+	n, err := n.start(n.openDir, n.listen, func() error {
+		n.ground = noCheckpoints{n.ground, healed}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.nodes[0] = n
+	client := c.client()
+	c.install(client, "counter")
+	c.add(client, "counter", 6)
+	c.eventually("a failure", func() bool { return n.Status().Checkpoints.Failed > 0 })
+	if s := n.Status(); s.State != StateRunning || !strings.Contains(s.Checkpoints.Failure, errBroken.Error()) || s.CheckpointsTaken != 0 {
+		t.Errorf("status: %+v", s)
+	}
+	close(healed)
+	c.add(client, "counter", 12)
+	c.eventually("a checkpoint", func() bool { return n.Status().CheckpointsTaken > 0 })
+	if s := n.Status(); s.Checkpoints.Failure != "" || s.Checkpoints.Failed == 0 {
+		t.Errorf("checkpoints: %+v", s.Checkpoints)
 	}
 }

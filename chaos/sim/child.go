@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -65,6 +66,8 @@ func Serve(find func(plant string) (*Seams, error)) {
 		respond(answer, Result{}, err)
 	}
 	go limit(answer, req.Limit)
+	debug.SetGCPercent(collectAt)
+	debug.SetMemoryLimit(memoryGoal)
 	match := func(string, string) (bool, error) { return true, nil }
 	testing.Main(match, []testing.InternalTest{{Name: "Simulation", F: func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -111,6 +114,12 @@ func respond(to *os.File, r Result, err error) {
 	}
 	os.Exit(0)
 }
+
+// A child lives for seconds and its heap is small: it collects seldom, unless memory runs short.
+const (
+	collectAt  = 400
+	memoryGoal = 1 << 30
+)
 
 // Exit codes of a child that gives no answer.
 const (

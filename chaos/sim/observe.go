@@ -57,6 +57,8 @@ type messageID struct{ session, sequence uint64 }
 type committedRound struct {
 	entry raft.Log
 	ids   []messageID
+	// digest is that of the entry.
+	digest history.Digest
 }
 
 // round gives the committed round at an index; the first replica that applies it decodes it for all.
@@ -68,6 +70,7 @@ func (c *cluster) round(entry *raft.Log, data []byte) *committedRound {
 		return r
 	}
 	r = &committedRound{entry: raft.Log{Index: entry.Index, Term: entry.Term, Type: entry.Type, Data: data}}
+	r.digest = c.digest(&raft.Log{Type: entry.Type, Data: data, Extensions: entry.Extensions})
 	if round, err := fsm.DecodeRound(data); err == nil {
 		for i := range round.Messages {
 			m := &round.Messages[i]
@@ -89,7 +92,7 @@ func (l *life) applied(entry *raft.Log, data []byte, result *fsm.RoundResult) {
 	round := c.round(entry, data)
 	l.m.reached(entry.Index)
 	l.record(history.Event{Kind: history.Applied, Index: entry.Index, Term: entry.Term, Round: uint64(result.Round), Root: result.Root,
-		Digest: c.digest(&raft.Log{Type: entry.Type, Data: data, Extensions: entry.Extensions})})
+		Digest: round.digest})
 	for i := range result.Results {
 		if i >= len(round.ids) {
 			break

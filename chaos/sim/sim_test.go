@@ -3,18 +3,38 @@ package sim
 import (
 	"errors"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"lockstep/chaos/check"
+	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
+	"lockstep/memstore"
 )
 
 func TestMain(m *testing.M) {
 	if IsChild() {
-		Serve(func(string) (*Seams, error) { return nil, errors.New("no plants here") })
+		Serve(func(string) (*Seams, error) { return nil, errors.New("no bugs are planted here") })
 	}
 	os.Exit(m.Run())
+}
+
+// testPool keeps replicas' files in memory where there is such a folder.
+func testPool(t *testing.T) *Pool {
+	dir := "/dev/shm"
+	if _, err := os.Stat(dir); err != nil {
+		dir = ""
+	}
+	home, err := os.MkdirTemp(dir, "lockstep-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
+	modules := filepath.Join(home, "modules")
+	return &Pool{Limit: 2 * time.Minute, Dir: home, Modules: modules, Log: os.Getenv("LOCKSTEP_SIM_LOG") != ""}
 }
 
 func parse(t *testing.T, text string) *plan.Plan {
@@ -26,27 +46,109 @@ func parse(t *testing.T, text string) *plan.Plan {
 	return p
 }
 
-func TestQuiet(t *testing.T) {
-	p := parse(t, `lockstep-plan 1
-seed 1
-time run=60s quiet=20s
-workload name=`+env("WORK", "demo")+` seed=1 clients=4 rate=`+env("RATE", "10")+` queries=0.1
-replica 1 tracker=prefetch
-replica 2 tracker=cow
-replica 3 tracker=compare
-`)
-	pool := &Pool{Limit: 60 * time.Second, Dir: os.Getenv("SIMDIR"), Modules: os.Getenv("SIMMOD"), Log: os.Getenv("SIMLOG") != "", NoReplays: os.Getenv("NOREPLAY") != ""}
-	o := pool.Run(t.Context(), Job{Plan: p, History: os.Getenv("HIST")})
-	r := o.Result
-	t.Logf("%s\nsim %v real %v cpu %v took %v speed %.0fx/cpu commits %d err %v\n%s", r.Verdict.Sentence, r.Simulated, r.Real, r.CPU, o.Took, r.Simulated.Seconds()/r.CPU.Seconds(), r.Commits, o.Err, o.Output)
-	for _, f := range r.Verdict.Findings {
-		t.Log(f.Checker, f.State, f.Checked, f.Reason)
+func agree(t *testing.T, o Outcome) {
+	t.Helper()
+	if o.Result.Verdict.Judgement == check.Agreed {
+		return
+	}
+	file := filepath.Join(os.TempDir(), "lockstep-failed.plan")
+	t.Errorf("seed %d: %s\n%v\n%s", o.Plan.Seed, o.Result.Verdict.Sentence, o.Err, o.Output)
+	if err := os.WriteFile(file, []byte(o.Plan.String()), 0o644); err == nil {
+		t.Errorf("repeat it: LOCKSTEP_PLAN=%s go test ./chaos/sim -run TestPlanFile -v", file)
 	}
 }
 
-func env(name, or string) string {
-	if v := os.Getenv(name); v != "" {
-		return v
+func TestQuietCluster(t *testing.T) {
+	o := testPool(t).Run(t.Context(), Job{Plan: parse(t, "lockstep-plan 1\nseed 1\ntime run=20s quiet=10s\n"+
+		"workload name=demo seed=1 clients=4 rate=20 queries=0.1 duplicates=0.1\n"+
+		"replica 1 tracker=prefetch checkpoint=50\nreplica 2 tracker=cow opt=none checkpoint=60\nreplica 3 tracker=compare\n")})
+	agree(t, o)
+	if o.Result.Commits < 100 || o.Result.Simulated < 25*time.Second {
+		t.Errorf("%d rounds in %v", o.Result.Commits, o.Result.Simulated)
 	}
-	return or
+}
+
+// shape is that of the seeds in tests.
+func shape() plan.Shape {
+	s := plan.Shape{Opts: []string{"none", "speed"}, Workloads: []string{"uniform", "demo"}}
+	for _, tracker := range memstore.Trackers() {
+		s.Trackers = append(s.Trackers, string(tracker))
+	}
+	return s
+}
+
+// A short slice of seeds; LOCKSTEP_SEEDS=100-200 runs others.
+func TestSeeds(t *testing.T) {
+	from, to := uint64(1), uint64(6)
+	if text := os.Getenv("LOCKSTEP_SEEDS"); text != "" {
+		a, b, _ := strings.Cut(text, "-")
+		from, _ = strconv.ParseUint(a, 10, 64)
+		to, _ = strconv.ParseUint(b, 10, 64)
+	}
+	var batch check.Batch
+	var cpu time.Duration
+	var struck uint64
+	testPool(t).RunAll(t.Context(), func(yield func(Job) bool) {
+		for seed := from; seed <= to && yield(Job{Plan: plan.Generate(seed, shape())}); seed++ {
+		}
+	}, func(o Outcome) bool {
+		batch.Add(o.Result.Verdict)
+		cpu, struck = cpu+o.Result.CPU, struck+o.Result.Struck
+		agree(t, o)
+		return true
+	})
+	t.Logf("%s\n%v of processor time, %.0f faults a minute", batch.Sentence(nil), cpu, float64(struck)/cpu.Minutes())
+}
+
+// Plans that have found something are kept.
+func TestKeptPlans(t *testing.T) {
+	names, err := filepath.Glob("../../testdata/plan/*.plan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := parse(t, string(text))
+		if p.Supports(plan.Sim) == nil {
+			agree(t, testPool(t).Run(t.Context(), Job{Plan: p}))
+		}
+	}
+}
+
+// TestPlanFile runs one plan again.
+func TestPlanFile(t *testing.T) {
+	name := os.Getenv("LOCKSTEP_PLAN")
+	if name == "" {
+		t.Skip("LOCKSTEP_PLAN is not set")
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := testPool(t).Run(t.Context(), Job{Plan: parse(t, string(text)), History: os.Getenv("LOCKSTEP_HISTORY")})
+	t.Log(o.Result.Verdict.Sentence)
+	agree(t, o)
+}
+
+// The history that a child writes is one that can be judged again.
+func TestHistoryIsJudgedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.jsonl")
+	o := testPool(t).Run(t.Context(), Job{Plan: plan.Generate(3, shape()), History: path})
+	agree(t, o)
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	log, err := history.Read(file, path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := check.Judge(t.Context(), log, check.Config{})
+	if v.Judgement != check.Agreed || v.Totals.Rounds != o.Result.Verdict.Totals.Rounds {
+		t.Errorf("judged again: %s", v.Sentence)
+	}
 }
