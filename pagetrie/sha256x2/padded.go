@@ -8,7 +8,7 @@ import (
 // PaddedLen is the length of a message of n bytes with its padding: the least multiple of 64 with 9 bytes to spare.
 func PaddedLen(n int) int { return (n + padding + blockSize - 1) &^ (blockSize - 1) }
 
-// Pad appends to a message the padding of SHA-256, in place if there is capacity for [PaddedLen] bytes.
+// Pad appends to a message the padding of SHA-256. If there is capacity for [PaddedLen] bytes it writes behind the message.
 func Pad(message []byte) []byte {
 	n := len(message)
 	size := PaddedLen(n)
