@@ -8,7 +8,7 @@ check: vet test race
 
 vet:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet ./...
+	$(GO) vet ./... ./testdata/conformance/spec
 	$(GO) tool staticcheck ./...
 
 test:

@@ -173,6 +173,15 @@ func TestSessionsKeepPendingMessages(t *testing.T) {
 	wantReply(t, r.one(inSession(id, 3, run("a", reply("newer")))), "newer")
 	r.rest()
 	wantReply(t, r.one(inSession(id, 3, run("a", reply("x")))), "newer")
+
+	// The end of an older message does not pass for that of a newer one, which is pending, too.
+	wantStatus(t, r.one(inSession(id, 4, run("a", ask(2, reply("four"))))), StatusPending)
+	r.apply(&Round{})
+	five := inSession(id, 5, run("a", ask(2, reply("five"))))
+	wantStatus(t, r.one(five), StatusPending) // four is answered in this round
+	wantStatus(t, r.one(five), StatusPending)
+	r.rest()
+	wantReply(t, r.one(five), "five")
 }
 
 func TestAwaitEnds(t *testing.T) {
@@ -195,5 +204,18 @@ func TestAwaitEnds(t *testing.T) {
 	_ = r.stop(reason)
 	if err := <-waited; !errors.Is(err, reason) {
 		t.Errorf("error %v, want the machine's end", err)
+	}
+}
+
+func TestATurnEndsWhenItsFuelIsUsed(t *testing.T) {
+	r := puppets(t, "a", "b")
+	once := call{to: 2, arg: count + reply("")}.script()
+	wantReply(t, r.one(run("a", once+once+once+reply(""))), "")
+	r.state.Limits.TurnFuel = 1
+	for want := uint64(1); want <= 3; want++ {
+		r.apply(&Round{})
+		if got := r.count("b"); got != want {
+			t.Fatalf("%d calls carried out after %d rounds", got, want)
+		}
 	}
 }

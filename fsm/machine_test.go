@@ -46,6 +46,9 @@ func newReplica(t testing.TB, cfg Config) *replica {
 	}
 	r := &replica{Machine: m, t: t, checkpoints: checkpoints}
 	t.Cleanup(func() {
+		if err := checkpoints.Close(); err != nil {
+			t.Errorf("close checkpoints: %v", err)
+		}
 		if err := r.Close(); err != nil {
 			t.Errorf("close machine: %v", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"lockstep/canister"
+	"lockstep/pagetrie"
 	"lockstep/snapshot"
 )
 
@@ -91,5 +92,55 @@ func TestTablesThatNoMachineWroteAreRefused(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}
 		})
+	}
+}
+
+// Everything that a record has shows in its hash.
+func TestEveryPartOfARecordIsHashed(t *testing.T) {
+	data := sampleTable(t)
+	fresh := func() *canisterRecord {
+		table := new(stateTable)
+		if err := decMode.Unmarshal(data, table); err != nil {
+			t.Fatal(err)
+		}
+		return must(table.Canisters[0].record())
+	}
+	changes := map[string]func(*canisterRecord){
+		"ID":          func(c *canisterRecord) { c.ID++ },
+		"name":        func(c *canisterRecord) { c.Name += "x" },
+		"module":      func(c *canisterRecord) { c.Module[0]++ },
+		"controllers": func(c *canisterRecord) { c.Controllers = nil },
+		"version":     func(c *canisterRecord) { c.Version++ },
+		"life":        func(c *canisterRecord) { c.Life++ },
+		"timer":       func(c *canisterRecord) { c.Timer++ },
+		"contexts":    func(c *canisterRecord) { c.keepContext(&callContext{ID: c.Contexts[0].ID, Outstanding: 2, Fuel: 1}) },
+		"calls":       func(c *canisterRecord) { c.takeCall(1) },
+		"queue":       func(c *canisterRecord) { c.push(rejection(1, codeFatal, "")) },
+		"stops":       func(c *canisterRecord) { c.Stops = nil },
+		"next":        func(c *canisterRecord) { c.NextContext++ },
+		"next call":   func(c *canisterRecord) { c.NextCall++ },
+	}
+	want := hashCanister(fresh(), pagetrie.Hash{})
+	if hashCanister(fresh(), pagetrie.Hash{}) != want || hashCanister(fresh(), pagetrie.Hash{1}) == want {
+		t.Fatal("the hash is not one of the record and its state's root")
+	}
+	for name, change := range changes {
+		c := fresh()
+		change(c)
+		if hashCanister(c, pagetrie.Hash{}) == want {
+			t.Errorf("%s: not in the hash", name)
+		}
+	}
+}
+
+func TestRandomnessDependsOnTheStateBefore(t *testing.T) {
+	var replies []string
+	for _, text := range []string{"one", "other"} {
+		r := puppets(t, "a")
+		wantReply(t, r.one(run("a", reply(text))), text) // fuel and state differ by the argument
+		replies = append(replies, string(r.ends(run("a", call{to: 0, method: "raw_rand", onReply: replyArg}.script())).Reply))
+	}
+	if replies[0] == replies[1] {
+		t.Error("raw_rand does not depend on the state")
 	}
 }

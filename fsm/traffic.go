@@ -34,10 +34,9 @@ type origin struct {
 	Kind originKind
 	// Caller is what the canister sees as its caller.
 	Caller []byte
-	// Ref, Session and Sequence are of a client's message.
-	Ref      Ref
-	Session  SessionID
-	Sequence uint64
+	// Ref and Session are of a client's message.
+	Ref     Ref
+	Session SessionID
 	// Canister and Call are of another canister's call, or of the canister's own.
 	Canister CanisterID
 	Call     callID

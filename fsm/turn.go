@@ -166,8 +166,7 @@ func (t *turn) runMessages() error {
 // client is the sender of message i.
 func (w *roundWork) client(i int) origin {
 	msg := &w.round.Messages[i]
-	return origin{Kind: fromClient, Caller: msg.Caller, Ref: Ref{Round: w.next.Round, Position: uint64(i)},
-		Session: msg.Session, Sequence: msg.Sequence}
+	return origin{Kind: fromClient, Caller: msg.Caller, Ref: Ref{Round: w.next.Round, Position: uint64(i)}, Session: msg.Session}
 }
 
 // number is the next execution's, apart from those of the round's messages.
@@ -257,7 +256,7 @@ func (w *roundWork) complete(a clientAnswer) error {
 	}
 	w.completed = append(w.completed, Completion{Ref: a.origin.Ref, Result: a.result})
 	s := w.next.sessions.get(a.origin.Session)
-	if s == nil || s.Sequence != a.origin.Sequence || s.Result.Status != StatusPending {
+	if s == nil || s.Result.Ref != a.origin.Ref { // it has gone on to a newer message
 		return nil
 	}
 	answered := *s

@@ -25,7 +25,8 @@ func copyCommand(command any) any {
 	switch c := command.(type) {
 	case *raft.AppendEntriesRequest:
 		d := *c
-		d.RPCHeader, d.Leader = copyHeader(c.RPCHeader), bytes.Clone(c.Leader)
+		d.RPCHeader = copyHeader(c.RPCHeader)
+		d.Leader = bytes.Clone(c.Leader) //lint:ignore SA1019 raft still sends it, so a copy has it
 		d.Entries = make([]*raft.Log, len(c.Entries))
 		for i, e := range c.Entries {
 			d.Entries[i] = copyEntry(e)
@@ -33,7 +34,8 @@ func copyCommand(command any) any {
 		return &d
 	case *raft.RequestVoteRequest:
 		d := *c
-		d.RPCHeader, d.Candidate = copyHeader(c.RPCHeader), bytes.Clone(c.Candidate)
+		d.RPCHeader = copyHeader(c.RPCHeader)
+		d.Candidate = bytes.Clone(c.Candidate) //lint:ignore SA1019 raft still sends it, so a copy has it
 		return &d
 	case *raft.RequestPreVoteRequest:
 		d := *c
@@ -45,7 +47,8 @@ func copyCommand(command any) any {
 		return &d
 	case *raft.InstallSnapshotRequest:
 		d := *c
-		d.RPCHeader, d.Leader = copyHeader(c.RPCHeader), bytes.Clone(c.Leader)
+		d.RPCHeader = copyHeader(c.RPCHeader)
+		d.Leader = bytes.Clone(c.Leader)
 		d.Peers, d.Configuration = bytes.Clone(c.Peers), bytes.Clone(c.Configuration)
 		return &d
 	}

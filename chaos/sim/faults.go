@@ -11,8 +11,7 @@ import (
 
 // running is a fault that has begun: end ends it and says how often it had an effect.
 type running struct {
-	nodes []int
-	end   func() uint64
+	end func() uint64
 }
 
 // walk takes the plan's steps, each at its time, and waits until the time to run is over.

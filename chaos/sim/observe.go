@@ -160,7 +160,7 @@ func (l *life) asked(command any) {
 func (l *life) answered(command, answer any) {
 	req, ok := command.(*raft.RequestVoteRequest)
 	if resp, is := answer.(*raft.RequestVoteResponse); ok && is && resp.Granted {
-		l.record(history.Event{Kind: history.Voted, Peer: uint8(replicaOf(req.Candidate)), Term: req.Term})
+		l.record(history.Event{Kind: history.Voted, Peer: uint8(replicaOf(req.Addr)), Term: req.Term})
 	}
 }
 

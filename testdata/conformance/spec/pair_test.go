@@ -77,7 +77,7 @@ var hostFuncs = map[string][]program.ValType{
 
 func (s *stage) prepare(wasm []byte) (*program.Program, error) {
 	return program.Prepare(wasm, program.Config{MemoryPages: 1 << 16, StackUnits: stackUnits,
-		Imports: func(module, name string) (program.FuncType, bool) {
+		Imports: func(module, name string, _ bool) (program.FuncType, bool) {
 			params, ok := hostFuncs[name]
 			return program.FuncType{Params: params}, ok && module == "spectest"
 		}})
@@ -142,7 +142,7 @@ func (s *stage) start(wasm []byte, p *program.Program) (*side, error) {
 	for _, seg := range p.Segments {
 		copy(this.memory.UnsafeData(store)[seg.Offset:], seg.Bytes)
 	}
-	if p.HasStart {
+	if p.Has(program.StartExport) {
 		_, err = this.inst.GetFunc(store, program.StartExport).Call(store)
 	}
 	return this, err
