@@ -49,7 +49,7 @@ Exit code 0 when it could measure, whatever it measured; 3 when it could not.`,
 	}
 	c.Flags().BoolVar(&b.json, "json", false, "print JSON")
 	c.Flags().StringVar(&b.svg, "svg", "", "also draw the mixed workload into this `file`")
-	c.Flags().DurationVar(&b.budget, "budget", 75*time.Second, "time for the matrix; cells that do not fit are left out and said to be")
+	c.Flags().DurationVar(&b.budget, "budget", 0, "time for the matrix; 0 is what is left of three minutes; cells that do not fit are left out and said to be")
 	return c
 }
 
