@@ -148,11 +148,12 @@ func (c *cluster) configured(l *life, index uint64, conf raft.Configuration) {
 func (l *life) asked(command any) {
 	switch req := command.(type) {
 	case *raft.AppendEntriesRequest:
-		l.m.role(l, history.Leader, req.Term)
-	case *raft.RequestVoteRequest:
-		if l.m.role(l, history.Candidate, req.Term) {
+		// A leader has voted for itself. A candidate may ask others before its own vote is on the disk.
+		if l.m.role(l, history.Leader, req.Term) {
 			l.record(history.Event{Kind: history.Voted, Peer: uint8(l.m.number), Term: req.Term})
 		}
+	case *raft.RequestVoteRequest:
+		l.m.role(l, history.Candidate, req.Term)
 	}
 }
 

@@ -3,9 +3,9 @@ package sim
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"lockstep/chaos/check"
@@ -41,7 +41,11 @@ func (c *cluster) replay(ctx context.Context, from *snapshot.Checkpoint, t memst
 	if err != nil {
 		return err
 	}
-	defer func() { err = joinErrors(err, machine.Close()) }()
+	defer func() {
+		if closeErr := machine.Close(); err == nil { // a difference that was found is told as it is
+			err = closeErr
+		}
+	}()
 	var after uint64
 	if from != nil {
 		if err := machine.RestoreCheckpoint(from); err != nil {
@@ -93,15 +97,19 @@ func (c *cluster) replayCheckpoint(ctx context.Context, visit func(check.Replaye
 		if err != nil || len(metas) == 0 {
 			continue
 		}
-		checkpoint, err := store.OpenCheckpoint(metas[len(metas)-1].ID)
+		id := metas[len(metas)-1].ID
+		if _, err := snapshot.Verify(filepath.Join(l.files.tree(), id), fsm.Hashing()); snapshot.IsDamage(err) {
+			continue // a fault of the plan
+		}
+		checkpoint, err := store.OpenCheckpoint(id)
 		if err != nil {
-			if snapshot.IsDamage(err) {
-				continue
-			}
 			return err
 		}
 		err = c.replay(ctx, checkpoint, memstore.TrackerCow, visit)
-		return errors.Join(err, checkpoint.Close())
+		if closeErr := checkpoint.Close(); err == nil {
+			err = closeErr
+		}
+		return err
 	}
 	return c.replay(ctx, nil, memstore.TrackerCow, visit)
 }
