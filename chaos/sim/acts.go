@@ -32,7 +32,6 @@ func (c *cluster) keepInstall(from, to int, req *raft.InstallSnapshotRequest, bo
 // staleInstall delivers old checkpoints again. A replica that was sent none is sent the leader's oldest: what a stream is that was
 // on its way for long.
 func (c *cluster) staleInstall(f *plan.Fault, nodes []int) *running {
-	time.Sleep(0)
 	var hits uint64
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -69,8 +68,7 @@ func (c *cluster) deliverOld(n int) bool {
 		req.Term = term // it was sent in this term for all that the receiver can know
 	}
 	answer, err := target.receive(req, &bodyReader{data: k.body, closed: target.closed}, c.net.timeout)
-	if resp, ok := answer.(*raft.InstallSnapshotResponse); err == nil && ok {
-		_ = resp
+	if _, ok := answer.(*raft.InstallSnapshotResponse); err == nil && ok {
 		c.record(history.Event{Kind: history.Mark, Node: uint8(n), Text: string(history.MarkStaleInstall)})
 	}
 	return true
@@ -134,7 +132,6 @@ func (c *cluster) transfer(f *plan.Fault) *running {
 	if l == nil || target == leader {
 		return nil
 	}
-	ok := make(chan bool, 1)
 	go func() {
 		select {
 		case <-l.running:
@@ -150,7 +147,6 @@ func (c *cluster) transfer(f *plan.Fault) *running {
 		}
 		if r.LeadershipTransferToServer(serverID(target), raft.ServerAddress(serverID(target))).Error() == nil {
 			c.record(history.Event{Kind: history.Mark, Node: uint8(target), Text: string(history.MarkTransfer)})
-			ok <- true
 		}
 	}()
 	return &running{end: func() uint64 { return 1 }}
