@@ -61,7 +61,7 @@ func (r *run) explain(ctx context.Context, v *check.Verdict) []string {
 	ctx, cancel := context.WithTimeout(ctx, explainWithin)
 	defer cancel()
 	for _, f := range v.Findings {
-		if w := f.Violation; w != nil && f.State == check.Broken && len(w.Roots) > 1 && len(w.Nodes) > 1 {
+		if w := f.Violation; w != nil && f.State == check.Broken && len(w.Nodes) > 1 {
 			lines, err := r.compare(ctx, w)
 			if err != nil {
 				lines = append(lines, "nothing more can be said: "+err.Error())
@@ -91,11 +91,16 @@ func (r *run) compare(ctx context.Context, v *check.Violation) ([]string, error)
 	if err != nil {
 		return lines, err
 	}
-	ca, err := r.stateAt(ctx, a, fa, v.Round)
+	round := v.Round
+	if len(v.Roots) < 2 { // the logs were found to differ before the states were
+		nodes := r.track.view().nodes
+		round = min(nodes[v.Nodes[0]-1].round, nodes[v.Nodes[1]-1].round)
+	}
+	ca, err := r.stateAt(ctx, a, fa, round)
 	if err != nil {
 		return lines, fmt.Errorf("repeat the log of %s: %w", a, err)
 	}
-	cb, err := r.stateAt(ctx, b, fb, v.Round)
+	cb, err := r.stateAt(ctx, b, fb, round)
 	if err != nil {
 		return lines, fmt.Errorf("repeat the log of %s: %w", b, err)
 	}
@@ -104,7 +109,7 @@ func (r *run) compare(ctx context.Context, v *check.Violation) ([]string, error)
 		return lines, err
 	}
 	if d.Empty() {
-		return append(lines, fmt.Sprintf("both logs, repeated on the same options, give the same state after round %d: it is a replica's options or memory that made the difference", v.Round)), nil
+		return append(lines, fmt.Sprintf("both logs, repeated on the same options, give the same state after round %d: it is a replica's options or memory that made the difference", round)), nil
 	}
 	return append(lines, describe(d, a, b)...), nil
 }
