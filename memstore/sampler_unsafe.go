@@ -12,6 +12,8 @@ import (
 // kernel writes into a ring that is mapped here. It sees faults from user mode; that is what an unprivileged process may
 // ask for at the default kernel.perf_event_paranoid of 2. perf_event_open(2).
 type sampler struct {
+	// mu is never contended: the thread serialises. It shows the race detector that one goroutine came after another.
+	mu      sync.Mutex
 	fd      int
 	ring    []byte // control page, then samplerPages of data
 	control *unix.PerfEventMmapPage
@@ -78,6 +80,8 @@ func (s *sampler) close() {
 
 // turn switches recording. Costs a system call when it changes anything.
 func (s *sampler) turn(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.on == on {
 		return
 	}
@@ -92,6 +96,8 @@ func (s *sampler) turn(on bool) {
 
 // start forgets what was recorded before.
 func (s *sampler) start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.tail = atomic.LoadUint64(&s.control.Data_head)
 	atomic.StoreUint64(&s.control.Data_tail, s.tail)
 }
@@ -99,6 +105,8 @@ func (s *sampler) start() {
 // read appends the addresses recorded since start; ok is false if the ring has anything else in it, such as a note that
 // samples were lost.
 func (s *sampler) read(addrs []uintptr) (_ []uintptr, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	head := atomic.LoadUint64(&s.control.Data_head)
 	data := s.ring[PageSize:]
 	for ; s.tail < head; s.tail += sampleBytes {
