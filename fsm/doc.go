@@ -18,7 +18,7 @@
 //	                               ▼
 //	        what was sent is routed into queues, by canister and order of issue (route.go)
 //	                               ▼
-//	        results into sessions; state root (root.go); published for queries and checkpoints (state.go)
+//	        results into sessions; state root (root.go); published for queries and checkpoints (published.go)
 //
 // A message that changes a canister's life (life.go) waits for all before it and runs alone.
 //
