@@ -19,6 +19,7 @@ func Union(left, right Map) Map {
 type union struct {
 	token   uint64
 	overlap int // keys found on both sides so far
+	touched uint64
 }
 
 func (u *union) nodes(a, b node) node {
@@ -50,6 +51,12 @@ func (u *union) nodes(a, b node) node {
 	r, bLeaf := b.(*leaf)
 	if aLeaf && bLeaf {
 		return u.leaves(l, r)
+	}
+	if x, ok := scattered(a, b); ok {
+		return u.scatter(b, x, true)
+	}
+	if x, ok := scattered(b, a); ok {
+		return u.scatter(a, x, false)
 	}
 	return u.branches(a, b, shift)
 }
