@@ -26,8 +26,8 @@ func (m Map) Range(lo, hi uint64) iter.Seq2[uint64, Value] {
 func each(n node, yield func(uint64, Value) bool) bool {
 	switch x := n.(type) {
 	case *bucket:
-		for i := range x.ents() {
-			if !yield(x.ents()[i].Key, x.ents()[i].Value) {
+		for _, e := range x.ents() {
+			if !yield(e.Key, e.Value) {
 				return false
 			}
 		}

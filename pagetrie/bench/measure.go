@@ -27,6 +27,7 @@ type work struct {
 	hits, seq, miss             []uint64
 	one, random100              [][]entry // deltas, one for each time of measuring
 	random10k, run10k, fresh10k [][]entry
+	rounds100, rounds10k        [][]entry // one for each round, each over the outcome of the one before
 	rng                         *rand.Rand
 }
 
@@ -51,9 +52,17 @@ func newWork(name string, keys []uint64, seed uint64) *work {
 	}
 	for range 5 {
 		w.random10k = append(w.random10k, w.draw(10_000))
-		w.run10k = append(w.run10k, w.drawRun(10_000))
 	}
-	w.fresh10k = [][]entry{w.drawNew(10_000)}
+	for i := range 25 {
+		w.run10k = append(w.run10k, w.drawRun(10_000))
+		w.fresh10k = append(w.fresh10k, w.drawNew(10_000, uint64(i)))
+	}
+	for range 400 {
+		w.rounds100 = append(w.rounds100, w.draw(100))
+	}
+	for range 12 {
+		w.rounds10k = append(w.rounds10k, w.draw(10_000))
+	}
 	return w
 }
 
@@ -68,10 +77,10 @@ func (w *work) drawRun(n int) []entry {
 }
 
 // drawNew is n keys beyond the last.
-func (w *work) drawNew(n int) []entry {
+func (w *work) drawNew(n int, seed uint64) []entry {
 	got := make([]entry, n)
 	for i := range got {
-		got[i] = entry{Key: 1<<63 + uint64(i)*3, Value: 7}
+		got[i] = entry{Key: 1<<63 + uint64(i)*3, Value: pageValue(seed + 7)}
 		if w.name == "dense" {
 			got[i].Key = w.ascending[len(w.ascending)-1].Key + 1 + uint64(i)
 		}
@@ -181,7 +190,7 @@ func lookups(t table, w *work, figures map[string]float64, sums map[string]uint6
 	if ok {
 		figures["nearest at or above"], sums["nearest at or above"] = cost, sum
 	}
-	figures["iterate"] = timed(1, func() { sum = t.iterate() }) / float64(len(w.ascending))
+	figures["iterate"] = timed(3, func() { sum = t.iterate() }) / float64(len(w.ascending))
 	sums["iterate"] = sum
 }
 
@@ -215,30 +224,24 @@ func merges(t table, w *work, figures map[string]float64, sums map[string]uint64
 			panic(name + ": the old version changed too")
 		}
 	}
-	figures["round of 100, GC counted"], sums["round of 100, GC counted"] = rounds(t, w, 100, 400)
-	figures["round of 10 000, GC counted"], sums["round of 10 000, GC counted"] = rounds(t, w, 10_000, 12)
+	figures["round of 100, GC counted"], sums["round of 100, GC counted"] = rounds(t, w, w.rounds100)
+	figures["round of 10 000, GC counted"], sums["round of 10 000, GC counted"] = rounds(t, w, w.rounds10k)
 }
 
-// rounds replaces t by its union with a drawn delta again and again, and counts everything: drawing, sorting, building
-// the delta, merging, and collecting what was dropped.
-func rounds(t table, w *work, size, times int) (ns float64, sum uint64) {
+// rounds replaces t by its union with one delta after the other, and counts everything: building the delta from sorted
+// entries, merging, and collecting what was dropped.
+func rounds(t table, w *work, deltas [][]entry) (ns float64, sum uint64) {
 	_, slow := t.(goMap)
 	if slow {
-		times = max(times/20, 2)
+		deltas = deltas[:max(len(deltas)/20, 2)]
 	}
-	rng := rand.New(rand.NewPCG(uint64(size), 3))
-	got := make([]entry, 0, size)
 	sink = nil
 	runtime.GC()
 	start := cpu()
-	for range times {
-		got = got[:0]
-		for range size {
-			got = append(got, entry{Key: w.ascending[rng.IntN(len(w.ascending))].Key, Value: pageValue(rng.Uint64())})
-		}
-		t = t.merge(t.delta(normal(got)))
+	for _, d := range deltas {
+		t = t.merge(t.delta(d))
 	}
-	ns = float64(cpu()-start) / float64(times)
+	ns = float64(cpu()-start) / float64(len(deltas))
 	if slow { // fewer rounds than the others, so another outcome
 		return ns, 0
 	}
