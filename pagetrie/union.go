@@ -33,11 +33,9 @@ func (u *union) nodes(a, b node) node {
 	case aLight && bLight:
 		return u.buckets(x, y)
 	case aLight:
-		fresh, _ := u.pour(b, x.ents(), true)
-		return fresh
+		return u.warmPour(b, x.ents(), true)
 	case bLight:
-		fresh, _ := u.pour(a, y.ents(), false)
-		return fresh
+		return u.warmPour(a, y.ents(), false)
 	}
 	shift, disjoint := apart(a, b)
 	if disjoint {
