@@ -4,8 +4,8 @@ package pagetrie
 // read to be still in the nearest cache when it is copied.
 const batch = 64
 
-// scattered returns n as a branch whose kids are buckets, if it is one and, as a part of the much larger node into, can
-// be poured into it.
+// scattered returns n as a branch whose kids are buckets, if it is one, lies within the range of into and is much smaller.
+// Then there is nothing in it to share, and its entries are poured.
 func scattered(n, into node) (*inner, bool) {
 	x, ok := n.(*inner)
 	if !ok || x.kids.leaves != nil || x.size > into.entries()/4 {
@@ -22,7 +22,7 @@ func scattered(n, into node) (*inner, bool) {
 	return x, true
 }
 
-// scatter pours the entries of the scattered x into n, of which it is a part.
+// scatter pours the entries of the scattered x into n.
 func (u *union) scatter(n node, x *inner, win bool) node {
 	var room [batch]Entry
 	ents := room[:0]
@@ -41,8 +41,11 @@ func (u *union) scatter(n node, x *inner, win bool) node {
 	return n
 }
 
+// warmPour is pour for at most a batch of entries. One or two have no misses to overlap.
 func (u *union) warmPour(n node, ents []Entry, win bool) node {
-	u.warm(n, ents)
+	if len(ents) > 2 {
+		u.warm(n, ents)
+	}
 	fresh, _ := u.pour(n, ents, win)
 	return fresh
 }

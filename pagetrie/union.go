@@ -18,8 +18,8 @@ func Union(left, right Map) Map {
 // union is one run of Union.
 type union struct {
 	token   uint64
-	overlap int // keys found on both sides so far
-	touched uint64
+	overlap int    // keys found on both sides so far
+	touched uint64 // means nothing: see warm
 }
 
 func (u *union) nodes(a, b node) node {
@@ -230,11 +230,9 @@ func (u *union) runs(out *slots, r run, a, b *side) bool {
 func (u *union) slot(a, b *side) node {
 	switch {
 	case a.light():
-		fresh, _ := u.pour(b.kids.at(0), a.run, true)
-		return fresh
+		return u.warmPour(b.kids.at(0), a.run, true)
 	case b.light():
-		fresh, _ := u.pour(a.kids.at(0), b.run, false)
-		return fresh
+		return u.warmPour(a.kids.at(0), b.run, false)
 	}
 	return u.nodes(a.kids.at(0), b.kids.at(0))
 }
