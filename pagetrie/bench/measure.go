@@ -111,15 +111,21 @@ func normal(got []entry) []entry {
 	return slices.CompactFunc(got, func(a, b entry) bool { return a.Key == b.Key })
 }
 
-// timed returns the CPU time of one of n runs of f, in ns, without garbage collection.
+// timed returns the CPU time of one of n runs of f, in ns, without garbage collection: the median of up to 25 groups of
+// runs, so that what the runtime does in the background just after a collection does not count.
 func timed(n int, f func()) float64 {
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	start := cpu()
-	for range n {
-		f()
+	groups := min(n, 25)
+	all := make([]float64, groups)
+	for i := range all {
+		start := cpu()
+		for range n / groups {
+			f()
+		}
+		all[i] = float64(cpu()-start) / float64(n/groups)
 	}
-	return float64(cpu()-start) / float64(n)
+	return median(all)
 }
 
 // sink keeps results alive.
