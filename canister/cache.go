@@ -35,6 +35,12 @@ type compilation struct {
 func (e *Engine) Compile(p *Program) (*Module, error) {
 	key := e.cacheKey(p)
 	e.mu.Lock()
+	if e.modules == nil {
+		e.mu.Unlock()
+		return nil, errors.New("compile module: the engine is closed")
+	}
+	e.compiling.Add(1)
+	defer e.compiling.Done()
 	c := e.modules[key]
 	if c == nil {
 		c = &compilation{}
@@ -54,6 +60,10 @@ func (e *Engine) Compile(p *Program) (*Module, error) {
 	})
 	return c.module, c.err
 }
+
+// Compiled is the number of modules that the engine has compiled itself, those
+// not counted that it took from its cache.
+func (e *Engine) Compiled() uint64 { return e.compiled.Load() }
 
 func (e *Engine) cacheKey(p *Program) cacheKey {
 	h := sha256.New()
@@ -109,6 +119,7 @@ func (e *Engine) compile(p *Program) (*wasmtime.Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile module %s: %w", p.Hash, err)
 	}
+	e.compiled.Add(1)
 	return m, nil
 }
 

@@ -1,6 +1,8 @@
 package canister
 
 import (
+	"math"
+
 	"lockstep/canister/program"
 	"lockstep/canister/systemapi"
 )
@@ -20,7 +22,10 @@ func (c *Canister) CompositeQuery(env Env, s State, msg Message, ask func(Call) 
 		return c.Query(env, s, msg)
 	}
 	q := compositeQuery{ask: ask, pool: c.queries, limit: c.config.Limits.Fuel, program: c.module.Program}
-	q.x = systemapi.Execution{Env: env, Occasion: systemapi.InCompositeQuery, Arg: msg.Arg, Fuel: q.limit, NoCalls: ask == nil}
+	if env.CallsLeft = 0; ask != nil {
+		env.CallsLeft = math.MaxUint64
+	}
+	q.x = systemapi.Execution{Env: env, Occasion: systemapi.InCompositeQuery, Arg: msg.Arg, Fuel: q.limit}
 	return c.onState(env.Canister, s, func(in *instance) (Outcome, error) { return q.run(in, target{export: export}) })
 }
 

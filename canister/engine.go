@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/bytecodealliance/wasmtime-go/v39"
 
@@ -70,8 +71,11 @@ type Engine struct {
 	linker *wasmtime.Linker // for modules with a 32-bit memory, or none
 	wide   *wasmtime.Linker // for modules with a 64-bit memory
 
-	mu      sync.Mutex
-	modules map[cacheKey]*compilation
+	// mu guards modules, nil once the engine is closed; compiling are the calls of Compile under way.
+	mu        sync.Mutex
+	modules   map[cacheKey]*compilation
+	compiling sync.WaitGroup
+	compiled  atomic.Uint64
 }
 
 // NewEngine starts an engine. It installs the engine's signal handlers in the
@@ -137,17 +141,19 @@ func (c EngineConfig) wasmtime() *wasmtime.Config {
 	return cfg
 }
 
-// Close frees the engine and the modules it compiled. Canisters that run on
-// it must have been closed.
+// Close frees the engine and the modules it compiled, when those that are being
+// compiled are. Canisters that run on it must have been closed.
 func (e *Engine) Close() {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, c := range e.modules {
+	modules := e.modules
+	e.modules = nil
+	e.mu.Unlock()
+	e.compiling.Wait()
+	for _, c := range modules {
 		if c.module != nil {
 			c.module.compiled.Close()
 		}
 	}
-	e.modules = nil
 	e.linker.Close()
 	e.wide.Close()
 	e.engine.Close()

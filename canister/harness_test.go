@@ -151,7 +151,7 @@ const rigCanister = 7 // id of every rig's canister
 
 func (r *rig) env() Env {
 	r.messages++
-	return Env{Canister: rigCanister, Round: r.messages, Message: 3, Time: r.now(),
+	return Env{Canister: rigCanister, Round: r.messages, Message: 3, CallsLeft: 1000, Time: r.now(),
 		Caller: []byte("caller"), Log: func(s string) { r.log = append(r.log, s) }}
 }
 

@@ -14,9 +14,41 @@ import (
 type UpgradeOptions struct {
 	// SkipPreUpgrade leaves canister_pre_upgrade out: for one that always traps.
 	SkipPreUpgrade bool
-	// KeepMemory lets the new module go on with the memory of the old one, as
-	// it happens without being said if both ask for it in a custom section.
-	KeepMemory bool
+	// Memory says whether the new module goes on with the memory of the old one.
+	Memory MemoryPersistence
+}
+
+// MemoryPersistence says what becomes of linear memory in an upgrade. Its
+// numbers are part of the log format.
+type MemoryPersistence uint8
+
+// The choices.
+const (
+	MemoryByModules MemoryPersistence = 0 // kept if both modules ask for it in a custom section
+	MemoryKeep      MemoryPersistence = 1
+	MemoryReplace   MemoryPersistence = 2
+)
+
+// ParseMemoryPersistence reads keep, replace, or nothing.
+func ParseMemoryPersistence(text string) (MemoryPersistence, error) {
+	switch text {
+	case "":
+		return MemoryByModules, nil
+	case "keep":
+		return MemoryKeep, nil
+	case "replace":
+		return MemoryReplace, nil
+	}
+	return 0, fmt.Errorf("%q is neither keep nor replace", text)
+}
+
+func (p MemoryPersistence) String() string {
+	return [...]string{"", "keep", "replace"}[min(p, MemoryReplace)]
+}
+
+// keeps tells whether the memory goes on.
+func (p MemoryPersistence) keeps(from, to *program.Program) bool {
+	return p == MemoryKeep || p == MemoryByModules && from.KeepMemory && to.KeepMemory
 }
 
 // Upgrade replaces a canister's module. In order: canister_pre_upgrade of the
@@ -86,7 +118,7 @@ func (u *upgrade) run(env Env, arg []byte, o UpgradeOptions) (Outcome, error) {
 		}
 	}
 	s.timer, s.env.Timer = nil, 0
-	u.kept = o.KeepMemory || from.module.Program.KeepMemory && to.KeepMemory
+	u.kept = o.Memory.keeps(from.module.Program, to)
 	if size := uint64(from.size()) / perWasmPage; u.kept && size > to.MemoryMax {
 		return failed(Trapped, fmt.Sprintf("the memory to keep has %d pages of 64 KiB, the new module has room for %d",
 			size, to.MemoryMax), s.spent), nil

@@ -79,7 +79,7 @@ func TestUpgrade(t *testing.T) {
 		want          string // data, added in memory, starts, global, stable
 	}{
 		{"fresh memory", "", UpgradeOptions{}, numbers(1, 10, 1, 10, 13)},
-		{"kept by option", "", UpgradeOptions{KeepMemory: true}, numbers(1, 13, 2, 10, 13)},
+		{"kept by option", "", UpgradeOptions{Memory: MemoryKeep}, numbers(1, 13, 2, 10, 13)},
 		{"kept by section", keepSection, UpgradeOptions{}, numbers(1, 13, 2, 10, 13)},
 		{"no pre-upgrade", "", UpgradeOptions{SkipPreUpgrade: true}, numbers(1, 10, 1, 10, 12)},
 	} {
@@ -133,11 +133,11 @@ func TestPreUpgradeTraps(t *testing.T) {
 // TestKeptMemoryTooLarge: the new module has room for less.
 func TestKeptMemoryTooLarge(t *testing.T) {
 	q := newQueue(t, wat(t, `(module (memory 3))`), plainSetup())
-	want(t, q.upgrade(wat(t, `(module (memory 1 2))`), nil, UpgradeOptions{KeepMemory: true}), Trapped,
+	want(t, q.upgrade(wat(t, `(module (memory 1 2))`), nil, UpgradeOptions{Memory: MemoryKeep}), Trapped,
 		"the memory to keep has 3 pages of 64 KiB, the new module has room for 2")
-	want(t, q.upgrade(wat(t, `(module)`), nil, UpgradeOptions{KeepMemory: true}), Trapped,
+	want(t, q.upgrade(wat(t, `(module)`), nil, UpgradeOptions{Memory: MemoryKeep}), Trapped,
 		"the memory to keep has 3 pages of 64 KiB, the new module has room for 0")
-	want(t, q.upgrade(wat(t, `(module (memory i64 5))`), nil, UpgradeOptions{KeepMemory: true}), Replied, "")
+	want(t, q.upgrade(wat(t, `(module (memory i64 5))`), nil, UpgradeOptions{Memory: MemoryKeep}), Replied, "")
 	if n := q.rigs[0].State().Memory.Size; n != 5*perWasmPage {
 		t.Errorf("%d pages", n)
 	}

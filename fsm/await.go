@@ -122,14 +122,15 @@ func (m *Machine) HasWork() bool {
 	}
 	s := &m.current.state
 	for _, c := range s.canisters {
-		if len(c.Queue) > 0 || c.timerDue(s.Time+1) {
+		if len(c.Queue) > 0 || c.dueCall(s.Time+1) || c.timerDue(s.Time+1) {
 			return true
 		}
 	}
 	return false
 }
 
-// NextTimer gives the earliest time for which a canister has set its timer. A round of that time or a later one is work.
+// NextTimer gives the earliest time for which a canister has set its timer, or from which it waits no longer for a response. A
+// round of that time or a later one is work.
 func (m *Machine) NextTimer() (time int64, set bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -137,8 +138,12 @@ func (m *Machine) NextTimer() (time int64, set bool) {
 		return 0, false
 	}
 	for _, c := range m.current.state.canisters {
-		if c.Life == Running && c.Timer != 0 && (!set || c.Timer < time) {
-			time, set = c.Timer, true
+		due := c.nextDeadline()
+		if c.Life == Running && c.Timer != 0 && (due == 0 || c.Timer < due) {
+			due = c.Timer
+		}
+		if due != 0 && (!set || due < time) {
+			time, set = due, true
 		}
 	}
 	return time, set

@@ -13,7 +13,7 @@ import (
 // "canister-<id>" the linear memory, "stable-<id>" the stable memory, "module-<id>" the module's code.
 
 // tableVersion is the version of the state table's format.
-const tableVersion = 2
+const tableVersion = 3
 
 type stateTable struct {
 	_ struct{} `cbor:",toarray"`
@@ -49,6 +49,7 @@ type canisterHead struct {
 	Name        string
 	Module      canister.ModuleHash
 	Controllers [][]byte
+	Limits      canister.Limits
 	Version     uint64
 	Life        Life
 	Timer       int64
@@ -58,7 +59,7 @@ type canisterHead struct {
 }
 
 func (c *canisterRecord) head() canisterHead {
-	return canisterHead{ID: c.ID, Name: c.Name, Module: c.Module, Controllers: c.Controllers, Version: c.Version, Life: c.Life,
+	return canisterHead{ID: c.ID, Name: c.Name, Module: c.Module, Controllers: c.Controllers, Limits: c.Limits, Version: c.Version, Life: c.Life,
 		Timer: c.Timer, NextContext: c.NextContext, NextCall: c.NextCall, Stops: c.Stops}
 }
 

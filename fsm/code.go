@@ -10,21 +10,34 @@ import (
 	"lockstep/pagetrie"
 )
 
-// compile makes a message's module ready to run. refusal says what is wrong with the module; an error, that the world failed.
-func (w *roundWork) compile(msg *Message) (module *canister.Module, refusal string, err error) {
-	if limit := w.next.Limits.ModuleBytes; uint64(len(msg.Module)) > limit {
-		return nil, fmt.Sprintf("module is %d bytes long, the cluster allows %d", len(msg.Module), limit), nil
+// Compile makes a module ready to run before the message that brings it is put into a round, so that the round need not wait for
+// the compiler: the engine keeps what it has compiled. It runs beside rounds, on its caller's goroutine, and can't change any
+// outcome: a machine that was not asked to compiles when the round comes. refusal says what is wrong with the module.
+func (m *Machine) Compile(wasm []byte) (hash canister.ModuleHash, refusal string, err error) {
+	limits := m.Limits()
+	module, refusal, err := m.compile(wasm, limits, limits.Canister)
+	if module != nil {
+		hash = module.Program.Hash
 	}
-	prepared, err := canister.Prepare(msg.Module, w.next.Limits.Canister)
+	return hash, refusal, err
+}
+
+// compile prepares and compiles a module for a canister with some limits. refusal says what is wrong with the module; an error,
+// that the world failed.
+func (m *Machine) compile(wasm []byte, cluster Limits, l canister.Limits) (module *canister.Module, refusal string, err error) {
+	if limit := cluster.ModuleBytes; uint64(len(wasm)) > limit {
+		return nil, fmt.Sprintf("module is %d bytes long, the cluster allows %d", len(wasm), limit), nil
+	}
+	prepared, err := canister.Prepare(wasm, l)
 	if err != nil {
 		return nil, err.Error(), nil
 	}
-	module, err = w.machine.cfg.Engine.Compile(prepared)
+	module, err = m.cfg.Engine.Compile(prepared)
 	if refusal := new(program.Refusal); errors.As(err, &refusal) {
 		return nil, refusal.Error(), nil
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("round %d: %s canister %s: %w", w.next.Round, msg.Kind, msg.Canister, err)
+		return nil, "", fmt.Errorf("compile module: %w", err)
 	}
 	return module, "", nil
 }

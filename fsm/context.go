@@ -56,7 +56,9 @@ func (t *turn) takeResponse(q *queued) (uint64, error) {
 // execute enters the canister once, on behalf of a context, and takes note of what it asks for. Answers are left to settle.
 func (t *turn) execute(c *callContext, in canister.Input, number uint64) (canister.Outcome, error) {
 	in.Answered, in.Spent, in.Deadline = c.Answered, c.Fuel, c.Origin.Deadline
-	outcome, err := t.record.live.Execute(t.env(c.Origin.Caller, number), in)
+	env := t.env(c.Origin.Caller, number)
+	env.CallsLeft = max(t.round.next.Limits.Calls, uint64(len(t.record.Calls))) - uint64(len(t.record.Calls))
+	outcome, err := t.record.live.Execute(env, in)
 	if err != nil {
 		return outcome, fmt.Errorf("context %d: %w", c.ID, err)
 	}
@@ -78,19 +80,13 @@ func (t *turn) execute(c *callContext, in canister.Input, number uint64) (canist
 func (t *turn) issue(c *callContext, call *canister.Call) {
 	id := t.record.NextCall
 	t.record.NextCall++
-	full := uint64(len(t.record.Calls)) >= t.round.next.Limits.Calls
-	c.Outstanding++
-	t.record.addCall(&outCall{ID: id, Context: c.ID, OnReply: callbackOf(call.OnReply), OnReject: callbackOf(call.OnReject),
-		OnCleanup: cleanupOf(call.OnCleanup)})
-	if full {
-		t.outbox = append(t.outbox, envelope{to: t.record.ID, item: rejection(id, codeTransient,
-			"the canister waits for as many responses as the cluster allows")})
-		return
-	}
 	from := origin{Kind: fromCanister, Caller: canister.Principal(uint64(t.record.ID)), Canister: t.record.ID, Call: id}
 	if call.TimeoutSeconds > 0 {
 		from.Deadline = t.round.next.Time + int64(call.TimeoutSeconds)*int64(time.Second)
 	}
+	c.Outstanding++
+	t.record.addCall(&outCall{ID: id, Context: c.ID, OnReply: callbackOf(call.OnReply), OnReject: callbackOf(call.OnReject),
+		OnCleanup: cleanupOf(call.OnCleanup), Deadline: from.Deadline})
 	t.outbox = append(t.outbox, envelope{callee: call.Callee, item: &queued{Origin: from, Method: call.Method, Data: call.Arg}})
 }
 

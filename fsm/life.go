@@ -9,7 +9,19 @@ import (
 	"lockstep/memstore"
 )
 
-// The life of a canister is changed by messages that wait for everything before them in the round and run alone.
+// The life of a canister is changed by clients' messages, which wait for everything before them in the round and run alone, and
+// by calls to the management canister, which are done when the round's executions are (management.go).
+
+// command is a change of a canister's life that somebody wants.
+type command struct {
+	kind Kind
+	// from is who wants it and is told how it ended.
+	from origin
+	// number is that of the execution, if there is one.
+	number      uint64
+	module, arg []byte
+	options     canister.UpgradeOptions
+}
 
 // change runs message i, which changes a canister's life.
 func (w *roundWork) change(i int) error {
@@ -17,84 +29,145 @@ func (w *roundWork) change(i int) error {
 		return err
 	}
 	msg := &w.round.Messages[i]
-	if msg.Kind == KindInstall {
-		return w.install(i)
-	}
+	c := &command{kind: msg.Kind, from: w.client(i), number: uint64(i), module: msg.Module, arg: msg.Arg,
+		options: canister.UpgradeOptions{SkipPreUpgrade: msg.SkipPreUpgrade, Memory: msg.Memory}}
 	id, found := w.machine.names[msg.Canister]
-	if !found {
-		w.refuse(i, fmt.Sprintf("there is no canister %q", msg.Canister))
-		return nil
-	}
-	t := w.turn(id)
-	if !t.controlledBy(msg.Caller) {
-		w.refuse(i, fmt.Sprintf("the caller %q is not a controller of canister %q", msg.Caller, msg.Canister))
-		return nil
-	}
+	var r Result
 	var err error
-	switch msg.Kind {
-	case KindUpgrade:
-		err = w.upgrade(i, t)
-	case KindReinstall:
-		err = w.reinstall(i, t)
-	case KindStop:
-		t.stop(w.client(i))
-	case KindStart:
-		t.start(w.client(i))
-	case KindDelete:
-		return w.delete(i, t)
+	switch {
+	case msg.Kind == KindLimits && msg.Canister == "":
+		r = w.setLimits(string(msg.Arg))
+	case msg.Kind == KindInstall && !found:
+		r, err = w.install(msg.Canister, c)
+	case !found:
+		r = w.refusal("there is no canister %q", msg.Canister)
+	default:
+		r, err = w.command(w.turn(id), c)
 	}
-	if err != nil {
+	if err != nil || r.Status == 0 {
 		return err
 	}
-	return w.collect(t)
+	return w.answer(c.from, r)
+}
+
+// command carries a command out on a canister that is there. A result of status 0 says that the answer was given, or will be.
+func (w *roundWork) command(t *turn, c *command) (r Result, err error) {
+	if !t.controlledBy(c.from.Caller) {
+		return w.refusal("the caller %q is not a controller of canister %q", c.from.Caller, t.record.Name), nil
+	}
+	switch c.kind {
+	case KindInstall:
+		if !t.record.empty() {
+			return w.refusal("there is a canister %q already", t.record.Name), nil
+		}
+		return w.reinstall(t, c)
+	case KindUpgrade:
+		return w.upgrade(t, c)
+	case KindReinstall:
+		return w.reinstall(t, c)
+	case KindStop:
+		t.stop(c.from)
+	case KindStart:
+		t.start(c.from)
+	case KindDelete:
+		if r, err = w.delete(t); err != nil || r.Status != StatusReplied {
+			return r, err
+		}
+	case KindLimits:
+		return w.limitCanister(t, string(c.arg))
+	default:
+		panic(fmt.Sprintf("fsm: %s is no command", c.kind))
+	}
+	return r, w.collect(t)
+}
+
+// refusal is the result of what the state machine does not do.
+func (w *roundWork) refusal(format string, args ...any) Result {
+	return Result{Status: StatusRefused, Text: fmt.Sprintf(format, args...), Round: w.next.Round}
+}
+
+// answer tells an origin how its message or call has ended, once no turn runs.
+func (w *roundWork) answer(o origin, r Result) error {
+	r.Round = w.next.Round
+	if o.Kind == fromCanister {
+		w.deliverResponse(o.Canister, responseOf(o.Call, r))
+		return nil
+	}
+	return w.complete(clientAnswer{o, r})
 }
 
 func (t *turn) controlledBy(caller []byte) bool {
 	return slices.ContainsFunc(t.record.Controllers, func(c []byte) bool { return bytes.Equal(c, caller) })
 }
 
-// install creates a canister. Its caller becomes its controller.
-func (w *roundWork) install(i int) error {
-	msg, m := &w.round.Messages[i], w.machine
-	if m.names[msg.Canister] != 0 {
-		w.refuse(i, fmt.Sprintf("there is a canister %q already", msg.Canister))
-		return nil
+// emptyModule is the module of a canister that has no code: one that has no methods.
+var emptyModule = []byte("\x00asm\x01\x00\x00\x00")
+
+// empty reports whether a canister has no code.
+func (c *canisterRecord) empty() bool { return c.CodeBytes == uint64(len(emptyModule)) }
+
+// create makes a canister of a module, under a name or under its principal's text. There is none if the result is no reply.
+func (w *roundWork) create(name string, controllers [][]byte, l canister.Limits, c *command) (CanisterID, Result, error) {
+	m := w.machine
+	id := w.next.NextCanister
+	if name == "" {
+		name = canister.PrincipalText(canister.Principal(uint64(id)))
+	}
+	if m.names[name] != 0 {
+		return 0, w.refusal("there is a canister %q already", name), nil
 	}
 	if uint64(len(w.next.canisters)) >= w.next.Limits.Canisters {
-		w.refuse(i, fmt.Sprintf("the cluster has %d canisters, as many as it allows", len(w.next.canisters)))
-		return nil
+		return 0, w.refusal("the cluster has %d canisters, as many as it allows", len(w.next.canisters)), nil
 	}
-	module, refusal, err := w.compile(msg)
-	if err != nil || refusal != "" {
-		w.refuse(i, refusal)
-		return err
-	}
-	c := canisterRecord{ID: w.next.NextCanister, Name: msg.Canister, Controllers: [][]byte{msg.Caller}, Life: Running, traffic: newTraffic()}
-	live, outcome, err := canister.Install(m.canisterConfig(w.next.Limits), module, w.env(&c, msg.Caller, uint64(i)), msg.Arg)
-	if err != nil {
-		return fmt.Errorf("round %d: install canister %s: %w", w.next.Round, msg.Canister, err)
-	}
-	w.results[i] = resultOf(outcome, w.next.Round)
+	record := canisterRecord{ID: id, Name: name, Controllers: controllers, Limits: l, Life: Running, traffic: newTraffic()}
+	live, outcome, r, err := w.newLive(&record, c)
 	if live == nil {
-		return nil
+		return 0, r, err
 	}
-	m.own(live)
-	if err := w.enterModule(&c, msg, live, outcome); err != nil {
-		return err
+	if err := w.enterModule(&record, c.module, live, outcome); err != nil {
+		return 0, r, err
 	}
 	w.next.NextCanister++
-	w.next.putCanisters([]*canisterRecord{&c})
-	m.names[c.Name] = c.ID
-	return nil
+	w.next.putCanisters([]*canisterRecord{&record})
+	m.names[name] = id
+	return id, r, nil
 }
 
-// enterModule gives a record the module and the live canister that were made of a message.
-func (w *roundWork) enterModule(c *canisterRecord, msg *Message, live *canister.Canister, outcome canister.Outcome) error {
-	code, err := storePages(w.machine.pages, msg.Module)
-	if err != nil {
-		return fmt.Errorf("round %d: keep module of canister %s: %w", w.next.Round, msg.Canister, err)
+// install creates a canister of a client's message. Its caller becomes its controller.
+func (w *roundWork) install(name string, c *command) (Result, error) {
+	_, r, err := w.create(name, [][]byte{c.from.Caller}, w.next.Limits.Canister, c)
+	return r, err
+}
+
+// newLive installs a module over nothing for a record. There is no live canister unless the result is a reply.
+func (w *roundWork) newLive(record *canisterRecord, c *command) (*canister.Canister, canister.Outcome, Result, error) {
+	fail := func(r Result, err error) (*canister.Canister, canister.Outcome, Result, error) {
+		if err != nil {
+			err = fmt.Errorf("round %d: %s canister %s: %w", w.next.Round, c.kind, record.Name, err)
+		}
+		return nil, canister.Outcome{}, r, err
 	}
-	c.Module, c.Code, c.CodeBytes = live.Module().Program.Hash, code, uint64(len(msg.Module))
+	module, refusal, err := w.machine.compile(c.module, w.next.Limits, record.Limits)
+	if err != nil || refusal != "" {
+		return fail(w.refusal("%s", refusal), err)
+	}
+	live, outcome, err := canister.Install(w.machine.canisterConfig(record.Limits), module, w.env(record, c.from.Caller, c.number), c.arg)
+	if err != nil {
+		return fail(Result{}, err)
+	}
+	if live != nil {
+		w.machine.own(live)
+	}
+	return live, outcome, resultOf(outcome, w.next.Round), nil
+}
+
+// enterModule gives a record the live canister that was made of a module.
+func (w *roundWork) enterModule(c *canisterRecord, module []byte, live *canister.Canister, outcome canister.Outcome) error {
+	code, err := storePages(w.machine.pages, module)
+	if err != nil {
+		return fmt.Errorf("round %d: keep module of canister %s: %w", w.next.Round, c.Name, err)
+	}
+	c.Module, c.Code, c.CodeBytes = live.Module().Program.Hash, code, uint64(len(module))
 	c.live, c.State = live, live.State()
 	c.Version++
 	c.Timer = 0
@@ -106,60 +179,51 @@ func (w *roundWork) enterModule(c *canisterRecord, msg *Message, live *canister.
 
 // upgrade changes a canister's module and keeps its state as canister.Upgrade says, or changes nothing. Calls without a
 // response stand in the way: their callbacks are functions of the old module.
-func (w *roundWork) upgrade(i int, t *turn) error {
-	msg, c := &w.round.Messages[i], &t.record
-	if n := len(c.Calls); n > 0 {
-		w.refuse(i, fmt.Sprintf("canister %q waits for %d responses, whose callbacks are functions of the module that it has now: stop it first", c.Name, n))
-		return nil
+func (w *roundWork) upgrade(t *turn, c *command) (Result, error) {
+	record := &t.record
+	if n := len(record.Calls); n > 0 {
+		return w.refusal("canister %q waits for %d responses, whose callbacks are functions of the module that it has now: stop it first", record.Name, n), nil
 	}
-	module, refusal, err := w.compile(msg)
+	module, refusal, err := w.machine.compile(c.module, w.next.Limits, record.Limits)
 	if err != nil || refusal != "" {
-		w.refuse(i, refusal)
-		return err
+		return w.refusal("%s", refusal), err
 	}
-	live, outcome, err := canister.Upgrade(w.machine.canisterConfig(w.next.Limits), c.live, module,
-		w.env(c, msg.Caller, uint64(i)), msg.Arg, canister.UpgradeOptions{})
+	live, outcome, err := canister.Upgrade(w.machine.canisterConfig(record.Limits), record.live, module,
+		w.env(record, c.from.Caller, c.number), c.arg, c.options)
 	if err != nil {
-		return fmt.Errorf("round %d: upgrade canister %s: %w", w.next.Round, msg.Canister, err)
+		return Result{}, fmt.Errorf("round %d: upgrade canister %s: %w", w.next.Round, record.Name, err)
 	}
-	w.results[i] = resultOf(outcome, w.next.Round)
+	r := resultOf(outcome, w.next.Round)
 	if live == nil {
-		return nil
+		return r, nil
 	}
 	w.machine.own(live)
-	w.retire(c, false)
-	c.Version++ // canister_post_upgrade has seen one version, what comes after sees another
-	return w.enterModule(c, msg, live, outcome)
+	w.retire(record, false)
+	record.Version++ // canister_post_upgrade has seen one version, what comes after sees another
+	return r, w.enterModule(record, c.module, live, outcome)
 }
 
 // reinstall installs a module over nothing under the name and number of a canister, or changes nothing. Whoever waits for
 // the old canister is told, and responses to its calls will be dropped.
-func (w *roundWork) reinstall(i int, t *turn) error {
-	msg, c := &w.round.Messages[i], &t.record
-	module, refusal, err := w.compile(msg)
-	if err != nil || refusal != "" {
-		w.refuse(i, refusal)
-		return err
-	}
-	live, outcome, err := canister.Install(w.machine.canisterConfig(w.next.Limits), module, w.env(c, msg.Caller, uint64(i)), msg.Arg)
-	if err != nil {
-		return fmt.Errorf("round %d: reinstall canister %s: %w", w.next.Round, msg.Canister, err)
-	}
-	w.results[i] = resultOf(outcome, w.next.Round)
+func (w *roundWork) reinstall(t *turn, c *command) (Result, error) {
+	record := &t.record
+	live, outcome, r, err := w.newLive(record, c)
 	if live == nil {
-		return nil
+		return r, err
 	}
-	w.machine.own(live)
-	w.retire(c, true)
-	for _, context := range c.Contexts {
+	w.retire(record, true)
+	for _, context := range record.Contexts {
 		if !context.Answered {
 			t.respond(context.Origin, Result{Status: StatusRejected, RejectCode: codeReject, Fuel: context.Fuel,
-				Text: fmt.Sprintf("canister %q was installed anew", c.Name)})
+				Text: fmt.Sprintf("canister %q was installed anew", record.Name)})
 		}
 	}
-	c.Contexts, c.Calls = nil, nil
+	record.Contexts, record.Calls = nil, nil
 	t.settleStop()
-	return w.enterModule(c, msg, live, outcome)
+	if err := w.enterModule(record, c.module, live, outcome); err != nil {
+		return r, err
+	}
+	return r, w.collect(t)
 }
 
 // retire gives up the live canister of a record with its code, and its memories if nothing goes on with them.
@@ -189,7 +253,9 @@ func (t *turn) stop(o origin) {
 		t.record.Version++
 	}
 	t.record.Stops = append(t.record.Stops, o)
-	t.respond(o, Result{Status: StatusPending, Ref: o.Ref})
+	if o.Kind == fromClient {
+		t.respond(o, Result{Status: StatusPending, Ref: o.Ref})
+	}
 	t.settleStop()
 }
 
@@ -207,22 +273,20 @@ func (t *turn) start(o origin) {
 }
 
 // delete takes a stopped canister out of the cluster. Calls that wait at it are rejected.
-func (w *roundWork) delete(i int, t *turn) error {
+func (w *roundWork) delete(t *turn) (Result, error) {
 	c := &t.record
 	if c.Life != Stopped {
-		w.refuse(i, fmt.Sprintf("canister %q is %s: stop it first", c.Name, c.Life))
-		return nil
+		return w.refusal("canister %q is %s: stop it first", c.Name, c.Life), nil
 	}
 	for _, q := range c.Queue {
 		if !q.Response {
 			t.respond(q.Origin, Result{Status: StatusRejected, RejectCode: codeDestination, Text: fmt.Sprintf("canister %q was deleted", c.Name)})
 		}
 	}
-	t.respond(w.client(i), Result{Status: StatusReplied})
 	w.retire(c, true)
 	delete(w.machine.names, c.Name)
 	delete(w.turns, c.ID)
 	w.left = append(w.left, t)
 	w.next.removeCanister(c.ID)
-	return w.collect(t)
+	return Result{Status: StatusReplied, Round: w.next.Round}, nil
 }

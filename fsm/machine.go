@@ -118,8 +118,8 @@ func (m *Machine) enter(w world, index uint64, root pagetrie.Hash) {
 	m.publish(&published{state: w.state, root: root, world: &sharedWorld{world: w}}, index)
 }
 
-func (m *Machine) canisterConfig(limits Limits) canister.Config {
-	return canister.Config{Engine: m.cfg.Engine, Store: m.pages, Tracker: m.cfg.Tracker, Limits: limits.Canister}
+func (m *Machine) canisterConfig(l canister.Limits) canister.Config {
+	return canister.Config{Engine: m.cfg.Engine, Store: m.pages, Tracker: m.cfg.Tracker, Limits: l}
 }
 
 // logOf is where a canister prints to; nil if nobody listens.

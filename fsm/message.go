@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"lockstep/canister"
 )
 
 // Kind says what a message asks of the state machine.
@@ -27,10 +29,13 @@ const (
 	KindStart Kind = 7
 	// KindDelete takes a stopped canister out of the cluster.
 	KindDelete Kind = 8
+	// KindLimits changes limits of a canister, or of the cluster if it names none. Its argument is text: NAME=NUMBER, separated by
+	// spaces.
+	KindLimits Kind = 9
 )
 
 var kindNames = [...]string{KindUpdate: "update", KindOpenSession: "open-session", KindInstall: "install", KindUpgrade: "upgrade",
-	KindReinstall: "reinstall", KindStop: "stop", KindStart: "start", KindDelete: "delete"}
+	KindReinstall: "reinstall", KindStop: "stop", KindStart: "start", KindDelete: "delete", KindLimits: "limits"}
 
 // String names the kind as it is shown to people.
 func (k Kind) String() string {
@@ -59,10 +64,13 @@ type Message struct {
 	Canister string
 	// Method is the update method to call; empty for other kinds.
 	Method string
-	// Arg is the argument of the method, of canister_init or of canister_post_upgrade.
+	// Arg is the argument of the method, of canister_init or of canister_post_upgrade; of KindLimits the limits.
 	Arg []byte
 	// Module is the Wasm binary to install, also of an upgrade; empty for other kinds.
 	Module []byte
+	// SkipPreUpgrade and Memory say how an upgrade is done; zero for other kinds.
+	SkipPreUpgrade bool
+	Memory         canister.MemoryPersistence
 }
 
 // Size is the number of bytes that the message counts for against the limits of a round.
@@ -75,7 +83,7 @@ const messageOverhead = 64
 
 // Hard limits of the log format. The replicated Limits are at most these.
 const (
-	MaxCallerBytes       = 64
+	MaxCallerBytes       = 29 // of a principal
 	MaxCanisterNameBytes = 64
 	MaxMethodNameBytes   = 256
 	MaxArgBytes          = 16 << 20
@@ -114,9 +122,16 @@ func (m *Message) Validate() error {
 		if len(m.Module) == 0 {
 			fail("module is empty")
 		}
+		if m.Memory > canister.MemoryReplace {
+			fail("unknown persistence %d of an upgrade's memory", m.Memory)
+		}
 	case KindStop, KindStart, KindDelete:
 		if err := ValidateCanisterName(m.Canister); err != nil {
 			errs = append(errs, err)
+		}
+	case KindLimits:
+		if m.Canister != "" {
+			errs = append(errs, ValidateCanisterName(m.Canister))
 		}
 	case KindOpenSession:
 		if m.Session != 0 {
@@ -145,6 +160,9 @@ func validateName(what, name string, limit int) error {
 func ValidateCanisterName(name string) error {
 	if err := validateName("canister", name, MaxCanisterNameBytes); err != nil {
 		return err
+	}
+	if name == ManagementCanister {
+		return fmt.Errorf("%s is the management canister: it takes updates only", name)
 	}
 	for i, r := range name {
 		letterOrDigit := r >= 'a' && r <= 'z' || r >= '0' && r <= '9'

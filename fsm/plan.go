@@ -68,7 +68,9 @@ func (w *roundWork) run() error {
 	for i, earlier := range w.copies {
 		w.results[i] = w.results[earlier]
 	}
-	w.route()
+	if err := w.route(); err != nil {
+		return err
+	}
 	w.readBack()
 	return w.keepResults()
 }
@@ -91,6 +93,12 @@ func (w *roundWork) plan(i int) error {
 	}
 	if msg.Kind != KindUpdate {
 		return w.change(i)
+	}
+	if msg.Canister == ManagementCanister {
+		if err := w.execute(); err != nil {
+			return err
+		}
+		return w.manage(w.client(i), msg.Method, msg.Arg)
 	}
 	id, found := w.machine.names[msg.Canister]
 	if !found {

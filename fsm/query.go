@@ -51,6 +51,10 @@ func (m *Machine) query(p *published, q Query) (QueryResult, error) {
 		out.Result = Result{Status: StatusRefused, Text: fmt.Sprintf("there is no canister %q", q.Canister), Round: p.state.Round}
 		return out, nil
 	}
+	if record.empty() {
+		out.Result = Result{Status: StatusRefused, Text: fmt.Sprintf("canister %q has no module", q.Canister), Round: p.state.Round}
+		return out, nil
+	}
 	if record.Life != Running {
 		out.Result = Result{Status: StatusRefused, Text: fmt.Sprintf("canister %q is %s", q.Canister, record.Life), Round: p.state.Round}
 		return out, nil
@@ -61,6 +65,25 @@ func (m *Machine) query(p *published, q Query) (QueryResult, error) {
 	}
 	out.Result = resultOf(outcome, p.state.Round)
 	return out, nil
+}
+
+// Interface is the description of a canister's methods in Candid, empty if the canister carries none; found is false if there
+// is no such canister.
+func (m *Machine) Interface(name string) (did string, found bool) {
+	if name == ManagementCanister {
+		return ManagementInterface, true
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.current == nil {
+		return "", false
+	}
+	c := m.current.state.canisterNamed(name)
+	if c == nil {
+		return "", false
+	}
+	text, _ := c.live.Module().Metadata("candid:service")
+	return string(text), true
 }
 
 // CanisterStatus is one line of the canister table.

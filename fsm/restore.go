@@ -105,7 +105,7 @@ func (m *Machine) restoreCanister(w *world, t *canisterTable, memories map[strin
 	if sum := canister.ModuleHash(sha256.Sum256(bytes)); sum != record.Module {
 		return fmt.Errorf("its module has hash %s, the checkpoint says %s", sum, record.Module)
 	}
-	program, err := canister.Prepare(bytes, w.state.Limits.Canister)
+	program, err := canister.Prepare(bytes, record.Limits)
 	if err != nil {
 		return fmt.Errorf("prepare module: %w", err)
 	}
@@ -116,7 +116,7 @@ func (m *Machine) restoreCanister(w *world, t *canisterTable, memories map[strin
 	record.Code = code
 	record.State = canister.State{Memory: memory, Globals: t.Globals, Stable: stable, CertifiedData: t.CertifiedData}
 	record.live, err = canister.Restore(canister.Config{Engine: m.cfg.Engine, Store: w.pages, Tracker: m.cfg.Tracker,
-		Limits: w.state.Limits.Canister}, module, record.State)
+		Limits: record.Limits}, module, record.State)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (m *Machine) restoreCanister(w *world, t *canisterTable, memories map[strin
 // must not go on from it, whatever the root says.
 func (t *canisterTable) record() (*canisterRecord, error) {
 	h := &t.Head
-	c := &canisterRecord{ID: h.ID, Name: h.Name, Module: h.Module, CodeBytes: t.CodeBytes, Controllers: h.Controllers, Version: h.Version,
+	c := &canisterRecord{ID: h.ID, Name: h.Name, Module: h.Module, CodeBytes: t.CodeBytes, Controllers: h.Controllers, Limits: h.Limits, Version: h.Version,
 		Life: h.Life, Timer: h.Timer, traffic: traffic{NextContext: h.NextContext, NextCall: h.NextCall, Stops: h.Stops}}
 	outstanding := map[contextID]uint64{}
 	last := callID(0)

@@ -57,7 +57,7 @@ func hashItems[T any](domain string, items []T, hash func(T) pagetrie.Hash) page
 
 // hashCanister is the hash of one entry of the canister table.
 func hashCanister(c *canisterRecord, stateRoot pagetrie.Hash) pagetrie.Hash {
-	parts := []pagetrie.Hash{hashValue("lockstep/canister-head/1", c.head()), stateRoot,
+	parts := []pagetrie.Hash{hashValue("lockstep/canister-head/2", c.head()), stateRoot,
 		hashItems("lockstep/contexts/1", c.Contexts, func(i *callContext) pagetrie.Hash { return i.hash }),
 		hashItems("lockstep/calls/1", c.Calls, func(i *outCall) pagetrie.Hash { return i.hash }),
 		hashItems("lockstep/queue/1", c.Queue, func(i *queued) pagetrie.Hash { return i.hash })}

@@ -45,7 +45,7 @@ type Attestation struct {
 // The checksum is there because the log store keeps none of its own.
 const (
 	roundMagic       = "LSRD"
-	roundVersion     = 1
+	roundVersion     = 2
 	roundHeaderBytes = 9
 )
 

@@ -2,27 +2,44 @@ package fsm
 
 import (
 	"fmt"
+	"slices"
 
 	"lockstep/canister"
 )
 
 // When a round's executions are done, what they have sent is routed into queues: canister by canister, ascending, in the
-// order in which it was made. Nothing runs here.
+// order in which it was made. Calls of the management canister are carried out here, one after the other.
 
-func (w *roundWork) route() {
-	senders := w.left
-	for _, id := range w.ids() {
-		senders = append(senders, w.turns[id])
-	}
-	for _, t := range senders {
-		if len(t.outbox) > 0 && !w.weighed {
+func (w *roundWork) route() error {
+	for senders := w.senders(); len(senders) > 0; senders = w.senders() { // the management canister makes some send again
+		if !w.weighed {
 			w.weigh()
 		}
-		for _, e := range t.outbox {
-			w.deliver(e)
+		for _, t := range senders {
+			outbox := t.outbox
+			t.outbox = nil
+			for _, e := range outbox {
+				if err := w.deliver(e); err != nil {
+					return fmt.Errorf("round %d: %w", w.next.Round, err)
+				}
+			}
 		}
-		t.outbox = nil
 	}
+	return nil
+}
+
+// senders are the turns that have something to send, in order.
+func (w *roundWork) senders() (out []*turn) {
+	turns := slices.Clone(w.left)
+	for _, id := range w.ids() {
+		turns = append(turns, w.turns[id])
+	}
+	for _, t := range turns {
+		if len(t.outbox) > 0 {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // weigh sums up what waits in all queues.
@@ -36,18 +53,18 @@ func (w *roundWork) weigh() {
 	}
 }
 
-func (w *roundWork) deliver(e envelope) {
+func (w *roundWork) deliver(e envelope) error {
 	if e.item.Response {
 		w.deliverResponse(e.to, e.item)
-		return
+		return nil
 	}
 	if len(e.callee) == 0 {
-		w.deliverResponse(e.item.Origin.Canister, w.manage(e.item))
-		return
+		return w.manage(e.item.Origin, e.item.Method, e.item.Data)
 	}
 	if code, reason := w.deliverCall(e); code != 0 {
 		w.deliverResponse(e.item.Origin.Canister, rejection(e.item.Origin.Call, code, reason))
 	}
+	return nil
 }
 
 // deliverCall puts a call into its callee's queue; otherwise it gives the reason why not.

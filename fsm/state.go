@@ -62,6 +62,8 @@ type canisterRecord struct {
 	State     canister.State
 	// Controllers may upgrade, stop, start and delete the canister.
 	Controllers [][]byte
+	// Limits are the canister's own.
+	Limits canister.Limits
 	// Version grows with every execution that is kept and every change of the canister's life.
 	Version uint64
 	Life    Life

@@ -40,8 +40,7 @@ type origin struct {
 	// Canister and Call are of another canister's call, or of the canister's own.
 	Canister CanisterID
 	Call     callID
-	// Deadline is the round time until which the caller would like an answer; 0 for none. The callee is told; the caller
-	// waits longer nevertheless.
+	// Deadline is the round time until which the caller waits for an answer; 0 for ever.
 	Deadline int64
 }
 
@@ -97,6 +96,8 @@ type outCall struct {
 	OnReply, OnReject callback
 	// OnCleanup has one element or none.
 	OnCleanup []callback
+	// Deadline is the round time from which the canister waits no longer; 0 for never.
+	Deadline int64
 
 	hash pagetrie.Hash
 }
@@ -126,6 +127,7 @@ const (
 	codeDestination = 3
 	codeReject      = 4
 	codeError       = 5
+	codeUnknown     = 6
 )
 
 // bytes is what the item counts for against Limits.CallBytes.
@@ -182,8 +184,42 @@ func (t *traffic) pop() *queued {
 }
 
 func (t *traffic) addCall(c *outCall) {
-	c.hash = hashValue("lockstep/call/1", c)
+	c.hash = hashValue("lockstep/call/2", c)
 	t.Calls = append(t.Calls, c)
+}
+
+// dueCall reports whether a call's deadline has come.
+func (t *traffic) dueCall(time int64) bool {
+	deadline := t.nextDeadline()
+	return deadline != 0 && deadline <= time
+}
+
+// nextDeadline is the earliest of the calls' deadlines, 0 if there is none.
+func (t *traffic) nextDeadline() int64 {
+	next := int64(0)
+	for _, c := range t.Calls {
+		if c.Deadline != 0 && (next == 0 || c.Deadline < next) {
+			next = c.Deadline
+		}
+	}
+	return next
+}
+
+// expire gives the canister a response to each call whose deadline has come, unless one waits for it already. The callee's own,
+// if it comes, will be dropped.
+func (t *traffic) expire(time int64) {
+	for i, c := range t.Calls {
+		if c.Deadline == 0 || c.Deadline > time {
+			continue
+		}
+		late := *c
+		late.Deadline = 0
+		late.hash = hashValue("lockstep/call/2", &late)
+		t.Calls[i] = &late
+		if !slices.ContainsFunc(t.Queue, func(q *queued) bool { return q.Response && q.Call == c.ID }) {
+			t.push(rejection(c.ID, codeUnknown, "no response came within the time that the caller gave; whether the call was carried out is not known"))
+		}
+	}
 }
 
 // takeCall removes a call; nil if there is none.

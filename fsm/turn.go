@@ -54,7 +54,7 @@ func (t *turn) busy() bool { return len(t.jobs) > 0 || !t.begun && t.round.wakes
 
 // wakes reports whether a canister has something to do in this round even if no message comes.
 func (w *roundWork) wakes(c *canisterRecord) bool {
-	return len(c.Queue) > 0 || c.timerDue(w.next.Time) || w.heartbeat(c)
+	return len(c.Queue) > 0 || c.dueCall(w.next.Time) || c.timerDue(w.next.Time) || w.heartbeat(c)
 }
 
 func (w *roundWork) heartbeat(c *canisterRecord) bool {
@@ -80,6 +80,7 @@ func (t *turn) run() error {
 
 // takeQueue handles what waited when the round began, as far as the limits on a turn allow.
 func (t *turn) takeQueue() error {
+	t.record.expire(t.round.next.Time)
 	limits, fuel := &t.round.next.Limits, uint64(0)
 	for range min(uint64(len(t.record.Queue)), limits.TurnMessages) {
 		if fuel >= limits.TurnFuel {
@@ -109,6 +110,8 @@ func (t *turn) take(q *queued) (uint64, error) {
 // turnsAway says why no new message may run; code 0 if one may.
 func (t *turn) turnsAway() (code uint32, reason string) {
 	switch {
+	case t.record.empty():
+		return codeDestination, fmt.Sprintf("canister %q has no module", t.record.Name)
 	case t.record.Life != Running:
 		return codeError, fmt.Sprintf("canister %q is %s", t.record.Name, t.record.Life)
 	case uint64(len(t.record.Calls)) >= t.round.next.Limits.Calls:

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"lockstep/canister"
 	"lockstep/fsm"
 )
 
@@ -110,8 +111,9 @@ func (c *Client) Install(ctx context.Context, name string, module, arg []byte) (
 	return c.Change(ctx, name, fsm.Message{Kind: fsm.KindInstall, Module: module, Arg: arg})
 }
 
-// Change changes the life of a canister: the message's Kind says how, Module and Arg are used where the kind has them; the
-// rest of the message is not. An unknown outcome stays unknown.
+// Change changes the life of a canister, or with KindLimits limits, of the cluster if name is empty: the message's Kind says how,
+// Module, Arg and the ways of an upgrade are used where the kind has them; the rest of the message is not. An unknown outcome
+// stays unknown.
 func (c *Client) Change(ctx context.Context, name string, m fsm.Message) (Response, error) {
 	out := call{path: "/v1/canisters/" + url.PathEscape(name)}
 	switch m.Kind {
@@ -120,7 +122,18 @@ func (c *Client) Change(ctx context.Context, name string, m fsm.Message) (Respon
 		if len(m.Arg) > 0 {
 			values.Set("arg", string(m.Arg))
 		}
+		if m.SkipPreUpgrade {
+			values.Set("skip_pre_upgrade", "true")
+		}
+		if m.Memory != canister.MemoryByModules {
+			values.Set("wasm_memory", m.Memory.String())
+		}
 		out.path, out.body = out.path+"?"+values.Encode(), m.Module
+	case fsm.KindLimits:
+		if out.path += "/limits"; name == "" {
+			out.path = "/v1/limits"
+		}
+		out.body = m.Arg
 	case fsm.KindStop, fsm.KindStart:
 		out.path += "/" + m.Kind.String()
 	case fsm.KindDelete:
@@ -129,6 +142,21 @@ func (c *Client) Change(ctx context.Context, name string, m fsm.Message) (Respon
 		return Response{}, fmt.Errorf("%s is no change of a canister's life", m.Kind)
 	}
 	return c.write(ctx, out)
+}
+
+// Limits asks one node for the limits of the cluster, by name.
+func (c *Client) Limits(ctx context.Context, addr string) (map[string]uint64, error) {
+	var out map[string]uint64
+	err := c.try(ctx, addr, call{method: http.MethodGet, path: "/v1/limits"}, &out)
+	return out, err
+}
+
+// Interface asks for the description of a canister's methods in Candid, as of everything that was acknowledged before; empty if
+// the canister carries none or is not there.
+func (c *Client) Interface(ctx context.Context, name string) (string, error) {
+	var out interfaceAnswer
+	err := c.exchange(ctx, call{method: http.MethodGet, path: "/v1/canisters/" + url.PathEscape(name) + "/interface", repeatable: true}, &out)
+	return out.Candid, err
 }
 
 // OpenSession opens a session. A try whose outcome is unknown may leave a session behind that nobody uses.
@@ -177,33 +205,39 @@ const (
 	maxPause = 500 * time.Millisecond
 )
 
-// write tries a call on one node after the other until it has a result, fails for good, or ctx ends.
-func (c *Client) write(ctx context.Context, call call) (Response, error) {
+// write is exchange for what has a Response.
+func (c *Client) write(ctx context.Context, call call) (out Response, err error) {
+	err = c.exchange(ctx, call, &out)
+	return out, err
+}
+
+// exchange tries a call on one node after the other until it has a result, fails for good, or ctx ends. out is untouched unless
+// there is a result.
+func (c *Client) exchange(ctx context.Context, call call, out any) error {
 	var seen *CallError // the worst outcome of the tries so far
 	addr, hinted := c.first(), false
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		var out Response
-		err := c.try(ctx, addr, call, &out)
+		err := c.try(ctx, addr, call, out)
 		if err == nil {
 			c.prefer(addr)
-			return out, nil
+			return nil
 		}
 		var failed *CallError
 		if !errors.As(err, &failed) {
-			return Response{}, err
+			return err
 		}
 		if seen == nil || seen.Outcome == OutcomeRefused {
 			seen = failed
 		}
 		if failed.lasting() || seen.Outcome == OutcomeUnknown && !call.repeatable {
-			return Response{}, seen
+			return seen
 		}
 		// The first hint is followed at once; nodes that name each other as leader must not keep the client spinning.
 		addr = c.next(addr, failed.leader)
 		follow := addr == failed.leader && !hinted
 		hinted = hinted || follow
 		if !follow && !sleep(ctx, pause/2+rand.N(pause)) {
-			return Response{}, seen
+			return seen
 		}
 	}
 }

@@ -56,6 +56,21 @@ func (s *server) deleteCanister(w http.ResponseWriter, r *http.Request) {
 	s.write(w, r, fsm.KindDelete, "delete")
 }
 
+// setLimits is POST /v1/limits and /v1/canisters/{canister}/limits: the body is NAME=NUMBER, separated by spaces.
+func (s *server) setLimits(w http.ResponseWriter, r *http.Request) {
+	s.write(w, r, fsm.KindLimits, "limits")
+}
+
+// limits is GET /v1/limits: the replicated configuration as this node knows it.
+func (s *server) limits(w http.ResponseWriter, _ *http.Request) {
+	rep, err := s.node.serving()
+	if err != nil {
+		s.failCall(w, refused(err))
+		return
+	}
+	writeJSON(w, http.StatusOK, rep.machine.Limits().Named())
+}
+
 // hasModule reports whether a message of a kind brings a module.
 func hasModule(kind fsm.Kind) bool {
 	return kind == fsm.KindInstall || kind == fsm.KindUpgrade || kind == fsm.KindReinstall
@@ -99,6 +114,9 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, kind fsm.Kind, na
 		msg.Module, err = parseModule(body, limits)
 	} else if kind == fsm.KindUpdate {
 		err = inspect(rep.machine, &msg)
+	}
+	if module := fsm.ModuleOf(&msg); err == nil && module != nil {
+		err = s.compileEverywhere(ctx, rep, module)
 	}
 	if err != nil {
 		s.end(w, name, nil, err)
@@ -146,13 +164,34 @@ func parseMessage(r *http.Request, kind fsm.Kind, body []byte) (fsm.Message, err
 	switch {
 	case hasModule(kind):
 		msg.Module, msg.Arg = body, argument(r)
-	case kind == fsm.KindUpdate:
+	case kind == fsm.KindUpdate, kind == fsm.KindLimits:
 		msg.Arg = body
+	}
+	if kind == fsm.KindUpgrade {
+		if err := parseUpgrade(r, &msg); err != nil {
+			return msg, err
+		}
 	}
 	if err := msg.Validate(); err != nil {
 		return msg, bad("%w", err)
 	}
 	return msg, nil
+}
+
+// parseUpgrade reads ?skip_pre_upgrade=true and ?wasm_memory=keep or replace.
+func parseUpgrade(r *http.Request, msg *fsm.Message) error {
+	values := r.URL.Query()
+	if text := values.Get("skip_pre_upgrade"); text != "" {
+		var err error
+		if msg.SkipPreUpgrade, err = strconv.ParseBool(text); err != nil {
+			return bad("skip_pre_upgrade is %q, must be true or false", text)
+		}
+	}
+	var err error
+	if msg.Memory, err = canister.ParseMemoryPersistence(values.Get("wasm_memory")); err != nil {
+		return bad("wasm_memory: %w", err)
+	}
+	return nil
 }
 
 // inspect asks the canister whether it wants the message at all.
@@ -249,6 +288,28 @@ func (s *server) query(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.end(w, name, newResponse(s.node.cfg.ID, a), nil)
+}
+
+// canisterInterface is GET /v1/canisters/{canister}/interface.
+func (s *server) canisterInterface(w http.ResponseWriter, r *http.Request) {
+	const name = "interface"
+	ctx, cancel := context.WithTimeout(r.Context(), s.node.cfg.RequestTimeout)
+	defer cancel()
+	rep, err := s.node.serving()
+	if err != nil {
+		s.failCall(w, refused(err))
+		return
+	}
+	if rep.raft.State() != raft.Leader {
+		s.pass(w, r.WithContext(ctx), name, nil)
+		return
+	}
+	if err := rep.waitLinearizable(ctx); err != nil {
+		s.failCall(w, err)
+		return
+	}
+	did, _ := rep.machine.Interface(r.PathValue("canister"))
+	writeJSON(w, http.StatusOK, interfaceAnswer{Candid: did})
 }
 
 // read runs one query, when fewer than the most that may run do.

@@ -14,9 +14,13 @@ Any node takes every request; it passes updates and linearizable queries on to t
                          (Wasm or WAT; the argument of canister_init is ?arg=TEXT or the header Lockstep-Arg)
   upgrade, reinstall     curl --data-binary @FILE.wasm 'http://{host}/v1/canisters/NAME?mode=upgrade' (or mode=reinstall)
   stop, start, delete    curl -X POST http://{host}/v1/canisters/NAME/stop (or .../start); curl -X DELETE http://{host}/v1/canisters/NAME
+                         (an upgrade also takes &skip_pre_upgrade=true and &wasm_memory=keep or replace)
+  limits                 curl http://{host}/v1/limits; curl -d 'Sessions=100 Calls=50' http://{host}/v1/limits;
+                         of a canister: curl -d 'MemoryBytes=1048576 Fuel=5000000' http://{host}/v1/canisters/NAME/limits
   update                 curl -d ARGUMENT http://{host}/v1/canisters/NAME/update/METHOD
   query                  curl -d ARGUMENT http://{host}/v1/canisters/NAME/query/METHOD
                          (or ?arg=TEXT; ?consistency=stale answers from this node's own state)
+  its interface          curl http://{host}/v1/canisters/NAME/interface (Candid, where the module carries it)
   open a session         curl -X POST http://{host}/v1/sessions
   update exactly once    curl -H 'Lockstep-Session: N' -H 'Lockstep-Sequence: 1' -d ARGUMENT http://{host}/v1/canisters/NAME/update/METHOD
                          (a sequence number names one message: sent again under it, even with another content, it gets the first one's
@@ -24,6 +28,8 @@ Any node takes every request; it passes updates and linearizable queries on to t
   status of this node    curl http://{host}/v1/status
   roots of its rounds    curl 'http://{host}/v1/roots?from=1&max=100'
   metrics                curl http://{host}/metrics
+
+Canister aaaaa-aa is the management canister (create_canister, install_code, update_settings, canister_status, raw_rand, ...).
 
 The header Lockstep-Caller is handed to the canister as the caller's identity.
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"lockstep/canister"
 	"lockstep/fsm"
 	"lockstep/snapshot"
 )
@@ -64,6 +65,7 @@ type Machine interface {
 	raft.ConfigurationStore
 	Query(fsm.Query) (fsm.QueryResult, error)
 	Inspect(*fsm.Message) (refusal string, err error)
+	Compile(module []byte) (hash canister.ModuleHash, refusal string, err error)
 	Await(context.Context, fsm.Ref) (fsm.Answer, error)
 	HasWork() bool
 	NextTimer() (time int64, set bool)
@@ -72,6 +74,7 @@ type Machine interface {
 	Roots(from fsm.RoundNumber, limit int) []fsm.Attestation
 	Status() fsm.MachineStatus
 	Limits() fsm.Limits
+	Interface(canister string) (did string, found bool)
 	Close() error
 }
 

@@ -80,6 +80,11 @@ type failure struct {
 	LeaderHTTP string `json:"leader_http,omitempty"`
 }
 
+// interfaceAnswer is the body of /v1/canisters/NAME/interface.
+type interfaceAnswer struct {
+	Candid string `json:"candid"`
+}
+
 // RootReport is one line of /v1/roots.
 type RootReport struct {
 	Round uint64 `json:"round"`

@@ -22,18 +22,34 @@ const (
 // Decode turns bytes into the text of the arguments, as Encode takes it. names
 // are those of fields, by id; a field without a name gets its number.
 func Decode(data []byte, names map[uint32]string) (string, error) {
-	d := &decoder{data: data, names: names, values: someValues + valuesPerByte*len(data)}
+	d := newDecoder(data, names)
 	d.run()
-	if d.err != nil {
-		return "", fmt.Errorf("candid: byte %d of %d: %w", len(data)-len(d.data), len(data), d.err)
+	if err := d.end(); err != nil {
+		return "", err
 	}
 	return d.out.String(), nil
+}
+
+func newDecoder(data []byte, names map[uint32]string) *decoder {
+	return &decoder{data: data, length: len(data), names: names, values: someValues + valuesPerByte*len(data)}
+}
+
+// end is the fault, with its place. Bytes that are left are one.
+func (d *decoder) end() error {
+	if len(d.data) > 0 {
+		d.fail("%d bytes too many", len(d.data))
+	}
+	if d.err != nil {
+		return fmt.Errorf("candid: byte %d of %d: %w", d.length-len(d.data), d.length, d.err)
+	}
+	return nil
 }
 
 // decoder reads bytes and prints. The first fault is kept; from then on it
 // reads zeros.
 type decoder struct {
 	data   []byte // what is left
+	length int    // of all
 	names  map[uint32]string
 	types  []*Type
 	out    strings.Builder
@@ -48,10 +64,11 @@ func (d *decoder) fail(format string, args ...any) {
 	}
 }
 
-func (d *decoder) run() {
+// header reads the type table and the types of the arguments.
+func (d *decoder) header() []*Type {
 	if string(d.take(uint64(len(magic)))) != magic {
 		d.fail("not Candid: it does not begin with %s", magic)
-		return
+		return nil
 	}
 	d.readTable()
 	n := d.count("arguments")
@@ -59,6 +76,11 @@ func (d *decoder) run() {
 	for i := 0; i < n && d.err == nil; i++ {
 		types = append(types, d.readRef())
 	}
+	return types
+}
+
+func (d *decoder) run() {
+	types := d.header()
 	d.out.WriteByte('(')
 	for i, t := range types {
 		if i > 0 {
@@ -67,9 +89,6 @@ func (d *decoder) run() {
 		d.value(t)
 	}
 	d.out.WriteByte(')')
-	if len(d.data) > 0 {
-		d.fail("%d bytes too many", len(d.data))
-	}
 }
 
 func (d *decoder) take(n uint64) []byte {
@@ -210,16 +229,41 @@ func (d *decoder) text() string {
 	return s
 }
 
-// value reads a value and prints it.
-func (d *decoder) value(t *Type) {
+// enter begins a value, which leave ends; false if there has been a fault.
+func (d *decoder) enter() bool {
 	d.depth++
-	defer func() { d.depth-- }()
 	if d.values--; d.values < 0 || d.depth > maxDepth {
 		d.fail("more values than so few bytes may stand for, or nested deeper than %d", maxDepth)
 	}
-	if d.err != nil {
+	return d.err == nil
+}
+
+func (d *decoder) leave() { d.depth-- }
+
+// value reads a value and prints it.
+func (d *decoder) value(t *Type) {
+	defer d.leave()
+	if !d.enter() {
 		return
 	}
+	switch t.Kind {
+	case Text:
+		d.quote(d.text(), false)
+	case Opt:
+		d.opt(t)
+	case Vec:
+		d.vec(t)
+	case Record:
+		d.record(t)
+	case Variant:
+		d.variant(t)
+	default:
+		d.scalar(t)
+	}
+}
+
+// scalar reads and prints a value that holds no others.
+func (d *decoder) scalar(t *Type) {
 	switch t.Kind {
 	case Null:
 		d.out.WriteString("null")
@@ -233,16 +277,6 @@ func (d *decoder) value(t *Type) {
 		} else {
 			d.out.WriteString(strconv.FormatBool(b == 1))
 		}
-	case Text:
-		d.quote(d.text(), false)
-	case Opt:
-		d.opt(t)
-	case Vec:
-		d.vec(t)
-	case Record:
-		d.record(t)
-	case Variant:
-		d.variant(t)
 	case Principal, Service, Func:
 		d.reference(t)
 	default:
@@ -284,17 +318,23 @@ func (d *decoder) float(k Kind) {
 	d.out.WriteString(text)
 }
 
-func (d *decoder) opt(t *Type) {
-	switch d.u8() {
-	case 0:
-		d.out.WriteString("null")
-	case 1:
-		d.out.WriteString("opt (")
-		d.value(t.Elem)
-		d.out.WriteByte(')')
-	default:
+// some tells whether an opt holds a value.
+func (d *decoder) some() bool {
+	b := d.u8()
+	if b > 1 {
 		d.fail("neither null nor opt")
 	}
+	return b == 1
+}
+
+func (d *decoder) opt(t *Type) {
+	if !d.some() {
+		d.out.WriteString("null")
+		return
+	}
+	d.out.WriteString("opt (")
+	d.value(t.Elem)
+	d.out.WriteByte(')')
 }
 
 func (d *decoder) vec(t *Type) {
@@ -339,13 +379,21 @@ func (d *decoder) record(t *Type) {
 	d.out.WriteString(" }")
 }
 
-func (d *decoder) variant(t *Type) {
+// chosen is the case of a variant.
+func (d *decoder) chosen(t *Type) Field {
 	i := d.uint()
 	if i >= uint64(len(t.Fields)) {
 		d.fail("case %d of %d", i, len(t.Fields))
+		return Field{}
+	}
+	return t.Fields[i]
+}
+
+func (d *decoder) variant(t *Type) {
+	f := d.chosen(t)
+	if d.err != nil {
 		return
 	}
-	f := t.Fields[i]
 	d.out.WriteString("variant { ")
 	d.label(f)
 	if f.Type.Kind != Null {

@@ -99,7 +99,7 @@ func (h *Host) callPerform([]uint64) (uint64, error) {
 	}
 	h.call = nil
 	size := uint64(len(call.Arg) + len(call.Method))
-	if h.x.NoCalls || len(h.effects.Calls) == maxCalls || h.callBytes+size > maxCallsBytes {
+	if uint64(len(h.effects.Calls)) >= min(maxCalls, h.x.Env.CallsLeft) || h.callBytes+size > maxCallsBytes {
 		return cannotQueue, nil
 	}
 	h.callBytes += size

@@ -15,6 +15,7 @@ type Env struct {
 	Version     uint64   // of the canister: rises with every change
 	Status      uint32   // 1 running, 2 stopping, 3 stopped; 0 is taken for 1
 	Timer       int64    // when the global timer is due, 0 if it is not set
+	CallsLeft   uint64   // that the execution may make: call_perform answers that it cannot for more
 
 	// Seed adds to the source of randomness; with Canister, Round and Message
 	// it determines every random number of the execution.
@@ -56,7 +57,6 @@ type Execution struct {
 	Deadline int64  // of the caller, in nanoseconds since 1970, 0 for none
 	Spent    uint64 // fuel of earlier executions for the same call
 	Step     uint32 // numbers the executions of one installation or upgrade
-	NoCalls  bool   // call_perform fails
 	Fuel     uint64 // to run on
 }
 
