@@ -71,7 +71,9 @@ func (e *Engine) cacheKey(p *Program) cacheKey {
 	if level == "" {
 		level = OptSpeed
 	}
-	fmt.Fprintf(h, "lockstep/compiled/1\n%s\n%s\n%s\n", engineVersion, level, p.Hash)
+	// The limits are named although the code has them: a module without memory is the same code under all, and yet its
+	// Program says which.
+	fmt.Fprintf(h, "lockstep/compiled/2\n%s\n%s\n%s\n%d %d\n", engineVersion, level, p.Hash, p.Config.MemoryPages, p.Config.StackUnits)
 	h.Write(p.Wasm)
 	return cacheKey(h.Sum(nil))
 }

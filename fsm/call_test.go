@@ -42,7 +42,7 @@ func TestWhatCallersAreTold(t *testing.T) {
 	wantNumber(t, r.ends(run("a", ask(2, reject("no")))), codeReject)
 	wantNumber(t, r.ends(run("a", ask(3, reply("")))), codeError)
 	wantNumber(t, r.ends(run("a", call{to: 2, method: "missing", onReject: replyCode}.script())), codeError)
-	wantNumber(t, r.ends(run("a", call{to: 0, method: "install_code", onReject: replyCode}.script())), codeDestination)
+	wantNumber(t, r.ends(run("a", call{to: 0, method: "deposit_cycles", onReject: replyCode}.script())), codeDestination)
 	wantNumber(t, r.ends(run("a", call{to: 2, method: "count", onReply: replyArg}.script())), r.count("b"))
 	first := r.ends(run("a", call{to: 0, method: "raw_rand", onReply: replyArg}.script()))
 	second := r.ends(run("a", call{to: 0, method: "raw_rand", onReply: replyArg}.script()))
@@ -217,5 +217,57 @@ func TestATurnEndsWhenItsFuelIsUsed(t *testing.T) {
 		if got := r.count("b"); got != want {
 			t.Fatalf("%d calls carried out after %d rounds", got, want)
 		}
+	}
+}
+
+// A best-effort call ends at its deadline, as SYS_UNKNOWN; the callee's own answer is dropped.
+func TestBestEffortCallsEndAtTheirDeadline(t *testing.T) {
+	r := puppets(t, "a", "b")
+	r.state.Limits.TurnMessages = 1
+	const second = 1_000_000_000
+	impatient := call{to: 2, arg: count + reply("done"), onReply: count, onReject: replyCode}.script()
+	round := r.apply(&Round{Time: second, Messages: []Message{run("a", within(5)+impatient)}})
+	wantStatus(t, round.Results[0], StatusPending)
+	if at, set := r.NextTimer(); !set || at != 6*second {
+		t.Fatalf("the next deadline is %d, %v", at, set)
+	}
+	r.apply(&Round{Time: 2 * second})
+	if r.count("b") != 1 {
+		t.Fatalf("the callee has counted %d", r.count("b"))
+	}
+	done := r.rest() // in time: the reply runs the callback, which does not answer
+	if len(done) != 1 || done[0].Result.Status != StatusNoReply || r.count("a") != 1 {
+		t.Fatalf("completed %+v, count %d", done, r.count("a"))
+	}
+	if _, set := r.NextTimer(); set || r.HasWork() {
+		t.Fatal("a call that was answered has a deadline")
+	}
+	// b waits for a's answer to a call of its own, which a takes only later: the deadline comes first.
+	late := call{to: 2, arg: call{to: 1, arg: count + reply("to b"), onReply: count + reply("too late")}.script(), onReply: count + count, onReject: replyCode}.script()
+	pending := r.apply(&Round{Time: 10 * second, Messages: []Message{run("a", within(1)+late)}}).Results[0]
+	wantStatus(t, pending, StatusPending)
+	before := r.count("a")
+	if r.HasWork() != true {
+		t.Fatal("no work")
+	}
+	ended := r.apply(&Round{Time: 30 * second}) // the deadline is over, and b takes the call now
+	if len(ended.Completed) != 1 || ended.Completed[0].Ref != pending.Ref {
+		t.Fatalf("completed %+v", ended.Completed)
+	}
+	wantNumber(t, ended.Completed[0].Result, codeUnknown)
+	r.checkpoint()
+	restored := newReplica(t, Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
+	if err := restored.Restore(r.openNewest()); err != nil {
+		t.Fatal(err)
+	}
+	restored.index = r.index
+	for _, replica := range []*replica{r, restored} {
+		replica.rest()
+		if got := replica.count("a") - before; got != 1 { // what b asked for; no callback has run twice
+			t.Errorf("the caller has counted %d", got)
+		}
+	}
+	if r.Latest() != restored.Latest() {
+		t.Errorf("roots %v and %v", r.Latest(), restored.Latest())
 	}
 }

@@ -236,6 +236,9 @@ func (w *roundWork) retire(c *canisterRecord, memories bool) {
 	w.machine.retire(c.live, w.next.Round, versions)
 }
 
+// done is how a stop or a start ends well: with the reply that the management canister gives to it, no values in Candid.
+var done = Result{Status: StatusReplied, Reply: []byte("DIDL\x00\x00")}
+
 // maxStops bounds those who wait for one canister to have stopped.
 const maxStops = 64
 
@@ -243,7 +246,7 @@ const maxStops = 64
 func (t *turn) stop(o origin) {
 	switch {
 	case t.record.Life == Stopped:
-		t.respond(o, Result{Status: StatusReplied})
+		t.respond(o, done)
 		return
 	case len(t.record.Stops) >= maxStops:
 		t.respond(o, Result{Status: StatusRefused, Text: fmt.Sprintf("%d others wait for canister %q to stop", maxStops, t.record.Name)})
@@ -269,7 +272,7 @@ func (t *turn) start(o origin) {
 		t.respond(waiting, Result{Status: StatusRejected, RejectCode: codeError, Text: fmt.Sprintf("canister %q was started again", t.record.Name)})
 	}
 	t.record.Stops = nil
-	t.respond(o, Result{Status: StatusReplied})
+	t.respond(o, done)
 }
 
 // delete takes a stopped canister out of the cluster. Calls that wait at it are rejected.

@@ -33,6 +33,11 @@ func timer(at int64) script {
 	return "T" + script(binary.LittleEndian.AppendUint64(nil, uint64(at)))
 }
 
+// within gives the calls that follow so many seconds.
+func within(seconds uint16) script {
+	return "b" + script(binary.LittleEndian.AppendUint16(nil, seconds))
+}
+
 // call is a step that calls another canister.
 type call struct {
 	to                       CanisterID // 0 is the management canister

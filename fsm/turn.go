@@ -214,7 +214,7 @@ func (t *turn) settleStop() {
 	stops := t.record.Stops
 	t.record.Stops = nil
 	for _, o := range stops {
-		t.respond(o, Result{Status: StatusReplied})
+		t.respond(o, done)
 	}
 }
 

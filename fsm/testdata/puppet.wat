@@ -14,6 +14,7 @@
   (import "ic0" "call_new" (func $call_new (param i32 i32 i32 i32 i32 i32 i32 i32)))
   (import "ic0" "call_data_append" (func $call_append (param i32 i32)))
   (import "ic0" "call_on_cleanup" (func $call_on_cleanup (param i32 i32)))
+  (import "ic0" "call_with_best_effort_response" (func $best_effort (param i32)))
   (import "ic0" "call_perform" (func $call_perform (result i32)))
   (memory 2)
   (table 1 funcref)
@@ -23,6 +24,7 @@
   (global $free (mut i32) (i32.const 65536))
   (global $ip (mut i32) (i32.const 0))
   (global $len (mut i32) (i32.const 0))
+  (global $timeout (mut i32) (i32.const 0)) ;; of the calls that follow, in seconds; 0 for none
 
   (func $alloc (param $size i32) (result i32)
     (local $at i32)
@@ -55,6 +57,8 @@
     (memory.copy (i32.add (local.get $to) (i32.const 4)) (local.get $from) (global.get $len))
     (local.get $to))
 
+  (func $count (i64.store (i32.const 0) (i64.add (i64.load (i32.const 0)) (i64.const 1))))
+
   (func $answer (param $value i64)
     (i64.store (i32.const 8) (local.get $value))
     (call $append (i32.const 8) (i32.const 8))
@@ -73,7 +77,8 @@
       (i32.const 0) (local.get $on_reply) (i32.const 0) (local.get $on_reject))
     (call $call_append (local.get $arg) (local.get $arg_len))
     (if (local.get $on_cleanup) (then (call $call_on_cleanup (i32.const 0) (local.get $on_cleanup))))
-    (drop (call $call_perform)))
+    (if (global.get $timeout) (then (call $best_effort (global.get $timeout))))
+    (if (call $call_perform) (then (call $count)))) ;; one that cannot be made is counted
 
   (func $run (param $at i32) (param $end i32)
     (local $op i32) (local $p i32)
@@ -83,7 +88,9 @@
       (local.set $op (i32.load8_u (global.get $ip)))
       (global.set $ip (i32.add (global.get $ip) (i32.const 1)))
       (if (i32.eq (local.get $op) (i32.const 0x2b)) (then ;; + counts
-        (i64.store (i32.const 0) (i64.add (i64.load (i32.const 0)) (i64.const 1)))))
+        (call $count)))
+      (if (i32.eq (local.get $op) (i32.const 0x62)) (then ;; b sets the timeout of calls
+        (global.set $timeout (call $u16))))
       (if (i32.eq (local.get $op) (i32.const 0x72)) (then ;; r replies a string
         (local.set $p (call $string))
         (call $append (local.get $p) (global.get $len))

@@ -1,0 +1,166 @@
+package node
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"lockstep/canister"
+)
+
+// slowGround is a ground whose state machine begins to compile and does not go on until gate is closed.
+type slowGround struct {
+	Ground
+	gate  atomic.Pointer[chan struct{}]
+	begun chan struct{}
+	// engine is the engine under the state machine.
+	engine atomic.Pointer[canister.Engine]
+}
+
+func (g *slowGround) shut() { g.gate.Store(new(make(chan struct{}))) }
+func (g *slowGround) open() { close(*g.gate.Load()) }
+
+// Open implements Ground.
+func (g *slowGround) Open(stop func(error)) (*Parts, error) {
+	p, err := g.Ground.Open(stop)
+	if err == nil {
+		g.engine.Store(p.Machine.(*enginedMachine).engine)
+		p.Machine = slowCompiler{p.Machine, g}
+	}
+	return p, err
+}
+
+type slowCompiler struct {
+	Machine
+	ground *slowGround
+}
+
+// Compile implements Machine.
+func (m slowCompiler) Compile(module []byte) (canister.ModuleHash, string, error) {
+	gate := *m.ground.gate.Load()
+	select {
+	case <-gate:
+	default:
+		m.ground.begun <- struct{}{}
+		<-gate
+	}
+	return m.Machine.Compile(module)
+}
+
+// startSlow starts n nodes that compile slowly, each with a cache of its own.
+func startSlow(t *testing.T, n int) (*cluster, []*slowGround) {
+	t.Helper()
+	c := newCluster(t, n, nil)
+	var grounds []*slowGround
+	for i := range n {
+		g := &slowGround{begun: make(chan struct{}, 16)}
+		g.shut()
+		node := newNode(c.cfgs[i].WithDefaults())
+		node, err := node.start(node.openDir, node.listen, func() error {
+			g.Ground = node.ground
+			node.ground = g
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.nodes[i], grounds = node, append(grounds, g)
+	}
+	return c, grounds
+}
+
+// While every node compiles a module, rounds of other canisters are applied everywhere; when it is installed, no node compiles
+// in the round, and none has compiled it twice.
+func TestRoundsGoOnWhileAModuleCompiles(t *testing.T) {
+	c, grounds := startSlow(t, 3)
+	client := c.client()
+	other := make(chan error, 1)
+	install := func(name string) {
+		_, err := client.Install(c.ctx, name, []byte(`(module (memory 1) (func (export "canister_update x")))`), nil)
+		other <- err
+	}
+	for _, g := range grounds {
+		g.open()
+	}
+	c.install(client, "counter")
+	compiled := make([]uint64, len(grounds))
+	for i, g := range grounds {
+		compiled[i] = g.engine.Load().Compiled()
+		g.shut()
+	}
+	go install("big")
+	for _, g := range grounds {
+		<-g.begun
+	}
+	c.add(client, "counter", 20)
+	for i := range c.nodes {
+		// The node has applied what the leader has: nothing waits for the compiler.
+		reached := c.nodes[c.leader()].Status().Round
+		c.eventually("the rounds are applied on every node", func() bool { return c.nodes[i].Status().Round >= reached })
+		if got := grounds[i].engine.Load().Compiled(); got != compiled[i] {
+			t.Errorf("node %d has compiled %d modules, want %d", i+1, got, compiled[i])
+		}
+	}
+	select {
+	case err := <-other:
+		t.Fatalf("the module was installed (error %v) before it was compiled", err)
+	default:
+	}
+	for _, g := range grounds {
+		g.open()
+	}
+	if err := <-other; err != nil {
+		t.Fatal(err)
+	}
+	go install("again")
+	if err := <-other; err != nil {
+		t.Fatal(err)
+	}
+	reached := c.nodes[c.leader()].Status().Round
+	for i, g := range grounds {
+		c.eventually("the installation is applied on every node", func() bool { return c.nodes[i].Status().Round >= reached })
+		if got := g.engine.Load().Compiled(); got != compiled[i]+1 {
+			t.Errorf("node %d has compiled %d modules, want %d", i+1, got-compiled[i], 1)
+		}
+	}
+}
+
+// A node that does not answer holds an installation up no longer than the others take, and installs it from the round.
+func TestInstallationWithoutAllNodes(t *testing.T) {
+	c, grounds := startSlow(t, 3)
+	leader := c.leader()
+	last := (leader + 1) % 3
+	for i, g := range grounds {
+		if i != last {
+			g.open()
+		}
+	}
+	client := c.client(leader)
+	c.install(client, "counter")
+	c.add(client, "counter", 3)
+	reached := c.nodes[leader].Status().Round
+	c.eventually("the node that was not asked in time has installed it too", func() bool { return c.nodes[last].Status().Round >= reached })
+	grounds[last].open()
+}
+
+// What is no module is refused before any node is asked, or a round made.
+func TestBadModulesAreRefusedBeforeARound(t *testing.T) {
+	c := startCluster(t, 1, nil)
+	client := c.client()
+	for _, module := range []string{"\x00asm\x01\x00\x00\x00\x63", `(module (func (export "canister_update x") (result i32) (i32.const 1)))`} {
+		_, err := client.Install(context.Background(), "bad", []byte(module), nil)
+		if failed, ok := err.(*CallError); !ok || failed.Code != http.StatusBadRequest || failed.Outcome != OutcomeRefused {
+			t.Errorf("%q: %v", module, err)
+		}
+	}
+	// Only the engine finds this one: its code has no value where one is needed.
+	invalid := "\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x02\x01\x00" + "\x0a\x05\x01\x03\x00\x1a\x0b"
+	_, err := client.Install(context.Background(), "bad", []byte(invalid), nil)
+	if failed, ok := err.(*CallError); !ok || failed.Code != http.StatusBadRequest {
+		t.Errorf("an invalid module: %v", err)
+	}
+	if got := c.nodes[0].Status().Round; got != 0 {
+		t.Errorf("round %d", got)
+	}
+}
