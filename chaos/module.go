@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"lockstep/canister"
+	"lockstep/canister/candid"
 	"lockstep/fsm"
 	"lockstep/testdata"
 )
@@ -24,6 +25,10 @@ type Module struct {
 	Hash canister.ModuleHash
 	// Updates and Queries are the methods that it exports.
 	Updates, Queries []string
+	// Interface is its description in Candid; nil if it carries none. Arg is what it is installed with where nobody says: no
+	// values in Candid if it carries an interface, else nothing.
+	Interface *candid.Description
+	Arg       []byte
 }
 
 // MaxModuleBytes bounds a module's file; the state machine has the same bound for the binary.
@@ -46,7 +51,14 @@ func ParseModule(name string, file []byte) (Module, error) {
 	if err != nil {
 		return Module{}, err
 	}
-	return Module{Name: name, Wasm: wasm, Hash: p.Hash, Updates: p.Updates, Queries: p.Queries}, nil
+	m := Module{Name: name, Wasm: wasm, Hash: p.Hash, Updates: p.Updates, Queries: p.Queries}
+	if did, found := p.Metadata("candid:service"); found {
+		if d, err := candid.Parse(string(did)); err == nil { // one that can't be read is of no use, and no harm
+			m.Interface = d
+			m.Arg, _ = candid.Encode("()", nil)
+		}
+	}
+	return m, nil
 }
 
 // parseText turns WebAssembly text into a binary. A file that is neither is called so.

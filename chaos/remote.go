@@ -102,7 +102,7 @@ func (r *remote) install(ctx context.Context, modules []Module) error {
 
 // installOne tries to install a module once. Without an error the canister is there, or the try's end is unknown.
 func (r *remote) installOne(ctx context.Context, m Module) (there bool, err error) {
-	response, err := r.client.Install(ctx, m.Name, m.Wasm, nil)
+	response, err := r.client.Install(ctx, m.Name, m.Wasm, m.Arg)
 	var call *node.CallError
 	switch {
 	case errors.As(err, &call) && call.Outcome == node.OutcomeUnknown && ctx.Err() == nil:

@@ -82,7 +82,7 @@ func (m *Machine) Interface(name string) (did string, found bool) {
 	if c == nil {
 		return "", false
 	}
-	text, _ := c.live.Module().Metadata("candid:service")
+	text, _ := c.live.Module().Program.Metadata("candid:service")
 	return string(text), true
 }
 

@@ -21,13 +21,33 @@ func Encode(text string, types []*Type) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	data, err := encode(args, types)
+	var fault *misplaced
+	switch {
+	case errors.As(err, &fault):
+		return nil, fmt.Errorf("candid: %s: %w", place(text, fault.at), err)
+	case err != nil:
+		return nil, fmt.Errorf("candid: %w", err)
+	}
+	return data, nil
+}
+
+// misplaced is a fault of the value that begins at a place of the text.
+type misplaced struct {
+	error
+	at int
+}
+
+func (m *misplaced) Unwrap() error { return m.error }
+
+func encode(args []value, types []*Type) ([]byte, error) {
 	if types == nil {
 		for _, v := range args {
 			types = append(types, v.infer())
 		}
 	}
 	if len(args) > len(types) {
-		return nil, fmt.Errorf("candid: %d arguments, the method takes %d", len(args), len(types))
+		return nil, fmt.Errorf("%d arguments, the method takes %d", len(args), len(types))
 	}
 	e := encoder{index: make(map[*Type]int64)}
 	var refs []byte
@@ -37,10 +57,10 @@ func Encode(text string, types []*Type) ([]byte, error) {
 		if i < len(args) {
 			v = args[i]
 		} else if !nullable(t) {
-			return nil, fmt.Errorf("candid: %d arguments, the method takes %d", len(args), len(types))
+			return nil, fmt.Errorf("%d arguments, the method takes %d", len(args), len(types))
 		}
 		if err := e.value(v, t); err != nil {
-			return nil, fmt.Errorf("candid: argument %d: %w", i+1, err)
+			return nil, fmt.Errorf("argument %d: %w", i+1, err)
 		}
 	}
 	out := binary.AppendUvarint([]byte(magic), uint64(len(e.table)))
@@ -150,8 +170,16 @@ func appendInt(b []byte, v *big.Int) []byte {
 
 func mismatch(v value, t *Type) error { return fmt.Errorf("%s is no %s", v.form, t.Kind) }
 
-// value writes a value as a type.
+// value writes a value as a type. A fault gets the place of the innermost value that has it.
 func (e *encoder) value(v value, t *Type) error {
+	err := e.unplaced(v, t)
+	if fault := new(*misplaced); err != nil && v.given && !errors.As(err, fault) {
+		err = &misplaced{err, v.at}
+	}
+	return err
+}
+
+func (e *encoder) unplaced(v value, t *Type) error {
 	t = t.resolved()
 	if v.typ != nil && v.typ.resolved().Kind != t.Kind && t.Kind != Opt && t.Kind != Reserved {
 		return fmt.Errorf("a value of type %s is no %s", v.typ.resolved().Kind, t.Kind)

@@ -42,12 +42,16 @@ func newParser(src string) *parser {
 
 func (p *parser) fail(format string, args ...any) {
 	if p.err == nil {
-		line := 1 + strings.Count(p.src[:p.tok.at], "\n")
-		column := 1 + p.tok.at - (strings.LastIndexByte(p.src[:p.tok.at], '\n') + 1)
-		p.err = fmt.Errorf("candid: line %d, column %d: %s", line, column, fmt.Sprintf(format, args...))
+		p.err = fmt.Errorf("candid: %s: %s", place(p.src, p.tok.at), fmt.Sprintf(format, args...))
 	}
 	p.tok = token{at: p.tok.at}
 	p.pos = len(p.src)
+}
+
+// place names a place in a text for people.
+func place(src string, at int) string {
+	line := 1 + strings.Count(src[:at], "\n")
+	return fmt.Sprintf("line %d, column %d", line, at-strings.LastIndexByte(src[:at], '\n'))
 }
 
 // deeper bounds recursion; the caller calls the function that it gives.

@@ -37,6 +37,8 @@ type value struct {
 	items  []value
 	fields []fieldValue // of a record; of a variant one
 	typ    *Type        // that the text gives it, or nil
+	at     int          // where in the text it begins
+	given  bool         // it is in the text
 }
 
 type fieldValue struct {
@@ -75,6 +77,13 @@ func (d *Description) annotated(p *parser) value {
 }
 
 func (d *Description) value(p *parser) value {
+	at := p.tok.at
+	v := d.unplaced(p)
+	v.at, v.given = at, true
+	return v
+}
+
+func (d *Description) unplaced(p *parser) value {
 	switch t := p.take(); t.kind {
 	case tokNumber:
 		return value{form: formNumber, text: t.text}

@@ -46,6 +46,18 @@ const (
 
 const keepMemorySection = PrivateSection + "enhanced-orthogonal-persistence"
 
+// Metadata is a custom section by which a module tells about itself, such as
+// candid:service; public ones come before private ones. ok is false if there is
+// none of the name.
+func (p *Program) Metadata(name string) (contents []byte, ok bool) {
+	for _, prefix := range []string{PublicSection, PrivateSection} {
+		if contents, ok = p.Sections[prefix+name]; ok {
+			return contents, true
+		}
+	}
+	return nil, false
+}
+
 // MethodKind is how a method may be called.
 type MethodKind uint8
 

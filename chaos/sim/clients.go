@@ -301,7 +301,7 @@ func (c *cluster) install(m chaos.Module) error {
 			to = 1
 		}
 		a, err := c.call(to, func(ctx context.Context, p process) (node.Answer, error) {
-			return p.Submit(ctx, fsm.Message{Kind: fsm.KindInstall, Canister: m.Name, Module: m.Wasm})
+			return p.Submit(ctx, fsm.Message{Kind: fsm.KindInstall, Canister: m.Name, Module: m.Wasm, Arg: m.Arg})
 		})
 		switch {
 		case err == nil && a.Status == fsm.StatusRefused && !bytes.Contains([]byte(a.Text), []byte("there is a canister")):

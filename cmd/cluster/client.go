@@ -69,14 +69,40 @@ func (o *clientOptions) within(c *cobra.Command) (context.Context, context.Cance
 	return context.WithTimeoutCause(c.Context(), o.timeout, fmt.Errorf("no answer within %v", o.timeout))
 }
 
+// with does something that talks to the cluster, within --timeout.
+func (o *clientOptions) with(c *cobra.Command, do func(context.Context, *node.Client) error) error {
+	client, err := o.client(c)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := o.within(c)
+	defer cancel()
+	return do(ctx, client)
+}
+
+// outcome is what became of a call.
+type outcome struct {
+	what     string
+	response node.Response
+	err      error
+	// show makes text of a reply.
+	show func([]byte) string
+}
+
 // finish prints what became of a call and gives the exit code: 0 it was answered, 1 the canister or the state machine
 // turned it down, 2 nobody knows whether it happened, 3 it certainly did not happen.
-func (o *clientOptions) finish(c *cobra.Command, what string, r node.Response, err error) error {
-	if err != nil {
-		return callFailed(what, err)
+func (o *clientOptions) finish(c *cobra.Command, end outcome) error {
+	if end.err != nil {
+		return callFailed(end.what, end.err)
 	}
+	r := end.response
 	if o.asJSON {
-		if err := json.NewEncoder(c.OutOrStdout()).Encode(r); err != nil {
+		shown := struct {
+			node.Response
+			Shown string `json:"shown,omitempty"`
+		}{r, end.show(r.Reply)}
+		if err := printJSON(c, shown); err != nil {
 			return err
 		}
 	}
@@ -85,7 +111,7 @@ func (o *clientOptions) finish(c *cobra.Command, what string, r node.Response, e
 		if !o.asJSON && len(r.Reply) == 0 {
 			fmt.Fprintln(c.ErrOrStderr(), "(an empty reply)")
 		} else if !o.asJSON {
-			fmt.Fprintln(c.OutOrStdout(), showBytes(r.Reply))
+			fmt.Fprintln(c.OutOrStdout(), end.show(r.Reply))
 		}
 		return nil
 	case fsm.StatusNoReply:
@@ -101,8 +127,10 @@ func (o *clientOptions) finish(c *cobra.Command, what string, r node.Response, e
 	if r.Status == fsm.StatusRejected {
 		text = fmt.Sprintf("code %d: %s", r.RejectCode, text)
 	}
-	return &exitError{exitBad, fmt.Errorf("%s: %s in round %d: %s", what, r.Status, r.Round, text)}
+	return &exitError{exitBad, fmt.Errorf("%s: %s in round %d: %s", end.what, r.Status, r.Round, text)}
 }
+
+func printJSON(c *cobra.Command, v any) error { return json.NewEncoder(c.OutOrStdout()).Encode(v) }
 
 // callFailed says whether a call without a result may have happened.
 func callFailed(what string, err error) error {

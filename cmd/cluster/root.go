@@ -33,7 +33,7 @@ Start here:   cluster run`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 	for _, newCommand := range []func() *cobra.Command{
 		newRunCommand, newChaosCommand, newNodeCommand, newChaosReplicaCommand,
-		newCallCommand, newQueryCommand, newInstallCommand, newUpgradeCommand, newStopCommand, newStartCommand, newDeleteCommand, newStatusCommand, newVersionCommand,
+		newCallCommand, newQueryCommand, newInstallCommand, newUpgradeCommand, newStopCommand, newStartCommand, newDeleteCommand, newLimitsCommand, newStatusCommand, newVersionCommand,
 		newBenchCommand, newVerifyCommand, newInspectCommand, newDiffCommand, newReplayCommand, newDrillCommand,
 	} {
 		root.AddCommand(newCommand())
