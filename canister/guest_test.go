@@ -18,7 +18,7 @@ const guestDir = "../testdata/guest"
 // guests are the modules in testdata/guest, each with its story. The README
 // there says what they are and how they were built.
 var guests = []struct{ module, story string }{
-	{"life", "life"}, {"ledger", "ledger"}, {"index", "index"}, {"words", "words"},
+	{"life", "life"}, {"ledger", "ledger"}, {"index", "index"}, {"words", "words"}, {"formulas", "formulas"},
 	{"counter-classic", "counter"}, {"store-classic", "store"}, {"heavy-classic", "heavy"},
 	{"counter-enhanced", "counter"}, {"store-enhanced", "store"}, {"heavy-enhanced", "heavy"},
 }

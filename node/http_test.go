@@ -36,7 +36,7 @@ func TestClientPortAnswers(t *testing.T) {
 		{"POST", "/v1/canisters/counter/update/add", "abc", "Lockstep-Session: many", want{400, "must be a number"}},
 		{"POST", "/v1/canisters/counter/update/add", "abc", "Lockstep-Session: 3", want{400, "numbered from 1"}},
 		{"POST", "/v1/canisters/counter/update/add", "abc", "Lockstep-Sequence: 3", want{400, "without Lockstep-Session"}},
-		{"POST", "/v1/canisters/counter/update/add", "abc", "Lockstep-Caller: " + strings.Repeat("x", 65), want{400, "at most 64 are allowed"}},
+		{"POST", "/v1/canisters/counter/update/add", "abc", "Lockstep-Caller: " + strings.Repeat("x", 65), want{400, "at most 29 are allowed"}},
 		{"POST", "/v1/canisters/counter/update/add", "abc", "Lockstep-Session: 99\nLockstep-Sequence: 1", want{200, `"status":"session-expired"`}},
 		{"POST", "/v1/canisters/counter/update/add", strings.Repeat("x", 2<<20+1), "", want{413, "at most 2097152 are allowed"}},
 		{"POST", "/v1/canisters/counter/update/" + strings.Repeat("m", 257), "", "", want{400, "method name is 257 bytes long"}},

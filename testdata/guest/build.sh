@@ -5,14 +5,16 @@
 #   build.sh DIR      build into DIR instead; nothing here changes
 #   build.sh azle FILE   write the JavaScript interpreter of the npm package azle, too big to be kept here, to FILE
 #
-# Needs Debian's clang, lld, wasi-libc, libclang-rt-dev-wasm32, rustc and libstd-rust-dev-wasm32, and npm with node.
-# The npm packages go to a folder that is removed afterwards, unless GUEST_NPM names one to keep. CLANG and RUSTC name
+# Needs Debian's clang, lld, wasi-libc, libc++-dev-wasm32, libclang-rt-dev-wasm32, rustc and libstd-rust-dev-wasm32, and npm with
+# node. LIBCXX names a folder with the unpacked packages of libc++ for WASI where they are not installed.
+# The npm packages go to a folder that is removed afterwards, unless GUEST_NPM names one to keep. CLANG, CLANGXX and RUSTC name
 # other compilers. Nothing is installed by this script.
 set -eu
 export LC_ALL=C
 
 here=$(cd "$(dirname "$0")" && pwd)
 clang=${CLANG:-/usr/bin/clang}
+clangxx=${CLANGXX:-/usr/bin/clang++}
 rustc=${RUSTC:-/usr/bin/rustc}
 
 npm_folder=${GUEST_NPM:-$(mktemp -d)}
@@ -36,7 +38,7 @@ if [ "${1:-}" = azle ]; then
 fi
 
 out=${1:-$here}
-for tool in "$clang" wasm-ld "$rustc" node npm; do
+for tool in "$clang" "$clangxx" wasm-ld "$rustc" node npm; do
     command -v "$tool" >/dev/null || { echo "build.sh: missing: $tool" >&2; exit 1; }
 done
 
@@ -53,6 +55,10 @@ node "$(package assemblyscript $assemblyscript)/bin/asc.js" words/words.ts --bas
 "$clang" --target=wasm32-wasi -mexec-model=reactor -std=gnu11 -Os -mbulk-memory -Wall -Wextra -Werror -fno-ident \
     -Wl,--strip-all -o "$out/ledger.wasm" "$here/ledger/ledger.c"
 
+"$clangxx" --target=wasm32-wasi -mexec-model=reactor -std=c++17 -Os -mbulk-memory -fno-exceptions -fno-rtti -Wall -Wextra -Werror -fno-ident \
+    ${LIBCXX:+-nostdinc++ -isystem "$LIBCXX/usr/lib/llvm-14/include/wasm32-wasi/c++/v1" -L"$LIBCXX/usr/lib/wasm32-wasi"} \
+    -Wl,--strip-all -o "$out/formulas.wasm" "$here/formulas/formulas.cpp"
+
 "$rustc" --edition 2021 --target wasm32-unknown-unknown --crate-type cdylib --remap-path-prefix "$here=." \
     -C opt-level=s -C lto -C panic=abort -C strip=symbols -o "$out/index.wasm" "$here/index/index.rs"
 
@@ -63,5 +69,5 @@ cd "$here"
 {
     echo "# SHA-256 of the guests, their sources and scripts; written by build.sh, check with: sha256sum -c MANIFEST"
     echo "# compilers: $("$clang" --version | head -n 1); $("$rustc" --version) (Debian); npm motoko $motoko_classic and $motoko_enhanced; npm assemblyscript $assemblyscript"
-    sha256sum build.sh motoko/* words/*.ts life/*.c ledger/*.c index/*.rs ../canister/include/ic0.h ./*.wasm
+    sha256sum build.sh motoko/* words/*.ts life/*.c ledger/*.c index/*.rs formulas/*.cpp ../canister/include/ic0.h ./*.wasm
 } >MANIFEST
