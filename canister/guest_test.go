@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,10 +24,25 @@ var guests = []struct{ module, story string }{
 	{"counter-enhanced", "counter"}, {"store-enhanced", "store"}, {"heavy-enhanced", "heavy"},
 }
 
+// A program that is not kept here, and its story.
+var (
+	givenGuest = flag.String("guest", "", "TestGuests/given: a module")
+	givenStory = flag.String("story", "", "TestGuests/given: its story")
+)
+
 // TestGuests plays each guest's story on two replicas that differ in tracker,
 // compiler and call path, and from the middle on a third one that was restored.
 // Replies are those of the story, roots those that were recorded.
 func TestGuests(t *testing.T) {
+	if *givenGuest != "" {
+		t.Run("given", func(t *testing.T) {
+			wasm, err := os.ReadFile(*givenGuest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			playStory(t, wasm, readStory(t, *givenStory))
+		})
+	}
 	waiting := make(map[string]string)
 	for _, g := range guests {
 		t.Run(g.module, func(t *testing.T) {
@@ -39,19 +55,25 @@ func TestGuests(t *testing.T) {
 				waiting[g.module] = reason
 				return
 			}
-			s := newStage(t, wasm, guestSetups()...)
-			var roots strings.Builder
-			for i, st := range steps {
-				if i == len(steps)/2 {
-					s.restore(guestSetup(2, memstore.TrackerNaive))
-				}
-				s.do(st)
-				roots.WriteString(s.rigs[0].root().String() + "\n")
-			}
-			checkRecord(t, filepath.Join(guestDir, "story", g.module+".roots"), roots.String())
+			checkRecord(t, filepath.Join(guestDir, "story", g.module+".roots"), playStory(t, wasm, steps))
 		})
 	}
 	checkWaiting(t, filepath.Join(guestDir, "waiting.txt"), waiting)
+}
+
+// playStory plays a story and gives the root after each step.
+func playStory(t *testing.T, wasm []byte, steps []step) string {
+	t.Helper()
+	s := newStage(t, wasm, guestSetups()...)
+	var roots strings.Builder
+	for i, st := range steps {
+		if i == len(steps)/2 {
+			s.restore(guestSetup(2, memstore.TrackerNaive))
+		}
+		s.do(st)
+		roots.WriteString(s.rigs[0].root().String() + "\n")
+	}
+	return roots.String()
 }
 
 func guestSetups() []setup {

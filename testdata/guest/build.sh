@@ -3,7 +3,8 @@
 #
 #   build.sh          build all modules in place, write MANIFEST
 #   build.sh DIR      build into DIR instead; nothing here changes
-#   build.sh azle FILE   write the JavaScript interpreter of the npm package azle, too big to be kept here, to FILE
+#   build.sh azle FILE   build the canister in TypeScript, with the JavaScript interpreter of the npm package azle; too big to be
+#                        kept here
 #
 # Needs Debian's clang, lld, wasi-libc, libc++-dev-wasm32, libclang-rt-dev-wasm32, rustc and libstd-rust-dev-wasm32, and npm with
 # node. LIBCXX names a folder with the unpacked packages of libc++ for WASI where they are not installed.
@@ -33,7 +34,21 @@ assemblyscript=0.28.20
 azle=0.33.0
 
 if [ "${1:-}" = azle ]; then
-    cp "$(package azle $azle)"/dist/canister_templates/stable.wasm "$2"
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    packages=$(dirname "$(package azle $azle)")
+    ln -s "$packages" "$work/node_modules"
+    mkdir "$work/src"
+    cp "$here/azle/index.ts" "$work/src"
+    echo '{"type": "module"}' >"$work/package.json"
+    echo '{"canisters": {"probe": {"type": "azle", "main": "src/index.ts"}}}' >"$work/dfx.json"
+    cat >"$work/build.ts" <<END
+import { runCommand } from '$packages/azle/src/stable/build/commands/build/index';
+process.env.CANISTER_CANDID_PATH = '$work/probe.did';
+await runCommand('probe', { type: 'azle', main: 'src/index.ts' } as any, 'inherit');
+END
+    (cd "$work" && node "$packages/tsx/dist/cli.mjs" build.ts)
+    cp "$work/.azle/probe/probe.wasm" "$2"
     exit 0
 fi
 
