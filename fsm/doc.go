@@ -20,7 +20,11 @@
 //	                               ▼
 //	        results into sessions; state root (root.go); published for queries and checkpoints (published.go)
 //
-// A message that changes a canister's life (life.go) waits for all before it and runs alone.
+// A message that changes a canister's life (life.go) waits for all before it and runs alone. So does one to the management
+// canister (management.go); calls of it by canisters are carried out one after the other where the round's calls are routed.
+//
+// Modules are compiled by Compile before their round, beside other rounds; the round finds the code in the engine. What a canister
+// installs itself, and a canister whose MemoryBytes or StackUnits change, is compiled in the round.
 //
 // # Calls
 //
@@ -28,7 +32,11 @@
 // round n waits in the callee's queue from the end of round n, runs in n+1 or later, and its response runs the caller's
 // callback in the round after that or later. A client's message that is not answered in its own round is pending: its Result
 // says so and names it by round and position (Ref); a later RoundResult completes it. Its session has the pending result,
-// then the final one; Await waits for it (await.go). While HasWork, the leader proposes rounds without messages.
+// then the final one; Await waits for it (await.go). While HasWork, the leader proposes rounds without messages. A best-effort
+// call whose deadline comes first is answered with code 6 (SYS_UNKNOWN); the callee's own response is dropped when it comes.
+//
+// A sequence number names one message of its session: a second message under a used number, even with another content, gets the
+// first one's result and does not run.
 //
 // # Invariants
 //
@@ -39,7 +47,9 @@
 //     changes anything. It is never turned into a result, since the other replicas would not see it.
 //   - A published State is immutable, and its pages stay until the last query or checkpoint that holds it lets go.
 //   - The attestation in a round is compared and forgotten; it never reaches the state.
-//   - Every call gets exactly one response, unless its canister is installed anew before. A response is never refused.
+//   - Every call gets exactly one response that runs a callback, unless its canister is installed anew before. A response is never
+//     refused.
+//   - A canister runs under its own limits, which it got from the cluster's when it was installed: Limits change nothing of it.
 //   - A context is in the table if and only if a call of it is outstanding; a canister is stopped only without contexts.
 //   - A live canister is closed when no published state that names it has users.
 //
@@ -51,9 +61,9 @@
 //	             sessions root ‖ number of canisters u64 ‖ canister hash, ascending by ID)
 //	limits   = H("lockstep/limits/2" ‖ limits as deterministic CBOR)
 //	canister = H("lockstep/canister-entry/2" ‖ head ‖ canister.State root ‖ contexts ‖ calls ‖ queue)
-//	head     = H("lockstep/canister-head/1" ‖ canisterHead as deterministic CBOR: ID, name, module hash, controllers, …)
+//	head     = H("lockstep/canister-head/2" ‖ canisterHead as deterministic CBOR: ID, name, module hash, controllers, limits, …)
 //	contexts = H("lockstep/contexts/1" ‖ context hash, ascending by ID), context = H("lockstep/context/1" ‖ as CBOR)
-//	calls    = H("lockstep/calls/1" ‖ call hash, ascending by ID),       call    = H("lockstep/call/1" ‖ as CBOR)
+//	calls    = H("lockstep/calls/1" ‖ call hash, ascending by ID),       call    = H("lockstep/call/2" ‖ as CBOR)
 //	queue    = H("lockstep/queue/1" ‖ item hash, oldest first),          item    = H("lockstep/queued/1" ‖ as CBOR)
 //	sessions = Merkle tree of fan-out 64 over the low 12 bits of the session number (session.go):
 //	           H("lockstep/sessions/1" ‖ 64 group hashes), group  = H("lockstep/session-group/1" ‖ 64 bucket hashes)
@@ -66,7 +76,7 @@
 // # Goroutines
 //
 // Apply, Snapshot and Restore run on raft's FSM goroutine; during a round it starts at most Config.Workers goroutines
-// and waits for them. Queries, Inspect, Await, HasWork, Status, Roots and a checkpoint's Persist run beside it on their callers' goroutines.
+// and waits for them. Compile, queries, Inspect, Await, HasWork, Status, Roots and a checkpoint's Persist run beside it on their callers' goroutines.
 //
 // # Sources
 //
