@@ -70,6 +70,8 @@
 //	checkpointer.run           checkpointer.close
 //	roleWatcher.run            roleWatcher.close
 //	groundWatcher.run          groundWatcher.close
+//	replica.compile            one a module that is compiled for a coming round; ends with the compiler, for which closing the
+//	                           engine waits; server.compileEverywhere waits for the goroutines that ask other nodes
 //	transport.listen           transport.Close, replica.stop
 //	drainedPipeline.run        one a follower that raft sends to; its Close, which raft calls
 //	raft's own                 replica.close: raft.Shutdown after the rounds in flight have ended, since raft answers
