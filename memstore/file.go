@@ -130,11 +130,3 @@ func (s *Store) fileOf(h pagetrie.Value) *backing {
 	defer s.mu.Unlock()
 	return s.slabs[slotOf(h)>>chunkShift].file
 }
-
-// hashSlot is the hash of a live page, from its checkpoint where it has one.
-func (s *Store) hashSlot(slot uint32) pagetrie.Hash {
-	if b := s.fileOf(pagetrie.Value(slot)); b != nil && b.hash != nil {
-		return b.hash(PageCount(slot - b.firstSlot()))
-	}
-	return HashPage(s.arena.slotBytes(slot))
-}

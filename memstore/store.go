@@ -30,7 +30,7 @@ func (c StoreConfig) Validate() error {
 }
 
 // Store holds the immutable pages of one replica, each named by a pagetrie.Value. All methods are safe for concurrent
-// use. It implements pagetrie.Hasher.
+// use. It implements pagetrie.BatchHasher.
 type Store struct {
 	arena arena
 
@@ -100,34 +100,6 @@ func (s *Store) check(h pagetrie.Value) uint32 {
 // Page is the 4096 bytes behind a handle. The slice is read-only and valid while the handle is live: as long as the
 // newest version of its memory names it, or a Pin from that time is held. A freed handle panics.
 func (s *Store) Page(h pagetrie.Value) []byte { return s.arena.slotBytes(s.check(h)) }
-
-// HashValue is HashPage of the page behind h, computed at most once per page and kept beside it.
-func (s *Store) HashValue(h pagetrie.Value) pagetrie.Hash {
-	slot, gen := s.check(h), uint32(h>>32)
-	state := &s.arena.hashed[slot]
-	old := atomic.LoadUint32(state)
-	if old == gen {
-		return s.arena.hashes[slot]
-	}
-	sum := s.hashSlot(slot)
-	if old != hashBusy && atomic.CompareAndSwapUint32(state, old, hashBusy) {
-		s.arena.hashes[slot] = sum
-		atomic.StoreUint32(state, gen)
-	}
-	return sum
-}
-
-// HashAll computes the hashes of many pages on all processors, so that a following Root finds them ready. Zero handles
-// are skipped.
-func (s *Store) HashAll(handles []pagetrie.Value) {
-	parallel(len(handles), 64, func(lo, hi int) {
-		for _, h := range handles[lo:hi] {
-			if h != 0 {
-				s.HashValue(h)
-			}
-		}
-	})
-}
 
 // parallel calls f on parts of [0, n) of about the given grain, on as many goroutines as there are processors, and waits.
 // The parts do not overlap; with one part f runs on the caller.

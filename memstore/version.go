@@ -58,18 +58,6 @@ func (v Version) Root(h pagetrie.Hasher) pagetrie.Hash {
 	return sha256.Sum256(b[:])
 }
 
-// HashPage is the hash of one page's contents: SHA-256 over the 4096 bytes followed by a domain tag. The tag sits behind
-// the page because there it fits into SHA-256's last padding block and costs nothing.
-// Preconditions: len(page) == PageSize.
-func HashPage(page []byte) pagetrie.Hash {
-	var b [PageSize + len(pageHashDomain)]byte
-	if copy(b[:], page) != PageSize {
-		panic("memstore: HashPage: not a page")
-	}
-	copy(b[PageSize:], pageHashDomain)
-	return sha256.Sum256(b[:])
-}
-
 // run is a half-open range of pages.
 type run struct{ start, end uint32 }
 
