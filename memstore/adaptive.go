@@ -33,8 +33,9 @@ type adaptive struct {
 	warm   bool
 	rent   time.Duration // what being cold has cost
 	cow    copying
-	own    []run // while cold: the pages that the last walk found written
-	walked bool  // own is of the mapping as it is
+	ahead  *ahead // while cold; nil where nothing can be brought in
+	own    []run  // while cold: the pages that the last walk found written
+	walked bool   // own is of the mapping as it is
 	limits adaptiveLimits
 
 	kinds   map[uint64]*kind
@@ -63,12 +64,14 @@ type adaptiveLimits struct {
 	walkPages   int           // pages that a walk passes in the time it takes to look at one page by itself
 	sampleSize  PageCount     // memories smaller than this are not worth sampling
 	rememberMax int           // dirty pages remembered of a message
+	ahead       aheadLimits
 }
 
 func defaultLimits() adaptiveLimits {
 	return adaptiveLimits{
 		armPage: 40 * time.Nanosecond, hotPages: 1 << 17, hotShared: 64, hotIdle: 3, denseOpen: chunkPages / 4, denseClose: chunkPages / 8,
 		walkPages: 700, sampleSize: 1024, rememberMax: 1 << 17,
+		ahead: aheadLimits{unit: chunkPages, period: 32, steps: 2, most: 4, total: 512},
 	}
 }
 
@@ -119,6 +122,7 @@ func (t *adaptive) begin() error {
 	runtime.LockOSThread()
 	t.locked = true
 	if !t.warm {
+		t.watchAhead()
 		t.faults = threadFaults()
 		return nil
 	}
@@ -132,6 +136,35 @@ func (t *adaptive) begin() error {
 	}
 	t.startFaults()
 	return nil
+}
+
+// watchAhead lets memory be brought in ahead of the guest, while the memory is cold and large enough.
+func (t *adaptive) watchAhead() {
+	l := t.limits.ahead
+	if t.m.tracked < PageCount(l.unit*l.most) {
+		return
+	}
+	if t.ahead == nil {
+		t.ahead = newAhead(t.m, l)
+	}
+	if t.ahead != nil {
+		t.ahead.begin(t.m.tracked)
+	}
+}
+
+// endAhead ends that; its error is one of bringing in.
+func (t *adaptive) endAhead() error {
+	if t.ahead == nil {
+		return nil
+	}
+	return t.ahead.end(&t.m.stats)
+}
+
+func (t *adaptive) freeAhead() {
+	if t.ahead != nil {
+		t.ahead.free()
+		t.ahead = nil
+	}
 }
 
 // startFaults opens the window in which faults are counted. It encloses the one in which they are sampled: as many
@@ -151,7 +184,8 @@ func (t *adaptive) startFaults() {
 }
 
 // endFaults gives the number of faults since begin, and their addresses in t.addrs if known is true.
-func (t *adaptive) endFaults() (n uint64, known bool) {
+func (t *adaptive) endFaults() (n uint64, known bool, err error) {
+	err = t.endAhead()
 	t.addrs = t.addrs[:0]
 	if t.sampler != nil {
 		t.addrs, known = t.sampler.read(t.addrs)
@@ -166,18 +200,22 @@ func (t *adaptive) endFaults() (n uint64, known bool) {
 	t.m.stats.Syscalls += 2
 	t.m.stats.Faults += n
 	t.unlock()
-	return n, known && uint64(len(t.addrs)) == n
+	return n, known && uint64(len(t.addrs)) == n, err
 }
 
 func (t *adaptive) unlock() {
 	if t.locked {
+		_ = t.endAhead()
 		runtime.UnlockOSThread()
 		t.locked = false
 	}
 }
 
 func (t *adaptive) collect(runs []run) ([]run, error) {
-	faults, known := t.endFaults()
+	faults, known, err := t.endFaults()
+	if err != nil {
+		return nil, err
+	}
 	if !t.warm {
 		return t.collectCold(runs, faults)
 	}

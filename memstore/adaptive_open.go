@@ -46,6 +46,7 @@ func (t *adaptive) heat() error {
 		return err
 	}
 	t.warm = true
+	t.freeAhead()
 	t.audits = t.m.stats.Messages + 2
 	return t.watchFrom(0)
 }
@@ -208,7 +209,10 @@ func (t *adaptive) rollbackCold(faults uint64) error {
 }
 
 func (t *adaptive) rollback() error {
-	faults, known := t.endFaults()
+	faults, known, err := t.endFaults()
+	if err != nil {
+		return err
+	}
 	if !t.warm {
 		return t.rollbackCold(faults)
 	}
@@ -262,6 +266,7 @@ func (t *adaptive) abandon() { t.unlock() }
 
 func (t *adaptive) detach() error {
 	t.unlock()
+	t.freeAhead()
 	if !t.warm {
 		return nil
 	}

@@ -92,6 +92,7 @@ func eager(m *Memory) tracker {
 		t.limits = adaptiveLimits{
 			armPage: time.Microsecond, hotPages: 6, hotShared: 2, hotIdle: 2, denseOpen: 8, denseClose: 4,
 			walkPages: 12, sampleSize: 64, rememberMax: 16,
+			ahead: aheadLimits{unit: 8, period: 1, steps: 1, most: 2, total: 20},
 		}
 	}
 	return m.tracker
@@ -162,6 +163,18 @@ func (s *saboteur) collect(runs []run) ([]run, error) {
 				runs[i].end--
 			}
 		}
+	case "forgets what was brought in":
+		if a, ok := s.tracker.(*adaptive); ok && a.ahead != nil {
+			var kept []run
+			for _, r := range runs {
+				for i := r.start; i < r.end; i++ {
+					if !a.ahead.has(i) {
+						kept = appendRun(kept, i, i+1)
+					}
+				}
+			}
+			runs = kept
+		}
 	case "marks late":
 		runs, s.previous = s.previous, slices.Clone(runs)
 	}
@@ -204,6 +217,7 @@ func TestConformanceCatches(t *testing.T) {
 		{"keeps a page after rollback", []Tracker{TrackerCompare, TrackerPrefetch, TrackerCow, TrackerUffd, TrackerAdaptive}},
 		{"protects late", []Tracker{TrackerUffd}},
 		{"leaves pages open", []Tracker{TrackerAdaptive}},
+		{"forgets what was brought in", []Tracker{TrackerAdaptive}},
 	} {
 		for _, name := range bug.trackers {
 			t.Run(bug.name+"/"+string(name), func(t *testing.T) {

@@ -152,6 +152,7 @@ func (b *run) cell(cells []Cell, subjects []series, p Pattern) error {
 			if time.Now().After(b.deadline) {
 				continue
 			}
+			b.heat()
 			s, err := subjects[i].message(c.Op, p, n+1, false)
 			if err != nil {
 				c.Failed = shortMessage(err)

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"lockstep/memstore"
@@ -74,6 +75,7 @@ func (b *run) mixed() error {
 				if err := b.ctx.Err(); err != nil {
 					return err
 				}
+				b.heat()
 				rows[i][pass].add(subjects[i], j, n+pass*len(jobs))
 			}
 		}
@@ -82,9 +84,7 @@ func (b *run) mixed() error {
 		for i, name := range names {
 			row := rows[i][pass]
 			row.Tracker, row.Pass = name, pass+1
-			if row.Messages > 0 {
-				row.Mean /= time.Duration(row.Messages)
-			}
+			row.finish()
 			b.result.Mixed = append(b.result.Mixed, row)
 		}
 	}
@@ -92,18 +92,42 @@ func (b *run) mixed() error {
 }
 
 // add runs one message; Mean holds the sum until the end.
-func (r *MixedRow) add(s series, j job, n int) {
+func (r *MixedRow) add(subject series, j job, n int) {
 	if r.Failed != "" {
 		return
 	}
-	one, err := s.message(j.op, j.pattern, n+1, false)
+	one, err := subject.message(j.op, j.pattern, n+1, false)
 	if err != nil {
 		r.Failed = shortMessage(err)
 		return
 	}
-	r.Messages++
-	r.Mean += one.CPU
-	r.Max = max(r.Max, one.CPU)
+	name := j.op + ", " + j.pattern.Name
+	k := slices.IndexFunc(r.Jobs, func(s MixedJob) bool { return s.Name == name })
+	if k < 0 {
+		k = len(r.Jobs)
+		r.Jobs = append(r.Jobs, MixedJob{Name: name})
+	}
+	s := &r.Jobs[k]
+	s.Messages++
+	s.Mean += one.CPU
+	s.Max = max(s.Max, one.CPU)
+	s.Compare = max(s.Compare, one.Compare)
+	s.PageFaults += one.Counts.PageFaults
 	r.Signals += one.Counts.Signals
-	r.PageFaults += one.Counts.PageFaults
+}
+
+// finish makes means of sums, and the row of its jobs.
+func (r *MixedRow) finish() {
+	for i := range r.Jobs {
+		j := &r.Jobs[i]
+		r.Messages += j.Messages
+		r.Mean += j.Mean
+		r.PageFaults += j.PageFaults
+		if j.Max > r.Max {
+			r.Max, r.Longest = j.Max, j.Name
+		}
+		j.Mean /= time.Duration(j.Messages)
+		j.PageFaults /= uint64(j.Messages)
+	}
+	r.Mean /= time.Duration(max(r.Messages, 1))
 }

@@ -55,9 +55,20 @@ type MixedRow struct {
 	Pass       int
 	Messages   int
 	Mean, Max  time.Duration
+	Longest    string // the job that took Max
 	Signals    uint64
 	PageFaults uint64
+	Jobs       []MixedJob
 	Failed     string `json:",omitempty"`
+}
+
+// MixedJob is one kind of message of the mixed workload under one tracker.
+type MixedJob struct {
+	Name       string
+	Messages   int
+	Mean, Max  time.Duration
+	Compare    time.Duration // of the longest comparison, part of Max
+	PageFaults uint64        // a message
 }
 
 // Figure is one of the figures that the project holds itself to.

@@ -60,6 +60,7 @@ type run struct {
 	store    *memstore.Store
 	result   *Result
 	started  time.Time
+	heated   time.Time // when heat last did something
 	deadline time.Time // of the block of the matrix that is being measured
 }
 
@@ -77,6 +78,7 @@ func (b *run) repeat(s series, op string, p Pattern, warmups, n int) (samples []
 		if err := b.ctx.Err(); err != nil {
 			return samples, err
 		}
+		b.heat()
 		one, err := s.message(op, p, i+1, false)
 		if err != nil {
 			return samples, err

@@ -266,24 +266,6 @@ func contentsFile(dir string, pages memstore.PageCount) (*os.File, error) {
 	return f, nil
 }
 
-// firstTouch is what it takes to touch memory that the process never had, in huge pages: a machine that is itself a guest
-// has to ask its host for it.
-func firstTouch(length int) (time.Duration, error) {
-	b, err := unix.Mmap(-1, 0, length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
-	if err != nil {
-		return 0, fmt.Errorf("mmap: %w", err)
-	}
-	defer unix.Munmap(b)
-	_ = unix.Madvise(b, unix.MADV_HUGEPAGE)
-	s, _ := measure(func() error {
-		for i := 0; i < len(b); i += memstore.PageSize {
-			b[i] = 1
-		}
-		return nil
-	})
-	return s.CPU, nil
-}
-
 // summary is the median and the quartiles of durations.
 func summary(d []time.Duration) (median, low, high time.Duration) {
 	if len(d) == 0 {
