@@ -4,8 +4,6 @@ import (
 	"math/bits"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // compareWaste is about what it costs to compare a page that did not change.
@@ -25,51 +23,11 @@ func (t *adaptive) committed(changed []PageIndex, grown PageCount) error {
 		t.walked = false
 	}
 	t.rent += time.Duration(countPages(m.runs)-len(changed)) * compareWaste
-	if t.rent < t.limits.armPage*time.Duration(m.tracked) {
+	next := time.Duration(countPages(m.runs)) * compareWaste // what the next message would pay for staying cold
+	if t.rent+next < t.limits.armPage*time.Duration(m.tracked) {
 		return nil
 	}
 	return t.heat()
-}
-
-// learn is remember for a cold memory, where what changed is known and what was written is not.
-func (t *adaptive) learn(changed []PageIndex) {
-	t.pages = t.pages[:0]
-	for _, i := range changed {
-		t.pages = append(t.pages, uint32(i))
-	}
-	t.remember(t.pages)
-}
-
-// heat arms a memory that was cold.
-func (t *adaptive) heat() error {
-	if err := t.populate(); err != nil {
-		return err
-	}
-	t.warm = true
-	t.freeAhead()
-	t.audits = t.m.stats.Messages + 2
-	return t.watchFrom(0)
-}
-
-// populate maps the file pages of chunks that were used at all: once a range is watched the kernel maps one page a fault.
-func (t *adaptive) populate() error {
-	m := t.m
-	for _, e := range m.layout.extents {
-		runs, err := populated(m, nil, run{e.start, e.start + e.count})
-		if err != nil {
-			return err
-		}
-		var chunks []run
-		for _, r := range runs {
-			chunks = appendRun(chunks, max(e.start, r.start&^(chunkPages-1)), min(e.start+e.count, (r.end+chunkPages-1)&^(chunkPages-1)))
-		}
-		for _, c := range chunks {
-			m.stats.Syscalls++
-			// Advice only: what is not mapped now is mapped by a fault later.
-			_ = madviseRaw(m.addr(c.start), uintptr(c.pages())<<pageShift, unix.MADV_POPULATE_READ)
-		}
-	}
-	return nil
 }
 
 func (t *adaptive) watchFrom(from PageCount) error {
@@ -187,25 +145,6 @@ func (t *adaptive) thinDense(changed []PageIndex) {
 			}
 		}
 	}
-}
-
-// rollbackCold puts back the pages that are the memory's own. They stay its own.
-func (t *adaptive) rollbackCold(faults uint64) error {
-	own, err := t.collectCold(t.m.runs[:0], faults)
-	if err != nil {
-		return err
-	}
-	t.m.runs = own
-	for _, r := range own {
-		for i := r.start; i < r.end; i++ {
-			t.m.put(i)
-		}
-	}
-	t.rent += time.Duration(countPages(own)) * compareWaste
-	if t.rent < t.limits.armPage*time.Duration(t.m.tracked) {
-		return nil
-	}
-	return t.heat()
 }
 
 func (t *adaptive) rollback() error {

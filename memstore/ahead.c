@@ -2,8 +2,8 @@
 //
 // A software perf event of the guest's thread traps it after every so many page faults (perf_event_open(2), sigtrap;
 // Linux 5.13). A few traps in a row at pages beside each other are a run. From then on the memory before the run is
-// replaced by huge pages with the same bytes: what one fault a page costs 512 times then costs one copy. The more of a
-// run was brought in the more is brought in next, up to a bound, so that no more is copied in vain than was copied well.
+// replaced, 2 MiB at a time, by a huge page with the same bytes: what one fault a page costs 512 times then costs one
+// copy. The first fault behind it says whether the run goes on, so that at most one huge page a run is copied in vain.
 //
 // The handler runs on the guest's own thread, between two of its instructions, so that nobody writes to what it copies.
 // Like handler.c it takes no lock, allocates nothing and leaves errno alone.
@@ -49,11 +49,11 @@ static int written(ms_ahead *a, uint32_t page) {
 	return (entry & present) && (entry & exclusive) && !(entry & file);
 }
 
-// scratch is an address range of a->most units, at a border of huge pages.
+// scratch is an address range of one unit, at a border of huge pages.
 static void *scratch(ms_ahead *a) {
 	if (a->scratch)
 		return a->scratch;
-	size_t length = ((size_t)a->most * a->unit << SHIFT) + HUGE;
+	size_t length = ((size_t)a->unit << SHIFT) + HUGE;
 	a->syscalls += 2;
 	void *range = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (range == MAP_FAILED) {
@@ -67,22 +67,21 @@ static void *scratch(ms_ahead *a) {
 	return a->scratch;
 }
 
-// replace puts huge pages with the same bytes under the units [from, to).
-static int replace(ms_ahead *a, uint32_t from, uint32_t to) {
-	size_t size = (size_t)a->unit << SHIFT, length = (to - from) * size;
-	void *at = (void *)(a->base + from * size);
-	a->syscalls += 2;
+// replace puts huge pages with the same bytes under a unit.
+static int replace(ms_ahead *a, uint32_t unit) {
+	size_t length = (size_t)a->unit << SHIFT;
+	void *at = (void *)(a->base + unit * length);
 	void *fresh = scratch(a);
 	if (!fresh)
 		return 0; // nothing is lost
+	a->syscalls += 2;
 	madvise(at, length, POPULATE_READ); // fewer faults in the copy
 	memcpy(fresh, at, length);
 	// The range that the pages come from stays mapped, empty: nobody else's mapping can get there.
 	if (mremap(fresh, length, length, MREMAP_MAYMOVE | MREMAP_FIXED | DONT_UNMAP, at) == at) {
-		for (uint32_t u = from; u < to; u++)
-			a->brought[u >> 6] |= 1ull << (u & 63);
-		a->left -= to - from;
-		a->copied += (to - from) * a->unit;
+		a->brought[unit >> 6] |= 1ull << (unit & 63);
+		a->left--;
+		a->copied += a->unit;
 		return 1;
 	}
 	// What was there may be gone. The guest goes on, in a message that can no longer be committed.
@@ -94,41 +93,47 @@ static int replace(ms_ahead *a, uint32_t from, uint32_t to) {
 	return 0;
 }
 
-// bring replaces up to n units from that of page on, in the direction of the run.
-static void bring(ms_ahead *a, uint32_t page, uint32_t n) {
-	int64_t units = a->pages / a->unit < MS_AHEAD_UNITS ? a->pages / a->unit : MS_AHEAD_UNITS, u = page / a->unit, end = u;
-	if (n > a->left)
-		n = a->left;
-	while (n > 0 && end >= 0 && end < units && !has(a, end)) {
-		end += a->direction;
-		n--;
-	}
-	if (end == u)
-		return;
-	uint32_t from = a->direction > 0 ? u : end + 1, to = a->direction > 0 ? end : u + 1;
-	if (!replace(a, from, to))
-		return;
-	a->last = a->direction > 0 ? to * a->unit : from * a->unit; // the run goes on behind what is there now
-	if (a->next < a->most)
-		a->next = a->next * 2 < a->most ? a->next * 2 : a->most;
+// trap_after sets how many faults from now on the thread is trapped.
+static void trap_after(ms_ahead *a, uint64_t faults) {
+	a->syscalls++;
+	ioctl(a->fd, PERF_EVENT_IOC_PERIOD, &faults);
+	a->near = faults == 1;
+}
+
+// bring replaces the unit of a page, and has the next fault trap: it tells whether the run goes on.
+static int bring(ms_ahead *a, uint32_t page) {
+	uint32_t unit = page / a->unit, units = a->pages / a->unit;
+	if (!a->left || unit >= units || unit >= MS_AHEAD_UNITS || has(a, unit) || !written(a, page))
+		return 0;
+	a->syscalls += 2;
+	ioctl(a->fd, PERF_EVENT_IOC_DISABLE, 0); // the copy's own faults must not trap
+	int done = replace(a, unit);
+	ioctl(a->fd, PERF_EVENT_IOC_ENABLE, 0);
+	if (!done)
+		return 0;
+	a->last = a->direction > 0 ? (unit + 1) * a->unit - 1 : unit * a->unit;
+	if (!a->near)
+		trap_after(a, 1);
+	return 1;
 }
 
 static void fault(ms_ahead *a, uintptr_t addr) {
-	uint32_t page = (addr - a->base) >> SHIFT;
-	if (addr < a->base || (addr - a->base) >> SHIFT >= a->pages)
-		return;
-	a->signals++;
-	int64_t moved = (int64_t)page - a->last;
-	int32_t direction = moved < 0 ? -1 : 1;
-	uint32_t distance = moved * direction;
-	a->last = page;
-	if (distance > 2 * a->period || (a->direction && direction != a->direction)) {
-		a->run = 0;
-		a->next = 1;
+	if (addr >= a->base && (addr - a->base) >> SHIFT < a->pages) {
+		uint32_t page = (addr - a->base) >> SHIFT;
+		a->signals++;
+		int64_t moved = (int64_t)page - a->last;
+		int32_t direction = moved < 0 ? -1 : 1;
+		if (moved * direction > 2 * (int64_t)a->period || (a->direction && direction != a->direction))
+			a->run = 0;
+		a->last = page;
+		a->direction = direction;
+		if (++a->run > a->steps && bring(a, page))
+			return;
 	}
-	a->direction = direction;
-	if (++a->run > a->steps && a->left > 0 && written(a, page))
-		bring(a, page, a->next);
+	if (a->near) {
+		a->run = 0;
+		trap_after(a, a->period);
+	}
 }
 
 static void on_trap(int sig, siginfo_t *info, void *context) {
@@ -180,15 +185,12 @@ int ms_ahead_open(void) {
 
 int ms_ahead_begin(ms_ahead *a, int fd, uint32_t *period) {
 	a->run = 0;
-	a->next = 1;
 	a->direction = 0;
 	a->last = ~(uint32_t)0;
-	if (*period != a->period) {
-		uint64_t p = a->period;
-		if (ioctl(fd, PERF_EVENT_IOC_PERIOD, &p) != 0)
-			return 0;
-		*period = a->period;
-	}
+	a->fd = fd;
+	if (*period != a->period)
+		trap_after(a, *period = a->period);
+	a->near = 0;
 	watched = a;
 	a->syscalls++;
 	if (ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) == 0)
@@ -197,10 +199,12 @@ int ms_ahead_begin(ms_ahead *a, int fd, uint32_t *period) {
 	return 0;
 }
 
-void ms_ahead_end(ms_ahead *a, int fd) {
+void ms_ahead_end(ms_ahead *a) {
 	a->syscalls++;
-	ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
+	ioctl(a->fd, PERF_EVENT_IOC_DISABLE, 0);
 	watched = NULL;
+	if (a->near)
+		trap_after(a, a->period);
 }
 
 void ms_ahead_free(ms_ahead *a) {

@@ -15,10 +15,9 @@ import (
 
 // aheadLimits say when memory is brought in ahead of a guest that fills it, and how much.
 type aheadLimits struct {
-	unit   uint32 // pages brought in at least; a huge page
+	unit   uint32 // pages brought in at a time; a huge page
 	period uint32 // page faults from one look to the next
 	steps  uint32 // looks in a row that found the guest going on
-	most   uint32 // units brought in at once, at most
 	total  uint32 // units of a memory, at most; each may cost a mapping
 }
 
@@ -71,7 +70,7 @@ func newAhead(m *Memory, l aheadLimits) *ahead {
 	a := &ahead{c: (*C.ms_ahead)(C.calloc(1, C.sizeof_ms_ahead))}
 	a.c.base = C.uintptr_t(m.base)
 	a.c.unit, a.c.period, a.c.steps = C.uint32_t(l.unit), C.uint32_t(l.period), C.uint32_t(l.steps)
-	a.c.most, a.c.left = C.uint32_t(l.most), C.uint32_t(l.total)
+	a.c.left = C.uint32_t(l.total)
 	a.c.pagemap = C.int(fd)
 	return a
 }
@@ -92,7 +91,7 @@ func (a *ahead) end(s *Stats) error {
 	if a.trap == nil {
 		return nil
 	}
-	C.ms_ahead_end(a.c, a.trap.fd)
+	C.ms_ahead_end(a.c)
 	a.trap = nil
 	s.Signals += uint64(a.c.signals)
 	s.Syscalls += uint64(a.c.syscalls)

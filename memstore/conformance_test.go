@@ -92,7 +92,7 @@ func eager(m *Memory) tracker {
 		t.limits = adaptiveLimits{
 			armPage: time.Microsecond, hotPages: 6, hotShared: 2, hotIdle: 2, denseOpen: 8, denseClose: 4,
 			walkPages: 12, sampleSize: 64, rememberMax: 16,
-			ahead: aheadLimits{unit: 8, period: 1, steps: 1, most: 2, total: 20},
+			ahead: aheadLimits{unit: 8, period: 1, steps: 1, total: 20},
 		}
 	}
 	return m.tracker

@@ -37,7 +37,7 @@ func (r *Result) textFigures(t io.Writer) {
 }
 
 func (r *Result) textMixed(t io.Writer) {
-	fmt.Fprintln(t, "mixed workload\tmean us\tmax ms\tsignals\tpage faults\tmean of naive\tmax of naive")
+	fmt.Fprintln(t, "mixed workload\tmean us\tmax ms\tsignals\tpage faults\tmean of naive\tmax of naive\tlongest")
 	naive := map[int]MixedRow{}
 	for _, m := range r.Mixed {
 		if m.Tracker == memstore.TrackerNaive {
@@ -50,7 +50,7 @@ func (r *Result) textMixed(t io.Writer) {
 			continue
 		}
 		n := naive[m.Pass]
-		fmt.Fprintf(t, "%s, pass %d\t%.0f\t%.2f\t%d\t%d\t1/%.1f\t1/%.1f\n", m.Tracker, m.Pass, micros(m.Mean), micros(m.Max)/1e3, m.Signals, m.PageFaults, ratio(n.Mean, m.Mean), ratio(n.Max, m.Max))
+		fmt.Fprintf(t, "%s, pass %d\t%.0f\t%.2f\t%d\t%d\t1/%.1f\t1/%.1f\t%s\n", m.Tracker, m.Pass, micros(m.Mean), micros(m.Max)/1e3, m.Signals, m.PageFaults, ratio(n.Mean, m.Mean), ratio(n.Max, m.Max), m.Longest)
 	}
 	fmt.Fprintln(t)
 }
