@@ -23,8 +23,7 @@ func (t *adaptive) committed(changed []PageIndex, grown PageCount) error {
 		t.walked = false
 	}
 	t.rent += time.Duration(countPages(m.runs)-len(changed)) * compareWaste
-	next := time.Duration(countPages(m.runs)) * compareWaste // what the next message would pay for staying cold
-	if t.rent+next < t.limits.armPage*time.Duration(m.tracked) {
+	if t.rent < t.limits.armPage*time.Duration(m.tracked) {
 		return nil
 	}
 	return t.heat()
