@@ -19,6 +19,8 @@ import (
 //	of this kind
 //	else                                  everything
 //
+// A cold memory that the guest fills in order is brought in ahead of it; see ahead.
+//
 // Every page that is not armed is open: hot pages one by one, dense chunks of 2 MiB whole. Open pages take no fault and
 // are compared after every message, which costs a tenth of a fault.
 //

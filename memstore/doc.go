@@ -41,6 +41,10 @@
 // passes everything else on. Under these three a system call must not be given an address in the memory: the kernel
 // answers EFAULT instead of raising the signal. Go and guest code may touch any page.
 //
+// Adaptive has a SIGTRAP handler (ahead.c), for perf events of its own only: while a memory is cold it brings in, in huge
+// pages, what a guest that fills memory in order is about to write. It runs on the guest's thread. Without perf events
+// (kernel.perf_event_paranoid above 2, seccomp) nothing is brought in.
+//
 // Candidates are compared in batches (compare_unsafe.go): first, for all of them, the line of 64 bytes in which the page
 // differed last or in which its fault was, then, page by page, what was equal there. Package internal/pagecmp compares.
 //
@@ -50,7 +54,8 @@
 //
 // The package starts none that outlive a call. Commit, Rollback and Store.HashAll use short-lived workers for large sets
 // and wait for them. A Memory is used by one goroutine at a time; the adaptive tracker ties that goroutine to its thread
-// from Begin to Commit or Rollback, and the guest must run on it.
+// from Begin to Commit or Rollback, and the guest must run on it. Hashes of many pages are computed on all processors,
+// two at a time on each (HashValues).
 //
 // # Race detector
 //
