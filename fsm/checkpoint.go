@@ -2,10 +2,10 @@ package fsm
 
 import (
 	"fmt"
-	"iter"
 
 	"lockstep/canister"
 	"lockstep/memstore"
+	"lockstep/pagetrie"
 	"lockstep/snapshot"
 )
 
@@ -76,11 +76,13 @@ func (p *published) checkpoint() (snapshot.State, error) {
 	table := stateTable{Version: tableVersion, Index: p.index, Round: s.Round, Time: s.Time, NextSession: s.NextSession,
 		NextCanister: s.NextCanister, Limits: s.Limits, Sessions: s.sessions.all()}
 	out := snapshot.State{Round: uint64(s.Round), Root: p.root}
+	memories := p.world.memories(s)
+	since := p.world.since()
+	for _, m := range memories {
+		out.Memories = append(out.Memories, describeMemory(m, since[m.name], pages))
+	}
 	for _, c := range s.canisters {
-		table.Canisters = append(table.Canisters, canisterTable{Head: c.head(), CodeBytes: c.CodeBytes, Globals: c.State.Globals,
-			CertifiedData: c.State.CertifiedData, Contexts: c.Contexts, Calls: c.Calls, Queue: c.Queue})
-		out.Memories = append(out.Memories, describeMemory(memoryName(c.ID), c.State.Memory, pages),
-			describeMemory(stableName(c.ID), c.State.Stable, pages), describeMemory(codeName(c.ID), c.Code, pages))
+		table.Canisters = append(table.Canisters, c.table())
 	}
 	var err error
 	out.Table, err = encMode.Marshal(&table)
@@ -90,15 +92,41 @@ func (p *published) checkpoint() (snapshot.State, error) {
 	return out, nil
 }
 
-func describeMemory(name string, v memstore.Version, pages *memstore.Store) snapshot.Memory {
-	var list iter.Seq2[uint64, snapshot.Page] = func(yield func(uint64, snapshot.Page) bool) {
-		for key, handle := range v.Pages.All() {
-			if !yield(key, snapshot.Page{Hash: pages.HashValue(handle), Bytes: pages.Page(handle)}) {
+// table is the record as the state table has it.
+func (c *canisterRecord) table() canisterTable {
+	return canisterTable{Head: c.head(), CodeBytes: c.CodeBytes, Globals: c.State.Globals, CertifiedData: c.State.CertifiedData,
+		Contexts: c.Contexts, Calls: c.Calls, Queue: c.Queue}
+}
+
+// describeMemory names the pages of a memory, and those that changed since a version that an earlier checkpoint has.
+func describeMemory(m, since namedMemory, pages *memstore.Store) snapshot.Memory {
+	page := func(handle pagetrie.Value) snapshot.Page {
+		return snapshot.Page{Hash: pages.HashValue(handle), Bytes: pages.Page(handle)}
+	}
+	out := snapshot.Memory{Name: m.name, Size: uint64(m.version.Size), Root: m.root}
+	out.Pages = func(yield func(uint64, snapshot.Page) bool) {
+		for key, handle := range m.version.Pages.All() {
+			if !yield(key, page(handle)) {
 				return
 			}
 		}
 	}
-	return snapshot.Memory{Name: name, Size: uint64(v.Size), Root: v.Pages.Root(pages), Pages: list}
+	if since.name == "" {
+		return out
+	}
+	out.SinceRoot = since.root
+	out.Changes = func(yield func(uint64, snapshot.Page) bool) {
+		for c := range pagetrie.Diff(since.version.Pages, m.version.Pages) {
+			changed := snapshot.Page{} // zero now
+			if c.HasNew {
+				changed = page(c.New)
+			}
+			if !yield(c.Key, changed) {
+				return
+			}
+		}
+	}
+	return out
 }
 
 func decodeTable(c *snapshot.Checkpoint) (*stateTable, error) {

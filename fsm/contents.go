@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"lockstep/canister"
+	"lockstep/pagetrie"
 	"lockstep/snapshot"
 )
 
@@ -32,11 +33,21 @@ type CanisterContents struct {
 	Module    canister.ModuleHash
 	CodeBytes uint64
 	Globals   []canister.Global
-	Version   uint64
-	Life      Life
-	Timer     int64
+	// CertifiedData is what the canister has certified.
+	CertifiedData []byte
+	// Controllers may change its life.
+	Controllers [][]byte
+	Version     uint64
+	Life        Life
+	Timer       int64
+	// NextContext and NextCall are the numbers that its next call context and its next call get.
+	NextContext, NextCall uint64
+	// Stopping counts the requests that wait for it to stop.
+	Stopping int
 	// Queued, Outstanding and Contexts count what waits: items of the input queue, calls without a response, call contexts.
+	// Traffic covers all of it, and the requests that wait for the canister to stop.
 	Queued, Outstanding, Contexts int
+	Traffic                       pagetrie.Hash
 	// Memory, Stable and Code name the checkpoint's memories that hold its linear memory, its stable memory and its module.
 	Memory, Stable, Code string
 }
@@ -50,14 +61,25 @@ func ReadContents(c *snapshot.Checkpoint) (*Contents, error) {
 	out := &Contents{Round: table.Round, Time: table.Time, NextSession: table.NextSession, NextCanister: table.NextCanister, Limits: table.Limits}
 	for _, s := range table.Sessions {
 		if s != nil {
-			out.Sessions = append(out.Sessions, SessionContents{ID: s.ID, LastUse: s.LastUse, Sequence: s.Sequence, Result: s.Result, ReplyDropped: s.ReplyDropped})
+			out.Sessions = append(out.Sessions, s.contents())
 		}
 	}
-	for _, t := range table.Canisters {
-		out.Canisters = append(out.Canisters, CanisterContents{ID: t.Head.ID, Name: t.Head.Name, Module: t.Head.Module,
-			CodeBytes: t.CodeBytes, Globals: t.Globals, Version: t.Head.Version, Life: t.Head.Life, Timer: t.Head.Timer,
-			Queued: len(t.Queue), Outstanding: len(t.Calls), Contexts: len(t.Contexts),
-			Memory: memoryName(t.Head.ID), Stable: stableName(t.Head.ID), Code: codeName(t.Head.ID)})
+	for i := range table.Canisters {
+		out.Canisters = append(out.Canisters, table.Canisters[i].contents())
 	}
 	return out, nil
+}
+
+func (s *session) contents() SessionContents {
+	return SessionContents{ID: s.ID, LastUse: s.LastUse, Sequence: s.Sequence, Result: s.Result, ReplyDropped: s.ReplyDropped}
+}
+
+func (t *canisterTable) contents() CanisterContents {
+	h := &t.Head
+	return CanisterContents{ID: h.ID, Name: h.Name, Module: h.Module, CodeBytes: t.CodeBytes, Globals: t.Globals,
+		CertifiedData: t.CertifiedData, Controllers: h.Controllers, Version: h.Version, Life: h.Life, Timer: h.Timer,
+		NextContext: uint64(h.NextContext), NextCall: uint64(h.NextCall), Stopping: len(h.Stops),
+		Queued: len(t.Queue), Outstanding: len(t.Calls), Contexts: len(t.Contexts),
+		Traffic: hashValue("lockstep/contents", []any{h.Stops, t.Contexts, t.Calls, t.Queue}),
+		Memory:  memoryName(h.ID), Stable: stableName(h.ID), Code: codeName(h.ID)}
 }

@@ -22,6 +22,8 @@ type Config struct {
 	Workers int
 	// RootsKept is the number of recent rounds whose roots are kept for Roots and for attestations; 0 means 65536.
 	RootsKept int
+	// StatesKept bounds the states before the newest that View can give; 0 means 16, and a negative number none.
+	StatesKept int
 	// CanisterLog receives what canisters print; nil drops it. It is called from several goroutines.
 	CanisterLog func(id CanisterID, text string)
 	// OnStop is called once, on raft's FSM goroutine, when the machine stops for good: with a *DivergedError, or with
@@ -51,6 +53,7 @@ type Machine struct {
 	advanced chan struct{} // closed and replaced when index or stopped changes
 	ended    chan struct{} // closed when stopped is set
 	pending  pendingTable
+	window   window
 }
 
 // New gives a machine with the empty state of a new cluster.
@@ -63,6 +66,9 @@ func New(cfg Config) (*Machine, error) {
 	}
 	if cfg.RootsKept == 0 {
 		cfg.RootsKept = 65536
+	}
+	if cfg.StatesKept == 0 {
+		cfg.StatesKept = 16
 	}
 	pages, err := memstore.OpenStore(memstore.StoreConfig{})
 	if err != nil {
@@ -115,7 +121,9 @@ func (m *Machine) enter(w world, index uint64, root pagetrie.Hash) {
 	m.roots.reset()
 	m.pending.reset(&w.state)
 	m.mu.Unlock()
-	m.publish(&published{state: w.state, root: root, world: &sharedWorld{world: w}}, index)
+	shared := &sharedWorld{world: w}
+	shared.wrote(&w.state)
+	m.publish(&published{state: w.state, root: root, world: shared}, index)
 }
 
 func (m *Machine) canisterConfig(l canister.Limits) canister.Config {
@@ -205,7 +213,7 @@ func (m *Machine) Close() error {
 	}
 	current := m.current
 	m.current = nil
-	return m.releaseLocked(current)
+	return errors.Join(m.window.shrink(m, 0), m.releaseLocked(current))
 }
 
 // WaitIndex waits until the machine has itself applied the log up to index, as far as that holds commands and

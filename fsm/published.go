@@ -3,6 +3,7 @@ package fsm
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	"lockstep/canister"
 	"lockstep/memstore"
@@ -25,6 +26,8 @@ type sharedWorld struct {
 	world
 	// alive are the published states that have users, oldest first.
 	alive []*published
+	// newest is what wrote has remembered.
+	newest atomic.Pointer[map[string]namedMemory]
 	// retired are canisters that a round has replaced or deleted, in the order of the rounds.
 	retired []retired
 }
@@ -78,10 +81,12 @@ func (m *Machine) publish(p *published, index uint64) {
 	m.current, m.index = p, index
 	m.roots.add(Attestation{Round: p.state.Round, Root: p.root})
 	m.wakeLocked()
+	err := m.window.add(m, p)
 	if old != nil {
-		if err := m.releaseLocked(old); err != nil && m.stopped == nil {
-			m.endLocked(err)
-		}
+		err = errors.Join(err, m.releaseLocked(old))
+	}
+	if err != nil && m.stopped == nil {
+		m.endLocked(err)
 	}
 }
 

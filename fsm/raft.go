@@ -62,7 +62,11 @@ func (c *capture) Persist(sink raft.SnapshotSink) error {
 	if err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
-	return sink.Close()
+	if err := sink.Close(); err != nil {
+		return err
+	}
+	c.published.world.wrote(&c.published.state)
+	return nil
 }
 
 func (c *capture) persist(sink raft.SnapshotSink) error {
