@@ -50,6 +50,17 @@ func (l Life) String() string {
 // MarshalText makes it a word in JSON.
 func (l Life) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
+// UnmarshalText reads the word that MarshalText writes.
+func (l *Life) UnmarshalText(text []byte) error {
+	for _, known := range []Life{Running, Stopping, Stopped} {
+		if known.String() == string(text) {
+			*l = known
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown life %q", text)
+}
+
 // canisterRecord is one immutable entry of the canister table.
 type canisterRecord struct {
 	ID     CanisterID

@@ -27,6 +27,9 @@ Any node takes every request; it passes updates and linearizable queries on to t
                          result and does not run; the next update has the next number)
   status of this node    curl http://{host}/v1/status
   roots of its rounds    curl 'http://{host}/v1/roots?from=1&max=100'
+  read a whole state     curl -X POST 'http://{host}/v1/states?round=N' (no round: the newest) holds it for a while and lists its parts;
+                         curl -d '{"canisters":[1]}' http://{host}/v1/states/ID/read; curl -X DELETE http://{host}/v1/states/ID
+                         (what cluster diff uses; also on a replica that has diverged)
   metrics                curl http://{host}/metrics
 
 Canister aaaaa-aa is the management canister (create_canister, install_code, update_settings, canister_status, raw_rand, ...).

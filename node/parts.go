@@ -75,6 +75,7 @@ type Machine interface {
 	Status() fsm.MachineStatus
 	Limits() fsm.Limits
 	Interface(canister string) (did string, found bool)
+	View(ctx context.Context, round fsm.RoundNumber) (*fsm.StateView, error)
 	Close() error
 }
 

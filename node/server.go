@@ -42,6 +42,8 @@ type server struct {
 	queries chan struct{}
 	// held are the bytes of request bodies in memory.
 	held atomic.Int64
+	// holds are the states that clients read.
+	holds holds
 }
 
 func newServer(n *Node) (*server, error) {
@@ -87,6 +89,7 @@ func (s *server) close() error {
 		s.http.Close()
 	}
 	s.serving.Wait()
+	s.holds.close()
 	s.forward.CloseIdleConnections()
 	return err
 }
@@ -119,6 +122,9 @@ func (s *server) routes() http.Handler {
 	add("/v1/sessions", map[string]http.HandlerFunc{"POST": s.openSession})
 	add("/v1/status", map[string]http.HandlerFunc{"GET": s.status})
 	add("/v1/roots", map[string]http.HandlerFunc{"GET": s.roots})
+	add("/v1/states", map[string]http.HandlerFunc{"POST": s.holdState})
+	add("/v1/states/{state}", map[string]http.HandlerFunc{"DELETE": s.dropState})
+	add("/v1/states/{state}/read", map[string]http.HandlerFunc{"POST": s.readState})
 	add("/metrics", map[string]http.HandlerFunc{"GET": promhttp.HandlerFor(s.node.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP})
 	add("/{$}", map[string]http.HandlerFunc{"GET": s.help})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,9 +45,17 @@ type CanisterDifference struct {
 	Name string `json:"name"`
 	// Only is "a" or "b" when the other side has no such canister; then nothing below is set.
 	Only string `json:"only,omitempty"`
-	// Fields are number, module, memory size and globals.
+	// Fields are number, module, life, sizes, globals, and what waits.
 	Fields []FieldDifference `json:"fields,omitempty"`
-	// Pages is how many pages of the memory differ, Shown the first of them with their bytes.
+	// The linear memory's pages.
+	MemoryDifference
+	// Stable is the stable memory, nil if that does not differ.
+	Stable *MemoryDifference `json:"stable,omitempty"`
+}
+
+// MemoryDifference is how the pages of a memory differ.
+type MemoryDifference struct {
+	// Pages is how many differ, Shown the first of them with their bytes.
 	Pages uint64           `json:"pages"`
 	Shown []PageDifference `json:"shown,omitempty"`
 }
@@ -68,21 +77,47 @@ func Compare(a, b *snapshot.Checkpoint, show int) (*StateDifference, error) {
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %s: %w", b.Dir, err)
 	}
-	d := &StateDifference{Fields: stateFields(ca, cb)}
-	memories := map[string]snapshot.MemoryDifference{}
+	memories := map[string]*memoryPair{}
 	for _, m := range snapshot.Diff(a, b).Memories {
-		memories[m.Name] = m
+		memories[m.Name] = filePair(m)
 	}
+	d := &StateDifference{Fields: append(stateFields(ca, cb), sessionFields(ca.Sessions, cb.Sessions)...)}
 	for _, pair := range pairCanisters(ca.Canisters, cb.Canisters) {
-		c, err := pair.compare(memories, show)
-		if err != nil {
+		find := func(name string) (*memoryPair, error) { return memories[name], nil }
+		if err := d.add(pair, find, show); err != nil {
 			return nil, err
 		}
-		if c != nil {
-			d.Canisters = append(d.Canisters, *c)
-		}
 	}
-	return d, nil
+	return d.orRoots(a.Root, b.Root), nil
+}
+
+// orRoots adds the roots if they are all that differs.
+func (d *StateDifference) orRoots(a, b pagetrie.Hash) *StateDifference {
+	if d.Empty() && a != b {
+		d.Fields = []FieldDifference{{"root of the state, with nothing else that differs", a.String(), b.String()}}
+	}
+	return d
+}
+
+// memoryPair is a memory that differs on the two sides.
+type memoryPair struct {
+	sizes [2]uint64
+	pages []uint64 // that differ, ascending
+	// read gives some of them with their bytes.
+	read func(pages []uint64) ([]PageDifference, error)
+}
+
+func filePair(m snapshot.MemoryDifference) *memoryPair {
+	return &memoryPair{sizes: [2]uint64{memorySize(m.A), memorySize(m.B)}, pages: m.Pages, read: func(pages []uint64) (out []PageDifference, err error) {
+		for _, page := range pages {
+			ranges, err := m.Bytes(page)
+			if err != nil {
+				return nil, fmt.Errorf("page %d: %w", page, err)
+			}
+			out = append(out, PageDifference{page, ranges})
+		}
+		return out, nil
+	}}
 }
 
 // fieldList collects fields that differ.
@@ -101,7 +136,7 @@ func stateFields(a, b *fsm.Contents) fieldList {
 	l.add("next session", a.NextSession, b.NextSession)
 	l.add("next canister", a.NextCanister, b.NextCanister)
 	l.add("limits", LimitsText(a.Limits), LimitsText(b.Limits))
-	return append(l, sessionFields(a.Sessions, b.Sessions)...)
+	return l
 }
 
 // LimitsText is the replicated configuration in one line.
@@ -157,37 +192,77 @@ func pairCanisters(a, b []fsm.CanisterContents) []canisterPair {
 	return pairs
 }
 
-// compare gives nil if nothing differs.
-func (p canisterPair) compare(memories map[string]snapshot.MemoryDifference, show int) (*CanisterDifference, error) {
+// add compares one canister; find gives its memories that differ by name, nil for those that do not.
+func (d *StateDifference) add(p canisterPair, find func(name string) (*memoryPair, error), show int) error {
 	switch {
 	case p.b == nil:
-		return &CanisterDifference{Name: p.a.Name, Only: "a"}, nil
+		d.Canisters = append(d.Canisters, CanisterDifference{Name: p.a.Name, Only: "a"})
+		return nil
 	case p.a == nil:
-		return &CanisterDifference{Name: p.b.Name, Only: "b"}, nil
+		d.Canisters = append(d.Canisters, CanisterDifference{Name: p.b.Name, Only: "b"})
+		return nil
 	}
-	var l fieldList
-	l.add("number", p.a.ID, p.b.ID)
-	l.add("module", p.a.Module, p.b.Module)
-	l.add("module bytes", p.a.CodeBytes, p.b.CodeBytes)
-	for i := range max(len(p.a.Globals), len(p.b.Globals)) {
-		l.add(fmt.Sprintf("global %d", i), globalText(p.a.Globals, i), globalText(p.b.Globals, i))
-	}
-	out := &CanisterDifference{Name: p.a.Name}
-	if m, differs := memories[p.a.Memory]; differs && p.a.Memory == p.b.Memory {
-		l.add("memory pages", memorySize(m.A), memorySize(m.B))
-		out.Pages = uint64(len(m.Pages))
-		for _, page := range m.Pages[:min(show, len(m.Pages))] {
-			ranges, err := m.Bytes(page)
-			if err != nil {
-				return nil, fmt.Errorf("canister %s, page %d: %w", p.a.Name, page, err)
-			}
-			out.Shown = append(out.Shown, PageDifference{page, ranges})
+	out := CanisterDifference{Name: p.a.Name, Fields: p.fields()}
+	if p.a.ID == p.b.ID { // the same canister, and not one installed anew under the name
+		if err := out.memories(p.a, find, show); err != nil {
+			return fmt.Errorf("canister %s: %w", p.a.Name, err)
 		}
 	}
-	if out.Fields = l; len(l) == 0 && out.Pages == 0 {
-		return nil, nil
+	if len(out.Fields) > 0 || out.Pages > 0 || out.Stable != nil {
+		d.Canisters = append(d.Canisters, out)
 	}
-	return out, nil
+	return nil
+}
+
+func (p canisterPair) fields() (l fieldList) {
+	a, b := p.a, p.b
+	l.add("number", a.ID, b.ID)
+	l.add("module", a.Module, b.Module)
+	l.add("module bytes", a.CodeBytes, b.CodeBytes)
+	l.add("life", a.Life, b.Life)
+	l.add("version", a.Version, b.Version)
+	l.add("global timer", a.Timer, b.Timer)
+	for i := range max(len(a.Globals), len(b.Globals)) {
+		l.add(fmt.Sprintf("global %d", i), globalText(a.Globals, i), globalText(b.Globals, i))
+	}
+	l.add("certified data", hex.EncodeToString(a.CertifiedData), hex.EncodeToString(b.CertifiedData))
+	l.add("controllers", fmt.Sprintf("%x", a.Controllers), fmt.Sprintf("%x", b.Controllers))
+	l.add("next call context", a.NextContext, b.NextContext)
+	l.add("next call", a.NextCall, b.NextCall)
+	if a.Traffic != b.Traffic {
+		text := func(c *fsm.CanisterContents) string {
+			return fmt.Sprintf("%d queued, %d calls, %d contexts, %d waiting for it to stop, digest %.12s", c.Queued, c.Outstanding, c.Contexts, c.Stopping, c.Traffic)
+		}
+		l.add("what waits", text(a), text(b))
+	}
+	return l
+}
+
+// memories adds the linear memory and the stable memory.
+func (d *CanisterDifference) memories(c *fsm.CanisterContents, find func(name string) (*memoryPair, error), show int) error {
+	for _, m := range []struct{ name, field string }{{c.Memory, "memory pages"}, {c.Stable, "stable memory pages"}} {
+		pair, err := find(m.name)
+		if err != nil {
+			return err
+		}
+		if pair == nil {
+			continue
+		}
+		l := fieldList(d.Fields)
+		l.add(m.field, pair.sizes[0], pair.sizes[1])
+		d.Fields = l
+		shown, err := pair.read(pair.pages[:min(show, len(pair.pages))])
+		if err != nil {
+			return err
+		}
+		found := MemoryDifference{Pages: uint64(len(pair.pages)), Shown: shown}
+		if m.name == c.Memory {
+			d.MemoryDifference = found
+		} else {
+			d.Stable = &found
+		}
+	}
+	return nil
 }
 
 func globalText(g []canister.Global, i int) string {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +15,7 @@ import (
 )
 
 func newDiffCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, across bool
 	var show int
 	c := &cobra.Command{
 		Use:     "diff A B",
@@ -25,9 +24,10 @@ func newDiffCommand() *cobra.Command {
 		Long: `Compares the states of two checkpoints. What differs is found by descending hashes; only pages that differ are read.
 Of a folder with several checkpoints (a replica's data folder) the newest is taken; the round and the log index may differ.
 
-A and B may instead be client ports (host:port) of two live replicas: then roots and tables of canisters are compared at the
-newest round that both have. Their pages can't be had over the client port; for them stop the replicas, or compare their
-newest checkpoints.
+A and B may instead be client ports (host:port) of two live replicas, also of one that has diverged. Both then hold the state of
+one round that they have in common for a moment, while rounds go on, and only hashes and what differs are read. Replicas keep the
+states of their newest 16 rounds or so: one that stopped longer ago has no round in common with the others, and is compared at
+another round than they with --across-rounds.
 
 Exit codes: 0 equal, 1 different, 2 undecided (live replicas had no round in common), 3 one could not be read.`,
 		Example: `  cluster diff ./demo/n1 ./demo/n2
@@ -36,12 +36,13 @@ Exit codes: 0 equal, 1 different, 2 undecided (live replicas had no round in com
 		Args: arguments(2, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if isAddress(args[0]) && isAddress(args[1]) {
-				return diffLive(c.Context(), c.OutOrStdout(), [2]string{args[0], args[1]}, asJSON)
+				return diffLive(c.Context(), c.OutOrStdout(), liveDiff{addresses: [2]string{args[0], args[1]}, across: across, show: show}, asJSON)
 			}
 			return diffFolders(c.OutOrStdout(), [2]string{args[0], args[1]}, show, asJSON)
 		},
 	}
 	c.Flags().IntVar(&show, "pages", 16, "pages of each canister whose bytes are shown")
+	c.Flags().BoolVar(&across, "across-rounds", false, "compare live replicas at different rounds when they have none in common")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
@@ -69,6 +70,11 @@ type diffResult struct {
 	B          diffSide                `json:"b"`
 	Equal      bool                    `json:"equal"`
 	Difference *replay.StateDifference `json:"difference,omitempty"`
+	// FirstRound is the first round of which live replicas know different roots; 0 for none.
+	FirstRound uint64 `json:"first_round,omitempty"`
+	// Trips and Read are the requests and the bytes of hashes and pages that comparing live replicas took.
+	Trips uint64 `json:"requests,omitempty"`
+	Read  uint64 `json:"bytes_read,omitempty"`
 }
 
 func diffFolders(w io.Writer, dirs [2]string, show int, asJSON bool) (err error) {
@@ -106,6 +112,9 @@ func printDiff(w io.Writer, r *diffResult, asJSON bool) error {
 		for i, s := range []diffSide{r.A, r.B} {
 			fmt.Fprintf(w, "%c: %s, round %d, index %d, root %.16s…\n", 'A'+i, s.Path, s.Round, s.Index, s.Root)
 		}
+		if r.FirstRound != 0 {
+			fmt.Fprintf(w, "their roots are known to differ from round %d on\n", r.FirstRound)
+		}
 		printStateDifference(w, r.Difference)
 	}
 	if !r.Equal {
@@ -132,15 +141,23 @@ func printStateDifference(w io.Writer, d *replay.StateDifference) {
 		for _, f := range c.Fields {
 			fmt.Fprintf(w, "  %s: %s | %s\n", f.Name, orNone(f.A), orNone(f.B))
 		}
-		for _, p := range c.Shown {
-			fmt.Fprintf(w, "  page %d (memory offset %#x)\n", p.Page, p.Page*snapshot.PageSize)
-			for _, r := range p.Ranges {
-				printRange(w, p.Page, r)
-			}
+		printPages(w, "memory", c.MemoryDifference)
+		if c.Stable != nil {
+			fmt.Fprintf(w, "  stable memory: %d pages differ\n", c.Stable.Pages)
+			printPages(w, "stable memory", *c.Stable)
 		}
-		if more := c.Pages - uint64(len(c.Shown)); more > 0 {
-			fmt.Fprintf(w, "  and %d more pages (--pages shows more)\n", more)
+	}
+}
+
+func printPages(w io.Writer, memory string, m replay.MemoryDifference) {
+	for _, p := range m.Shown {
+		fmt.Fprintf(w, "  page %d (%s offset %#x)\n", p.Page, memory, p.Page*snapshot.PageSize)
+		for _, r := range p.Ranges {
+			printRange(w, p.Page, r)
 		}
+	}
+	if more := m.Pages - uint64(len(m.Shown)); more > 0 {
+		fmt.Fprintf(w, "  and %d more pages (--pages shows more)\n", more)
 	}
 }
 
@@ -173,22 +190,4 @@ func letters(b []byte) string {
 		}
 	}
 	return string(text)
-}
-
-// diffLive compares what two replicas tell over their client ports.
-func diffLive(ctx context.Context, w io.Writer, addresses [2]string, asJSON bool) error {
-	client, err := newLiveClient(addresses)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	var result diffResult
-	if err := client.compare(ctx, &result); err != nil {
-		return err
-	}
-	if err := printDiff(w, &result, asJSON); err != nil || asJSON {
-		return err
-	}
-	_, err = fmt.Fprintln(w, "compared: the root of the state, which covers every page")
-	return err
 }

@@ -2,45 +2,122 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"time"
 
 	"lockstep/chaos/replay"
 	"lockstep/node"
 )
 
-// liveClient asks two replicas.
-type liveClient struct {
-	*node.Client
+// liveDiff compares what two replicas have in memory, over their client ports.
+type liveDiff struct {
+	client    *node.Client
 	addresses [2]string
+	across    bool // at different rounds if they have none in common
+	show      int
+	held      [2]*node.HeldState
 }
 
-func newLiveClient(addresses [2]string) (*liveClient, error) {
-	client, err := node.NewClient(node.ClientConfig{Addresses: addresses[:], Timeout: 5 * time.Second})
+// diffLive holds one round's state on both replicas, and descends where the hashes differ.
+func diffLive(ctx context.Context, w io.Writer, d liveDiff, asJSON bool) (err error) {
+	d.client, err = node.NewClient(node.ClientConfig{Addresses: d.addresses[:], Timeout: 20 * time.Second})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &liveClient{client, addresses}, nil
-}
-
-// rootsAsked bounds the newest rounds in which a common one is looked for.
-const rootsAsked = 4096
-
-// compare fills in the newest round that both replicas have and whether it has one root. With different roots it adds what
-// their tables of canisters show.
-func (c *liveClient) compare(ctx context.Context, out *diffResult) error {
-	var status [2]node.StatusReport
-	newest := ^uint64(0)
-	for i, address := range c.addresses {
-		var err error
-		if status[i], err = c.Status(ctx, address); err != nil {
+	defer d.client.Close()
+	defer d.drop(ctx)
+	if err := d.hold(ctx); err != nil {
+		return err
+	}
+	var out diffResult
+	out.A, out.B = d.side(0), d.side(1)
+	out.Difference, err = replay.CompareLive(ctx, d.held[0], d.held[1], d.show)
+	if err != nil {
+		return err
+	}
+	out.Equal = out.Difference.Empty()
+	out.Read, out.Trips = d.held[0].Read+d.held[1].Read, d.held[0].Trips+d.held[1].Trips
+	if !out.Equal {
+		if err := d.history(ctx, &out); err != nil {
 			return err
 		}
-		newest = min(newest, status[i].Round)
 	}
-	roots := [2]map[uint64]string{}
-	for i, address := range c.addresses {
-		report, err := c.Roots(ctx, address, newest-min(newest, rootsAsked), rootsAsked+1)
+	err = printDiff(w, &out, asJSON)
+	if !asJSON {
+		fmt.Fprintf(w, "compared by hashes: %d requests, %s of hashes and pages read\n", out.Trips, bytesText(out.Read))
+	}
+	return err
+}
+
+func (d *liveDiff) side(i int) diffSide {
+	h := d.held[i]
+	return diffSide{Path: d.addresses[i], Round: h.Round, Index: h.Index, Root: h.Root}
+}
+
+// drop lets the replicas give the states up. They do it by themselves after a while.
+func (d *liveDiff) drop(ctx context.Context) {
+	for i, h := range d.held {
+		if h != nil {
+			_ = h.Drop(ctx)
+			d.held[i] = nil
+		}
+	}
+}
+
+// hold finds a round that both replicas have and holds its state on both. A replica keeps the states of its newest rounds and
+// waits for one to come: the newest of one is held first, and the other asked for the same; then the other way round.
+func (d *liveDiff) hold(ctx context.Context) error {
+	var refused [2]error
+	for try := range 6 {
+		i := try % 2
+		if err := d.take(ctx, i, 0); err != nil {
+			return err
+		}
+		err := d.take(ctx, 1-i, d.held[i].Round)
+		if err == nil {
+			return nil
+		}
+		if !gone(err) {
+			return err
+		}
+		refused[1-i] = err
+		if d.across && try == 1 {
+			return d.take(ctx, 1-i, 0)
+		}
+		d.drop(ctx)
+	}
+	return &exitError{exitUndecided, fmt.Errorf("the replicas have no round in common: %w; compare them at different rounds with --across-rounds, stop them and compare their folders, or repeat the log of one with cluster replay",
+		errors.Join(refused[0], refused[1]))}
+}
+
+// take holds a round on one replica.
+func (d *liveDiff) take(ctx context.Context, i int, round uint64) error {
+	h, err := d.client.HoldState(ctx, d.addresses[i], round)
+	if err == nil {
+		d.held[i] = h
+	}
+	return err
+}
+
+// gone reports whether a replica does not have a round that was asked for, or does not get there in time.
+func gone(err error) bool {
+	var failed *node.CallError
+	return errors.As(err, &failed) && (failed.Code == http.StatusConflict || failed.Code == http.StatusServiceUnavailable)
+}
+
+// rootsAsked bounds the newest rounds in which the first difference is looked for.
+const rootsAsked = 4096
+
+// history adds the first round whose roots are known to differ.
+func (d *liveDiff) history(ctx context.Context, out *diffResult) error {
+	newest := min(out.A.Round, out.B.Round)
+	from := newest - min(newest, rootsAsked)
+	var roots [2]map[uint64]string
+	for i, address := range d.addresses {
+		report, err := d.client.Roots(ctx, address, max(from, 1), rootsAsked+1)
 		if err != nil {
 			return err
 		}
@@ -49,62 +126,20 @@ func (c *liveClient) compare(ctx context.Context, out *diffResult) error {
 			roots[i][r.Round] = r.Root
 		}
 	}
-	first, round, found := firstDifference(roots, newest)
-	if !found {
-		return &exitError{exitUndecided, fmt.Errorf("%s is at round %d and %s at round %d: they know no round in common", c.addresses[0], status[0].Round, c.addresses[1], status[1].Round)}
-	}
-	out.A = diffSide{Path: c.addresses[0], Round: round, Index: status[0].Index, Root: roots[0][round]}
-	out.B = diffSide{Path: c.addresses[1], Round: round, Index: status[1].Index, Root: roots[1][round]}
-	out.Equal, out.Difference = first == 0, &replay.StateDifference{}
-	if first != 0 {
-		out.Difference.Fields = append(out.Difference.Fields, replay.FieldDifference{
-			Name: fmt.Sprintf("root of round %d, the first known to differ", first), A: roots[0][first], B: roots[1][first]})
-		out.Difference.Canisters = canisterTables(status)
+	if first := firstDifference(roots, newest); first != 0 {
+		out.FirstRound = first
 	}
 	return nil
 }
 
-// firstDifference finds the newest round that both know and the first one with two roots, 0 for none.
-func firstDifference(roots [2]map[uint64]string, newest uint64) (first, round uint64, found bool) {
+// firstDifference finds the first round that both know with two roots; 0 for none.
+func firstDifference(roots [2]map[uint64]string, newest uint64) (first uint64) {
 	for r := newest; r > 0 && newest-r <= rootsAsked; r-- {
 		a, inA := roots[0][r]
 		b, inB := roots[1][r]
-		if !inA || !inB {
-			continue
-		}
-		if !found {
-			round, found = r, true
-		}
-		if a != b {
+		if inA && inB && a != b {
 			first = r
 		}
 	}
-	return first, round, found
-}
-
-// canisterTables compares what two replicas tell about their canisters, when they are at the same round; otherwise what differs
-// may only be newer.
-func canisterTables(status [2]node.StatusReport) (out []replay.CanisterDifference) {
-	if status[0].Round != status[1].Round {
-		return nil
-	}
-	other := map[string]node.CanisterReport{}
-	for _, c := range status[1].Canisters {
-		other[c.Name] = c
-	}
-	for _, a := range status[0].Canisters {
-		b, found := other[a.Name]
-		delete(other, a.Name)
-		if !found {
-			out = append(out, replay.CanisterDifference{Name: a.Name, Only: "a"})
-		} else if a != b {
-			out = append(out, replay.CanisterDifference{Name: a.Name, Fields: []replay.FieldDifference{
-				{Name: "number, module, memory bytes, pages", A: fmt.Sprintf("%d %.12s… %d %d", a.ID, a.Module, a.MemoryBytes, a.PagesUsed),
-					B: fmt.Sprintf("%d %.12s… %d %d", b.ID, b.Module, b.MemoryBytes, b.PagesUsed)}}})
-		}
-	}
-	for name := range other {
-		out = append(out, replay.CanisterDifference{Name: name, Only: "b"})
-	}
-	return out
+	return first
 }
