@@ -36,7 +36,10 @@ func (e *StateGoneError) Error() string {
 // Unwrap gives the reason of a stop.
 func (e *StateGoneError) Unwrap() error { return e.Stopped }
 
-// View holds the state after a round; 0 means the newest, which a machine that has stopped still has. A round to come is waited
+// NewestRound stands for the newest round there is, in View.
+const NewestRound RoundNumber = 1<<64 - 1
+
+// View holds the state after a round, or the newest, which a machine that has stopped still has. A round to come is waited
 // for until ctx ends. One that is not kept is a *StateGoneError.
 func (m *Machine) View(ctx context.Context, round RoundNumber) (*StateView, error) {
 	for {
@@ -60,7 +63,7 @@ func (m *Machine) find(round RoundNumber) (*published, <-chan struct{}, error) {
 		return nil, nil, m.stopped
 	}
 	p, newest := m.current, m.current.state.Round
-	if round != 0 && round != newest {
+	if round != NewestRound && round != newest {
 		p = m.window.find(round)
 	}
 	switch {

@@ -86,7 +86,7 @@ func TestViewWaits(t *testing.T) {
 	if _, err := r.view(next + 1); !errors.As(err, &gone) || !errors.Is(err, reason) {
 		t.Errorf("a round that will not come: %v", err)
 	}
-	v, err := r.view(0)
+	v, err := r.view(NewestRound)
 	if err != nil || v.Head().Round != next {
 		t.Fatalf("the last state of a stopped machine: %v", err)
 	}

@@ -36,11 +36,20 @@
 //
 // replica.stop first puts up the fence before the state machine and cuts every connection, and only then does anything else
 // happen: so raft may be told what it likes to hear instead of panicking, because nothing that it does afterwards reaches
-// anybody. In the first two states the client port still answers /v1/status and /v1/roots until Stop.
+// anybody. In the first two states the client port still answers /v1/status, /v1/roots and /v1/states until Stop.
 //
 // A log that no readable checkpoint reaches is set aside at the start, with the checkpoints, as evidence (setaside.go). The
 // replica then begins like one with a new folder, but votes for nobody at all until a leader has sent it the state. A cluster
 // of one has nobody who could, and is refused instead.
+//
+// # Reading a whole state
+//
+// Two live replicas are compared over their client ports (states.go, states_read.go). POST /v1/states?round=N holds the state after
+// a round, without N the newest, and lists its parts with a hash each; a round to come is waited for up to 5 s, and one that is not
+// kept is answered with 409 and those that are: the newest 17, fewer when what they keep is more than 16 MiB of replaced pages.
+// POST /v1/states/ID/read reads canisters, sessions, pages (64 of each at most) and nodes of page tries (pagetrie.MaxRefs), so that
+// a client finds what differs by descending hashes. DELETE /v1/states/ID gives the state up, and so do 15 s without use and 2
+// minutes in all; 4 are held at most, since their pages stay in memory.
 //
 // # Outcomes
 //

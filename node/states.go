@@ -115,7 +115,7 @@ func (h *holds) close() {
 
 // holdState is POST /v1/states?round=N: it holds the state after a round, and describes it.
 func (s *server) holdState(w http.ResponseWriter, r *http.Request) {
-	round, err := queryNumber(r, "round", numbers{low: 1, high: 1 << 63})
+	round, err := queryNumber(r, "round", numbers{absent: uint64(fsm.NewestRound), high: 1 << 63})
 	if err != nil {
 		s.fail(w, http.StatusBadRequest, refused(err))
 		return

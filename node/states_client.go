@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"lockstep/fsm"
 	"lockstep/pagetrie"
 )
 
@@ -18,11 +19,14 @@ type HeldState struct {
 	Trips, Read uint64
 }
 
-// HoldState has a node hold its state after a round, 0 for its newest. A round to come is waited for a few seconds; one that the
+// NewestRound stands for a node's newest round, in HoldState.
+const NewestRound = uint64(fsm.NewestRound)
+
+// HoldState has a node hold its state after a round. A round to come is waited for a few seconds; one that the
 // node has left behind is a *CallError with the HTTP status 409.
 func (c *Client) HoldState(ctx context.Context, addr string, round uint64) (*HeldState, error) {
 	path := "/v1/states"
-	if round != 0 {
+	if round != NewestRound {
 		path += fmt.Sprintf("?round=%d", round)
 	}
 	h := &HeldState{client: c, addr: addr, Trips: 1}

@@ -73,7 +73,7 @@ func (d *liveDiff) hold(ctx context.Context) error {
 	var refused [2]error
 	for try := range 6 {
 		i := try % 2
-		if err := d.take(ctx, i, 0); err != nil {
+		if err := d.take(ctx, i, node.NewestRound); err != nil {
 			return err
 		}
 		err := d.take(ctx, 1-i, d.held[i].Round)
@@ -85,7 +85,7 @@ func (d *liveDiff) hold(ctx context.Context) error {
 		}
 		refused[1-i] = err
 		if d.across && try == 1 {
-			return d.take(ctx, 1-i, 0)
+			return d.take(ctx, 1-i, node.NewestRound)
 		}
 		d.drop(ctx)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -118,19 +119,25 @@ func (c *liveCluster) diff(a, b int, flags ...string) (int, string) {
 	return code, out.String()
 }
 
-func (c *liveCluster) leader() int {
-	for {
-		for i, n := range c.nodes {
-			if n.Status().Role == "leader" {
-				return i
-			}
-		}
+// eventually waits until ok holds; the test's own time limit is the only one.
+func (c *liveCluster) eventually(what string, ok func() bool) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
 		select {
+		case <-tick.C:
 		case <-c.t.Context().Done():
-			c.t.Fatal("no leader")
-		case <-time.After(5 * time.Millisecond):
+			c.t.Fatalf("gave up waiting for %s", what)
 		}
 	}
+}
+
+func (c *liveCluster) leader() (leader int) {
+	c.eventually("a leader", func() bool {
+		leader = slices.IndexFunc(c.nodes, func(n *node.Node) bool { return n.Status().Role == "leader" })
+		return leader >= 0
+	})
+	return leader
 }
 
 // TestDiffLive plants a write in one page that only one replica makes. The command names it while both replicas run, under load
@@ -155,9 +162,7 @@ func TestDiffLive(t *testing.T) {
 	wrong := c.write("sequential", "area=3000 pages=1 at=1234 seed=5")
 	c.liars[victim].armed.Store(false)
 	for _, n := range c.nodes {
-		for n.Status().Round < wrong {
-			time.Sleep(time.Millisecond)
-		}
+		c.eventually("all replicas at the round", func() bool { return n.Status().Round >= wrong })
 	}
 	check := func(code int, out string, reason string) {
 		t.Helper()
