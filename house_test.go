@@ -31,13 +31,16 @@ var importPolicy = []struct {
 	{"snapshot", []string{"pagetrie"}, []string{"github.com/hashicorp/raft", "golang.org/x/sys", "github.com/fxamacker/cbor/v2"}},
 	{"fsm", []string{"pagetrie", "memstore", "canister", "snapshot"},
 		[]string{"github.com/hashicorp/raft", "github.com/fxamacker/cbor/v2", "golang.org/x/sync"}},
+	{"fsm/bench", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm", "testdata"},
+		[]string{"github.com/hashicorp/raft", "github.com/klauspost/compress", "golang.org/x/sys"}},
 	{"node", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm"},
 		[]string{"github.com/hashicorp/raft", "github.com/hashicorp/raft-boltdb/v2", "github.com/hashicorp/go-hclog", "go.etcd.io/bbolt",
 			"github.com/prometheus/client_golang", "golang.org/x/sys"}},
 	{"chaos", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm", "node", "testdata"},
 		[]string{"github.com/HdrHistogram/hdrhistogram-go", "github.com/anishathalye/porcupine", "github.com/hashicorp/raft", "github.com/hashicorp/go-hclog",
 			"github.com/hashicorp/raft-boltdb/v2", "go.etcd.io/bbolt", "golang.org/x/sys"}},
-	{"chaos/replay", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm"}, // reads a stopped replica's log as node wrote it
+	// reads a stopped replica's log as node wrote it, and the states that live ones hold
+	{"chaos/replay", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm", "node"},
 		[]string{"github.com/hashicorp/raft", "github.com/hashicorp/raft-boltdb/v2", "go.etcd.io/bbolt"}},
 	{"chaos/plan", []string{"pagetrie"}, nil},
 	{"chaos/history", []string{"pagetrie"}, nil},

@@ -437,3 +437,54 @@ func writeAndMerge(s *Store, m *model) error {
 	_, err = s.Merge()
 	return err
 }
+
+// TestDiskStaysWithinBound runs checkpoints and merges over real files and holds everything that lies in the store at any time,
+// indexes and what is being published included, against 2.5 states.
+func TestDiskStaysWithinBound(t *testing.T) {
+	for _, changed := range []int{3, 20, 100} {
+		const pages = 1000
+		mem := newMemFS()
+		rng := rand.New(rand.NewPCG(uint64(changed), 3))
+		s := openTestStore(t, Config{FS: mem, Dir: "/store", SkipWriteCheck: true})
+		m := newModel()
+		for page := range uint64(pages) {
+			m.memory("m", pages).set(page, page+1)
+		}
+		write(t, s, 1, m)
+		most := uint64(0)
+		mem.refuse = func(string, string) error {
+			seen := map[*inode]bool{}
+			most = max(most, mem.root.bytes(seen))
+			return nil
+		}
+		mem.quiet = true
+		for index := range uint64(max(60, 2*pages/changed)) {
+			old := m.clone()
+			for range changed {
+				m.memories["m"].set(rng.Uint64N(pages), rng.Uint64N(1<<30)+1)
+			}
+			writeState(t, s, index+2, m.since(old))
+			if _, err := s.Merge(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ratio := float64(most) / (pages * PageSize)
+		t.Logf("%d of %d pages between checkpoints: at most %.2f states on disk", changed, pages, ratio)
+		if ratio > 2.5 || ratio < 2.2 {
+			t.Errorf("%d of %d pages between checkpoints: %.2f states on disk, at most 2.5 are promised", changed, pages, ratio)
+		}
+	}
+}
+
+// bytes are those of the files below, each once.
+func (n *inode) bytes(seen map[*inode]bool) (sum uint64) {
+	if seen[n] {
+		return 0
+	}
+	seen[n] = true
+	sum = uint64(len(n.data))
+	for _, below := range n.names {
+		sum += below.bytes(seen)
+	}
+	return sum
+}

@@ -12,13 +12,16 @@ const (
 	MergeWhenAsked
 )
 
-// The size pyramid. Overlays stay until they are half of the base together, or too many files; figures for other values are
-// in docs/adr/0005.
+// The size pyramid. Overlays stay until they are overlayPercent of the base together, or too many files; figures for other values
+// are in docs/adr/0005.
 const (
+	// overlayPercent keeps the old base, its overlays and the new base, which are on disk together while a base is merged, within
+	// 2.5 states with their indexes.
+	overlayPercent = 45
 	// MaxOverlays is the number of overlays of a memory at which some are merged.
-	MaxOverlays = 48
+	MaxOverlays = 56
 	// mergeRun is the least number of newest overlays that are merged into one because there are too many.
-	mergeRun = 24
+	mergeRun = 32
 )
 
 // MergeReport says what a merge did.
@@ -36,11 +39,12 @@ func planMerge(sizes []uint64) int {
 	if n < 2 {
 		return 0
 	}
-	overlays := sizes[n-1] / 2 // half of the room that one more of the same size needs
+	base, newest, overlays := sizes[0], sizes[n-1], uint64(0)
 	for _, s := range sizes[1:] {
 		overlays += s
 	}
-	if overlays > sizes[0]/2 {
+	// Room for one more overlay of the same size is kept, unless a base would then be written for too few changes.
+	if overlays*100 > base*overlayPercent || overlays*3 >= base && (overlays+newest)*100 > base*overlayPercent {
 		return n
 	}
 	if n-1 < MaxOverlays {
@@ -186,7 +190,9 @@ func (w *pageFileWriter) copyExtent(mem *MemoryFile, e extent, buf []byte, h Has
 	for at := uint64(0); !e.zero && at < e.count; {
 		n := min(e.count-at, batchPages)
 		layer := mem.Layers[e.layer]
-		if err := layer.readVerified(e.position+at, buf[:n*PageSize], h.Page); err != nil {
+		// On one goroutine: a merge is in no hurry, and rounds want the other processors.
+		check := pageCheck{hash: h.Page, pair: h.Pair, index: layer.index, workers: 1}
+		if err := layer.readChecked(e.position+at, buf[:n*PageSize], check); err != nil {
 			return err
 		}
 		for i := range n {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"runtime"
 
 	"lockstep/pagetrie"
 )
@@ -114,6 +115,9 @@ func (w *pageFileWriter) add(page uint64, p Page) error {
 		return err
 	}
 	w.buf = append(w.buf, p.Bytes...)
+	if w.index.pages%yieldPages == 0 {
+		runtime.Gosched()
+	}
 	if len(w.buf) < writeBufferBytes {
 		return nil
 	}

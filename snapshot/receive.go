@@ -214,7 +214,7 @@ func (r *receiver) takePages(p []byte) error {
 }
 
 func (r *receiver) writePages(whole int) error {
-	check := pageCheck{r.sink.store.config.Hashing.Page, r.index, runtime.GOMAXPROCS(0)}
+	check := pageCheck{hash: r.sink.store.config.Hashing.Page, pair: r.sink.store.config.Hashing.Pair, index: r.index, workers: runtime.GOMAXPROCS(0)}
 	if bad, fault := check.first(r.page, r.got[:whole]); fault != "" {
 		r.offset = r.start + int64(bad*PageSize)
 		return r.fault("page %d %s", r.index.page(bad), fault)

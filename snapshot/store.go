@@ -16,11 +16,13 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// Hashing is how the state machine hashes, given to this package so that it can check what it stores and receives. Both
+// Hashing is how the state machine hashes, given to this package so that it can check what it stores and receives. The
 // functions are pure and are called from several goroutines.
 type Hashing struct {
 	// Page hashes a page, as the trie of a memory does (memstore.HashPage). Required.
 	Page func(page []byte) pagetrie.Hash
+	// Pair, if not nil, hashes two pages at once, as Page hashes each.
+	Pair func(a, b []byte) (x, y pagetrie.Hash)
 	// Memory makes a memory's root of its size in pages and the root of its trie. Nil: a memory's root is its trie's.
 	Memory func(size uint64, pages pagetrie.Hash) pagetrie.Hash
 }

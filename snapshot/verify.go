@@ -106,7 +106,7 @@ func (p *PageFile) verify(h Hashing) error {
 			for i := next.Add(1) - 1; i < bad.Load(); i = next.Add(1) - 1 {
 				first := uint64(i) * batchPages
 				n := min(batchPages, p.Len()-first)
-				if errs[i] = p.readChecked(first, buf[:n*PageSize], pageCheck{h.Page, p.index, 1}); errs[i] != nil {
+				if errs[i] = p.readChecked(first, buf[:n*PageSize], pageCheck{hash: h.Page, pair: h.Pair, index: p.index, workers: 1}); errs[i] != nil {
 					lower(&bad, i)
 				}
 			}
@@ -124,7 +124,7 @@ func lower(v *atomic.Int64, to int64) {
 // readVerified reads stored pages from a position on and checks each against its hash, on all processors.
 // Preconditions: len(buf) is a multiple of PageSize.
 func (p *PageFile) readVerified(position uint64, buf []byte, hash func([]byte) pagetrie.Hash) error {
-	return p.readChecked(position, buf, pageCheck{hash, p.index, runtime.GOMAXPROCS(0)})
+	return p.readChecked(position, buf, pageCheck{hash: hash, index: p.index, workers: runtime.GOMAXPROCS(0)})
 }
 
 func (p *PageFile) readChecked(position uint64, buf []byte, c pageCheck) error {
@@ -140,6 +140,7 @@ func (p *PageFile) readChecked(position uint64, buf []byte, c pageCheck) error {
 // pageCheck checks pages against an index.
 type pageCheck struct {
 	hash    func([]byte) pagetrie.Hash
+	pair    func(a, b []byte) (x, y pagetrie.Hash) // nil: one page at a time
 	index   *pageIndex
 	workers int
 }
@@ -170,13 +171,32 @@ func (c pageCheck) first(position uint64, buf []byte) (bad uint64, fault string)
 }
 
 func (c pageCheck) run(position uint64, buf []byte) (bad uint64, fault string) {
-	for i := range uint64(len(buf) / PageSize) {
+	n := uint64(len(buf) / PageSize)
+	page := func(i uint64) []byte { return buf[i*PageSize : (i+1)*PageSize] }
+	i := uint64(0)
+	for ; c.pair != nil && i+1 < n; i += 2 {
+		if i%yieldPages == 0 {
+			runtime.Gosched()
+		}
+		x, y := c.pair(page(i), page(i+1))
+		if x != c.index.hash(position+i) || y != c.index.hash(position+i+1) || isZero(page(i)) || isZero(page(i+1)) {
+			break // the one below says which
+		}
+	}
+	for ; i < n; i++ {
+		if i%yieldPages == 0 {
+			runtime.Gosched()
+		}
 		if fault := checkPage(buf[i*PageSize:(i+1)*PageSize], c.index.hash(position+i), c.hash); fault != "" {
 			return position + i, fault
 		}
 	}
 	return 0, ""
 }
+
+// yieldPages is after how many pages that are hashed or written a goroutine lets others run: rounds, which may have to wait for a
+// processor otherwise until the scheduler takes it away, 10 ms later.
+const yieldPages = 16
 
 var zeroPage [PageSize]byte
 

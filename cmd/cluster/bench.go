@@ -18,10 +18,10 @@ func newBenchCommand() *cobra.Command {
 		GroupID: groupDisk,
 		Args:    arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usageError(c, fmt.Errorf("say what to measure: memory"))
+			return usageError(c, fmt.Errorf("say what to measure: memory or checkpoint"))
 		},
 	}
-	c.AddCommand(newBenchMemoryCommand())
+	c.AddCommand(newBenchMemoryCommand(), newBenchCheckpointCommand())
 	return c
 }
 

@@ -32,7 +32,7 @@ Start here:   cluster run`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
 	for _, newCommand := range []func() *cobra.Command{
-		newRunCommand, newChaosCommand, newNodeCommand, newChaosReplicaCommand,
+		newRunCommand, newChaosCommand, newNodeCommand, newChaosReplicaCommand, newBenchRestoreCommand,
 		newCallCommand, newQueryCommand, newInstallCommand, newUpgradeCommand, newStopCommand, newStartCommand, newDeleteCommand, newLimitsCommand, newStatusCommand, newVersionCommand,
 		newBenchCommand, newVerifyCommand, newInspectCommand, newDiffCommand, newReplayCommand, newDrillCommand,
 	} {
