@@ -64,9 +64,9 @@ func (c *canisterRecord) head() canisterHead {
 }
 
 // Hashing is how checkpoints hash what they hold of a state: what snapshot.Config wants to know.
-func Hashing() snapshot.Hashing { 
+func Hashing() snapshot.Hashing {
 	return snapshot.Hashing{Page: memstore.HashPage, Pair: memstore.HashPagePair}
- }
+}
 
 func memoryName(id CanisterID) string { return fmt.Sprintf("canister-%d", id) }
 func stableName(id CanisterID) string { return fmt.Sprintf("stable-%d", id) }

@@ -116,8 +116,11 @@ func TestPageCheck(t *testing.T) {
 			h := testHashing().Page(buf[i*PageSize : (i+1)*PageSize])
 			_ = x.add(uint64(i), &h)
 		}
-		for workers := 1; workers < 6; workers++ {
-			c := pageCheck{testHashing().Page, x, workers}
+		for workers := 1; workers < 11; workers++ {
+			c := pageCheck{hash: testHashing().Page, index: x, workers: 1 + workers/2}
+			if workers%2 == 1 {
+				c.pair = testHashing().Pair
+			}
 			if _, fault := c.first(0, buf); fault != "" {
 				t.Errorf("%d pages, %d workers: %s", n, workers, fault)
 			}

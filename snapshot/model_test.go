@@ -19,6 +19,7 @@ import (
 func testHashing() Hashing {
 	return Hashing{
 		Page: func(b []byte) pagetrie.Hash { return pagetrie.Hash(sha256.Sum256(b)) },
+		Pair: func(a, b []byte) (x, y pagetrie.Hash) { return sha256.Sum256(a), sha256.Sum256(b) },
 		Memory: func(size uint64, pages pagetrie.Hash) pagetrie.Hash {
 			return pagetrie.Hash(sha256.Sum256(fmt.Appendf(pages[:], "%d", size)))
 		},
