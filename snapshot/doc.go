@@ -56,16 +56,17 @@
 // Memory.Changes if the state machine gives them, by comparing page hashes otherwise. A memory is written as a base again if
 // nearly all of it changed, or if it is so small that this costs next to nothing.
 //
-// Merging keeps a size pyramid. After a local checkpoint, a memory whose overlays together exceed half of its base gets a new
-// base; one with MaxOverlays overlays has the newest of them merged. The result is the same state under the next N, published
-// like any checkpoint. Bounds, counted by TestPyramid and TestCheckpointCostsWhatChanged:
+// Merging keeps a size pyramid. After a local checkpoint, a memory whose overlays together exceed 45 % of its base, or would with
+// one more like the newest, gets a new base; one with MaxOverlays overlays has the newest of them merged. The result is the same state under the next N, published
+// like any checkpoint. Bounds, counted by TestPyramid, TestDiskStaysWithinBound and TestCheckpointCostsWhatChanged:
 //
 //   - files: at most MaxOverlays + 1 for a memory after a merge, never more than MaxLayers;
 //   - bytes written by a checkpoint: changed pages x 4 KiB x 1.05 + 64 KiB + table, and 64 bytes of manifest for each layer
 //     where those are more than 12 KiB together;
 //   - bytes written by merges: at most 3 times the pages changed, for memories up to 2000 times larger than one change set;
-//   - disk: at most 2.5 times the state plus one change set, with Keep 2, while a base is being merged. A run that changes
-//     more than half of the state between checkpoints has Keep + 1 states on disk instead.
+//   - disk: at most 2.5 times the state with indexes and everything that is there while a merge publishes, with Keep 2 and change
+//     sets of up to a ninth of the state. A larger change set c of the state may take 2 + 1/3 + c states, at most 3: a checkpoint
+//     that writes only what changed needs its base beside it, and a new base needs both, so that no rule keeps c > 1/2 below 2.5.
 //
 // # Manifest
 //
@@ -149,8 +150,9 @@
 //
 // # Goroutines
 //
-// Whatever hashes pages does so on up to GOMAXPROCS goroutines that end with the call. The Close of a local checkpoint
-// starts at most one goroutine that merges; it ends with the merge, and Store.Close waits for it.
+// Whatever hashes pages does so on up to GOMAXPROCS goroutines that end with the call; a merge uses one. The Close of a local
+// checkpoint starts at most one goroutine that merges; it ends with the merge, and Store.Close waits for it. WriteState and merging
+// in the background run on threads of low priority (beside.go) and let other goroutines run every few pages: rounds go first.
 //
 // # Sources
 //

@@ -215,7 +215,7 @@ func (s *Store) mergeInBackground() {
 	}
 	s.merging = true
 	s.merges.Go(func() {
-		r, err := s.Merge()
+		r, err := beside(s.Merge)
 		if (err != nil || r.ID != "") && s.config.OnMerge != nil {
 			s.config.OnMerge(r, err)
 		}

@@ -93,7 +93,7 @@ func (k *Sink) WriteState(st State) error {
 	if k.written || k.receiver != nil {
 		return k.fail(errors.New("the sink has been written to before"))
 	}
-	if err := k.writeState(st); err != nil {
+	if _, err := beside(func() (struct{}, error) { return struct{}{}, k.writeState(st) }); err != nil {
 		return k.fail(err)
 	}
 	k.written = true

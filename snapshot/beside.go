@@ -1,0 +1,24 @@
+package snapshot
+
+import (
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// besideNice is the niceness of a thread that writes or merges checkpoints, see setpriority(2): a round that wants a processor gets
+// it from that thread at once, and not when the scheduler's slice of some milliseconds is over.
+const besideNice = 15
+
+// beside runs f on a thread of its own with a low priority, and waits for it. The thread ends with f.
+func beside[T any](f func() (T, error)) (out T, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the runtime ends the thread with the goroutine
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, besideNice)
+		out, err = f()
+	}()
+	<-done
+	return out, err
+}
