@@ -38,6 +38,9 @@ Exit codes: 0 equal, 1 different, 2 undecided (live replicas had no round in com
 			if isAddress(args[0]) && isAddress(args[1]) {
 				return diffLive(c.Context(), c.OutOrStdout(), liveDiff{addresses: [2]string{args[0], args[1]}, across: across, show: show}, asJSON)
 			}
+			if isAddress(args[0]) || isAddress(args[1]) {
+				return usageError(c, fmt.Errorf("compare two folders or two live replicas: %s and %s are one of each, or a folder is not there", args[0], args[1]))
+			}
 			return diffFolders(c.OutOrStdout(), [2]string{args[0], args[1]}, show, asJSON)
 		},
 	}

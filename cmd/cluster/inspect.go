@@ -82,18 +82,23 @@ type inspectedCanister struct {
 	Globals     int    `json:"globals"`
 	MemoryBytes uint64 `json:"memory_bytes"`
 	Pages       uint64 `json:"pages"` // not zero
-	// Layers are the memory's files, the base first; Age is how many log entries ago each was written.
+	// StableBytes and StablePages are of its stable memory.
+	StableBytes uint64 `json:"stable_bytes"`
+	StablePages uint64 `json:"stable_pages"`
+	// Layers are the files of its memory, its stable memory and its module, of each the base first.
 	Layers []inspectedLayer `json:"layers"`
 }
 
 type inspectedLayer struct {
+	Of      string `json:"of"`   // memory, stable or module
+	Kind    string `json:"kind"` // base or overlay
 	File    string `json:"file"`
 	Bytes   uint64 `json:"bytes"`
 	Pages   uint64 `json:"pages"`
 	Visible uint64 `json:"visible"` // of them not hidden by newer files
 	Zeros   uint64 `json:"zeros"`
 	Born    uint64 `json:"born_index"`
-	Age     uint64 `json:"age_entries"`
+	Age     uint64 `json:"age_entries"` // log entries since it was written
 }
 
 func inspectCheckpoint(path string) (i *inspection, err error) {
@@ -118,9 +123,20 @@ func inspectCheckpoint(path string) (i *inspection, err error) {
 		m := memories[k.Memory]
 		out := inspectedCanister{ID: uint64(k.ID), Name: k.Name, Module: k.Module.String(), ModuleBytes: k.CodeBytes,
 			Globals: len(k.Globals), MemoryBytes: m.Size * snapshot.PageSize, Pages: m.Pages}
-		for _, l := range m.Layers {
-			out.Layers = append(out.Layers, inspectedLayer{File: l.Name, Bytes: l.Bytes, Pages: l.Pages, Visible: l.Visible,
-				Zeros: l.Zeros, Born: l.Born, Age: info.Index - min(l.Born, info.Index)})
+		stable := memories[k.Stable]
+		out.StableBytes, out.StablePages = stable.Size*snapshot.PageSize, stable.Pages
+		for _, of := range []struct {
+			name   string
+			memory snapshot.MemoryInfo
+		}{{"memory", m}, {"stable", stable}, {"module", memories[k.Code]}} {
+			for n, l := range of.memory.Layers {
+				kind := "overlay"
+				if n == 0 {
+					kind = "base"
+				}
+				out.Layers = append(out.Layers, inspectedLayer{Of: of.name, Kind: kind, File: l.Name, Bytes: l.Bytes, Pages: l.Pages,
+					Visible: l.Visible, Zeros: l.Zeros, Born: l.Born, Age: info.Index - min(l.Born, info.Index)})
+			}
 		}
 		i.Canisters = append(i.Canisters, out)
 	}
@@ -133,9 +149,9 @@ func (i *inspection) print(w io.Writer) error {
 	fmt.Fprintf(w, "time %s, %d servers, %d sessions (%d opened so far)\n", time.Unix(0, i.Time).UTC().Format(time.RFC3339Nano), i.Servers, i.Sessions, i.NextSession-1)
 	fmt.Fprintf(w, "%s on disk, table %s, sent to a new replica as %s\n\n", bytesText(i.Bytes), bytesText(i.TableBytes), bytesText(uint64(i.StreamBytes)))
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "CANISTER\tMODULE\tMEMORY\tPAGES\tGLOBALS\tFILES")
+	fmt.Fprintln(t, "CANISTER\tMODULE\tMEMORY\tPAGES\tSTABLE\tPAGES\tGLOBALS\tFILES")
 	for _, c := range i.Canisters {
-		fmt.Fprintf(t, "%d %s\t%.12s…\t%s\t%d\t%d\t%d\n", c.ID, c.Name, c.Module, bytesText(c.MemoryBytes), c.Pages, c.Globals, len(c.Layers))
+		fmt.Fprintf(t, "%d %s\t%.12s…\t%s\t%d\t%s\t%d\t%d\t%d\n", c.ID, c.Name, c.Module, bytesText(c.MemoryBytes), c.Pages, bytesText(c.StableBytes), c.StablePages, c.Globals, len(c.Layers))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -143,12 +159,8 @@ func (i *inspection) print(w io.Writer) error {
 	fmt.Fprintln(w)
 	fmt.Fprintln(t, "FILE OF\tKIND\tPAGES\tVISIBLE\tZEROS\tBYTES\tBORN AT\tAGE\tNAME")
 	for _, c := range i.Canisters {
-		for n, l := range c.Layers {
-			kind := "overlay"
-			if n == 0 {
-				kind = "base"
-			}
-			fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\tindex %d\t%d entries\t%.12s…\n", c.Name, kind, l.Pages, l.Visible, l.Zeros, l.Bytes, l.Born, l.Age, l.File)
+		for _, l := range c.Layers {
+			fmt.Fprintf(t, "%s %s\t%s\t%d\t%d\t%d\t%d\tindex %d\t%d entries\t%.12s…\n", c.Name, l.Of, l.Kind, l.Pages, l.Visible, l.Zeros, l.Bytes, l.Born, l.Age, l.File)
 		}
 	}
 	if err := t.Flush(); err != nil {
