@@ -16,7 +16,10 @@ func (w *roundWork) execute() error {
 	ids := w.ids()
 	for _, id := range ids {
 		if t := w.turns[id]; t.busy() {
-			group.Go(t.run)
+			group.Go(func() (err error) {
+				defer pagetrie.CatchUnreadable(&err)
+				return t.run()
+			})
 		}
 	}
 	if err := group.Wait(); err != nil {
@@ -31,7 +34,7 @@ func (w *roundWork) execute() error {
 }
 
 // readBack puts the new values of the canisters that had a turn into the state.
-func (w *roundWork) readBack() {
+func (w *roundWork) readBack() error {
 	var group errgroup.Group
 	group.SetLimit(w.machine.cfg.Workers)
 	var records []*canisterRecord
@@ -39,13 +42,15 @@ func (w *roundWork) readBack() {
 		record := w.turns[id].record
 		record.State, record.hash = record.live.State(), pagetrie.Hash{}
 		records = append(records, &record)
-		group.Go(func() error {
+		group.Go(func() (err error) {
+			defer pagetrie.CatchUnreadable(&err)
 			record.State.Root(w.machine.pages) // hashes what changed beside other canisters; the state root finds it done
 			return nil
 		})
 	}
-	_ = group.Wait()
+	err := group.Wait()
 	w.next.putCanisters(records)
+	return err
 }
 
 // resultOf turns a canister's outcome into the message's result.

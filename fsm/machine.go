@@ -10,6 +10,7 @@ import (
 	"lockstep/canister"
 	"lockstep/memstore"
 	"lockstep/pagetrie"
+	"lockstep/snapshot"
 )
 
 // Config is what a machine is made of. Nothing in it may influence the replicated state.
@@ -26,9 +27,13 @@ type Config struct {
 	StatesKept int
 	// CanisterLog receives what canisters print; nil drops it. It is called from several goroutines.
 	CanisterLog func(id CanisterID, text string)
-	// OnStop is called once, on raft's FSM goroutine, when the machine stops for good: with a *DivergedError, or with
-	// the failure of the world. It must not wait for raft. nil ignores it.
+	// OnStop is called once, on the goroutine that finds the reason, when the machine stops for good: with a *DivergedError,
+	// with the failure of the world, or with damage to the checkpoint that the state was restored from (snapshot.IsDamage).
+	// It must not wait for raft. nil ignores it.
 	OnStop func(error)
+	// ProveRestored verifies, beside rounds, every byte of the files that a state was restored from. Without it what is read
+	// of them is verified all the same, but at the cost of looking, after every message, at which pages were touched.
+	ProveRestored bool
 }
 
 // Machine is the replicated state machine of one replica. It implements raft.FSM and raft.ConfigurationStore (raft.go).
@@ -90,6 +95,10 @@ type world struct {
 	pages *memstore.Store
 	live  map[*canister.Canister]struct{}
 	names map[string]CanisterID
+	// checkpoint is what the world was restored from, and still reads from; nil if it was not.
+	checkpoint *snapshot.Checkpoint
+	files      []restoredFile
+	proving    *proving
 }
 
 func newWorld(state State, pages *memstore.Store) world {
@@ -110,7 +119,12 @@ func (w *world) close() error {
 	for live := range w.live {
 		errs = append(errs, live.Close())
 	}
-	return errors.Join(append(errs, w.pages.Close())...)
+	errs = append(errs, w.pages.Close())
+	if w.checkpoint != nil {
+		w.proving.stop.Store(true)
+		errs = append(errs, w.checkpoint.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // enter makes w the machine's state at a log index. What was before is freed when its last user lets go.
@@ -124,6 +138,7 @@ func (m *Machine) enter(w world, index uint64, root pagetrie.Hash) {
 	shared := &sharedWorld{world: w}
 	shared.wrote(&w.state)
 	m.publish(&published{state: w.state, root: root, world: shared}, index)
+	m.proveRestored(&w)
 }
 
 func (m *Machine) canisterConfig(l canister.Limits) canister.Config {
@@ -148,19 +163,28 @@ func (m *Machine) ApplyRound(index uint64, round *Round) (*RoundResult, error) {
 		return nil, m.stop(err)
 	}
 	work := m.newRoundWork(round)
-	if err := work.run(); err != nil {
-		return nil, m.stop(err)
-	}
-	limits, err := hashLimits(work.next.Limits)
+	root, err := work.outcome()
 	if err != nil {
 		return nil, m.stop(err)
 	}
-	root := work.next.root(m.pages, limits)
 	m.state = work.next
 	result := &RoundResult{Round: m.state.Round, Index: index, Time: m.state.Time, Root: root, Results: work.results, Completed: work.completed}
 	m.publish(&published{state: m.state, root: root, world: m.current.world}, index)
 	m.note(result)
 	return result, nil
+}
+
+// outcome runs the round and gives the root of the state after it.
+func (w *roundWork) outcome() (root pagetrie.Hash, err error) {
+	defer pagetrie.CatchUnreadable(&err)
+	if err := w.run(); err != nil {
+		return root, err
+	}
+	limits, err := hashLimits(w.next.Limits)
+	if err != nil {
+		return root, err
+	}
+	return w.next.root(w.machine.pages, limits), nil
 }
 
 // compare holds an attestation against the machine's own root of that round, if it still has it.

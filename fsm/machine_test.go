@@ -20,6 +20,7 @@ type replica struct {
 	*Machine
 	t           testing.TB
 	checkpoints *snapshot.Store
+	dir         string // of the checkpoints
 	index       uint64
 }
 
@@ -40,11 +41,12 @@ func newReplica(t testing.TB, cfg Config) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkpoints, err := snapshot.OpenStore(snapshot.Config{Dir: t.TempDir(), Keep: 2, Hashing: Hashing()})
+	dir := t.TempDir()
+	checkpoints, err := snapshot.OpenStore(snapshot.Config{Dir: dir, Keep: 2, Hashing: Hashing()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &replica{Machine: m, t: t, checkpoints: checkpoints}
+	r := &replica{Machine: m, t: t, checkpoints: checkpoints, dir: dir}
 	t.Cleanup(func() {
 		if err := checkpoints.Close(); err != nil {
 			t.Errorf("close checkpoints: %v", err)

@@ -71,7 +71,9 @@ func (w *roundWork) run() error {
 	if err := w.route(); err != nil {
 		return err
 	}
-	w.readBack()
+	if err := w.readBack(); err != nil {
+		return err
+	}
 	return w.keepResults()
 }
 

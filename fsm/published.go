@@ -64,10 +64,17 @@ func (w *sharedWorld) sweep() error {
 		errs = append(errs, r.live.Close())
 		delete(w.live, r.live)
 		for _, v := range r.versions {
-			w.pages.Drop(v)
+			errs = append(errs, w.drop(v))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// drop gives a memory's pages up. All of it is looked at.
+func (w *sharedWorld) drop(v memstore.Version) (err error) {
+	defer pagetrie.CatchUnreadable(&err)
+	w.pages.Drop(v)
+	return nil
 }
 
 // publish makes p what other goroutines see, as of a log index.

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"errors"
 	"fmt"
 
 	"lockstep/canister"
@@ -33,13 +34,17 @@ func (m *Machine) Query(q Query) (QueryResult, error) {
 		return QueryResult{}, err
 	}
 	result, err := m.query(p, q)
+	if damage := new(pagetrie.Unreadable); errors.As(err, &damage) {
+		_ = m.stop(err) // the state itself is in question, not this query alone
+	}
 	if releaseErr := m.release(p); err == nil {
 		err = releaseErr
 	}
 	return result, err
 }
 
-func (m *Machine) query(p *published, q Query) (QueryResult, error) {
+func (m *Machine) query(p *published, q Query) (result QueryResult, err error) {
+	defer pagetrie.CatchUnreadable(&err)
 	out := QueryResult{Time: p.state.Time, Root: p.root, Index: p.index}
 	msg := Message{Kind: KindUpdate, Caller: q.Caller, Canister: q.Canister, Method: q.Method, Arg: q.Arg}
 	if err := msg.Validate(); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"lockstep/pagetrie"
 	"lockstep/snapshot"
 )
 
@@ -59,6 +60,9 @@ type capture struct {
 // Persist writes the checkpoint. The sink must be one of snapshot.Store.
 func (c *capture) Persist(sink raft.SnapshotSink) error {
 	err := c.persist(sink)
+	if damage := new(pagetrie.Unreadable); errors.As(err, &damage) {
+		_ = c.machine.stop(err) // it is the live state that can't be read
+	}
 	if err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
@@ -69,7 +73,8 @@ func (c *capture) Persist(sink raft.SnapshotSink) error {
 	return nil
 }
 
-func (c *capture) persist(sink raft.SnapshotSink) error {
+func (c *capture) persist(sink raft.SnapshotSink) (err error) {
+	defer pagetrie.CatchUnreadable(&err)
 	writer, ok := sink.(interface{ WriteState(snapshot.State) error })
 	if !ok {
 		return fmt.Errorf("write checkpoint %s: sink is a %T, which can't take a state", sink.ID(), sink)

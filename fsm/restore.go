@@ -32,14 +32,9 @@ func (m *Machine) load(c *snapshot.Checkpoint) (world, uint64, error) {
 		return world{}, 0, err
 	}
 	w := newWorld(table.state(), pages)
+	c.Hold()
+	w.checkpoint, w.proving = c, &proving{}
 	if err := m.fill(&w, table, c); err != nil {
-		return world{}, 0, errors.Join(err, w.close())
-	}
-	root, err := w.root()
-	if err == nil && root != c.Root {
-		err = fmt.Errorf("state root is %s, the checkpoint says %s: it is damaged", root, c.Root)
-	}
-	if err != nil {
 		return world{}, 0, errors.Join(err, w.close())
 	}
 	return w, table.Index, nil
@@ -49,7 +44,10 @@ func (t *stateTable) state() State {
 	return State{Round: t.Round, Time: t.Time, NextSession: t.NextSession, NextCanister: t.NextCanister, Limits: t.Limits}
 }
 
-func (m *Machine) fill(w *world, table *stateTable, c *snapshot.Checkpoint) error {
+// fill fills a new world and holds its root against the checkpoint's. The memories stay in their files: each of them is
+// known by its root, and what is read of it later is checked on the way.
+func (m *Machine) fill(w *world, table *stateTable, c *snapshot.Checkpoint) (err error) {
+	defer pagetrie.CatchUnreadable(&err)
 	for _, s := range table.Sessions {
 		if s == nil || s.ID == 0 || s.ID >= table.NextSession || w.state.sessions.get(s.ID) != nil {
 			return errors.New("state table: its sessions are not in order")
@@ -60,7 +58,7 @@ func (m *Machine) fill(w *world, table *stateTable, c *snapshot.Checkpoint) erro
 	}
 	memories := make(map[string]memstore.Version, len(c.Memories))
 	for _, memory := range c.Memories {
-		v, err := mapMemory(w.pages, memory)
+		v, err := w.mapMemory(memory)
 		if err != nil {
 			return err
 		}
@@ -71,20 +69,40 @@ func (m *Machine) fill(w *world, table *stateTable, c *snapshot.Checkpoint) erro
 			return fmt.Errorf("canister %s: %w", table.Canisters[i].Head.Name, err)
 		}
 	}
-	return nil
+	root, err := w.root()
+	if err == nil && root != c.Root {
+		err = fmt.Errorf("state root is %s, the checkpoint says %s: it is damaged", root, c.Root)
+	}
+	return err
 }
 
 // mapMemory makes a checkpoint's memory a version of the store; its pages stay in their files.
-func mapMemory(pages *memstore.Store, memory *snapshot.MemoryFile) (memstore.Version, error) {
+func (w *world) mapMemory(memory *snapshot.MemoryFile) (memstore.Version, error) {
+	pages := w.pages
 	first := make([]pagetrie.Value, len(memory.Layers))
 	for i, layer := range memory.Layers {
-		hash := func(i memstore.PageCount) pagetrie.Hash { return layer.Hash(uint64(i)) }
+		area := memstore.PageArea{File: layer.File, Offset: layer.DataOffset, Pages: memstore.PageCount(layer.Len()),
+			Hash:    func(i memstore.PageCount) pagetrie.Hash { return layer.Hash(uint64(i)) },
+			Damaged: func(i memstore.PageCount) error { return memory.DamagedPage(layer, uint64(i)) }}
 		var err error
-		if first[i], err = pages.AddFile(layer.File, layer.DataOffset, memstore.PageCount(layer.Len()), hash); err != nil {
+		if first[i], err = pages.AddFile(area); err != nil {
 			return memstore.Version{}, fmt.Errorf("map memory %s: %w", memory.Name, err)
 		}
+		w.files = append(w.files, restoredFile{memory, layer, first[i]})
 	}
-	return memstore.Version{Size: memstore.PageCount(memory.Size), Pages: memory.Map(first)}, nil
+	trie, err := memory.Stored(first)
+	if err != nil {
+		return memstore.Version{}, fmt.Errorf("map memory %s: %w", memory.Name, err)
+	}
+	v := memstore.Version{Size: memstore.PageCount(memory.Size), Pages: trie}
+	if err := memory.CheckRoot(v.Pages.Root(pages)); err != nil {
+		return memstore.Version{}, fmt.Errorf("map memory %s: %w", memory.Name, err)
+	}
+	return v.Known(func(yield func(memstore.Row) bool) {
+		memory.Extents(func(page uint64, at snapshot.PageRef, count uint64) bool {
+			return yield(memstore.Row{Start: memstore.PageIndex(page), Count: memstore.PageCount(count), First: first[at.Layer] + pagetrie.Value(at.Position)})
+		})
+	}), nil
 }
 
 func (m *Machine) restoreCanister(w *world, t *canisterTable, memories map[string]memstore.Version) error {

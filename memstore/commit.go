@@ -38,6 +38,9 @@ func (m *Memory) Commit(size PageCount) (Commit, error) {
 	if err := m.checkSize(size); err != nil {
 		return Commit{}, m.fail("commit", err)
 	}
+	if err := m.prove(); err != nil {
+		return Commit{}, m.fail("commit", err)
+	}
 	c, err := m.commit(size)
 	if err != nil {
 		return Commit{}, m.fail("commit", err)

@@ -32,7 +32,10 @@
 //     released.
 //  5. A tracker may report too many pages, never too few. The conformance suite holds each of them against a flat model,
 //     and is itself held against trackers with planted bugs.
-//  6. A mapping call that fails is an error with errno, range and remedy; after it no version leaves the memory again.
+//  6. A page of a checkpoint file is held against its hash before anything that was made of its bytes leaves this package
+//     (proof.go). Which pages a guest can have read is what the page tables say at the end of its message: a page that the
+//     kernel takes back in between, as it may when memory is short, is missed until the file is proven as a whole.
+//  7. A mapping call that fails is an error with errno, range and remedy; after it no version leaves the memory again.
 //
 // # Trackers
 //

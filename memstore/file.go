@@ -3,43 +3,61 @@ package memstore
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"lockstep/pagetrie"
 )
 
-// AddFile maps the page area of a checkpoint file read-only into the Store. Page i gets the handle first+i; nothing is
-// copied, and memories that are attached to these pages map the file privately. hash gives the hash of page i as the
-// checkpoint knows it, once verified; it must stay callable, from any goroutine, as long as a page is live. nil means
-// that hashes are computed when asked for.
+// PageArea is the page area of a checkpoint file.
+type PageArea struct {
+	File   *os.File // may be closed once it is added; must not change or shrink
+	Offset int64    // of the first page, a multiple of 4096
+	Pages  PageCount
+	// Hash gives the hash of page i as the checkpoint knows it. It must stay callable, from any goroutine, as long as a page
+	// is live. nil means that the bytes are believed, and hashes computed when asked for.
+	Hash func(i PageCount) pagetrie.Hash
+	// Damaged makes the error to report when page i has not that hash; nil for one that names file and offset.
+	Damaged func(i PageCount) error
+}
+
+// AddFile maps a page area read-only into the Store. Page i gets the handle first+i; nothing is copied, and memories that
+// are attached to these pages map the file privately. The file is unmapped when none of its handles is live any more and no
+// memory maps it.
 //
-// The Store keeps its own descriptor; f may be closed afterwards. The file must not change or shrink while mapped. It is
-// unmapped when none of its handles is live any more and no memory maps it.
-// Preconditions: off is a multiple of 4096 and the file has pages*4096 bytes from there; no page is all zero.
-func (s *Store) AddFile(f *os.File, off int64, pages PageCount, hash func(i PageCount) pagetrie.Hash) (first pagetrie.Value, err error) {
+// If the area has hashes, a page is proven (proof.go) before anything that was made of its bytes leaves this package.
+// Preconditions: the file has Pages*4096 bytes from Offset; no page is all zero.
+func (s *Store) AddFile(a PageArea) (first pagetrie.Value, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("add file %s: %w", f.Name(), err)
+			err = fmt.Errorf("add file %s: %w", a.File.Name(), err)
 		}
 	}()
-	if err := checkPageArea(f, off, pages); err != nil {
+	if err := checkPageArea(a.File, a.Offset, a.Pages); err != nil {
 		return 0, err
 	}
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err := unix.FcntlInt(a.File.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
 	}
-	own := os.NewFile(uintptr(fd), f.Name())
-	b := &backing{file: own, off: off, pages: pages, hash: hash, live: pages}
-	b.slabCount = uint32((pages + chunkPages - 1) / chunkPages)
+	own := os.NewFile(uintptr(fd), a.File.Name())
+	b := &backing{file: own, off: a.Offset, pages: a.Pages, hash: a.Hash, damaged: a.Damaged, live: a.Pages}
+	b.slabCount = uint32((a.Pages + chunkPages - 1) / chunkPages)
+	if b.hash != nil {
+		b.proven = make([]atomic.Uint32, (a.Pages+31)/32)
+	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if first, err = s.mapFileLocked(b); err != nil {
 		_ = own.Close()
+		return 0, err
 	}
-	return first, err
+	if b.hash != nil {
+		s.unproven.Add(1)
+	}
+	return first, nil
 }
 
 func checkPageArea(f *os.File, off int64, pages PageCount) error {
@@ -60,6 +78,7 @@ func (s *Store) mapFileLocked(b *backing) (pagetrie.Value, error) {
 	if s.closed {
 		return 0, ErrClosed
 	}
+	used := uint32(len(s.slabs))
 	slab0, err := s.takeSlabsLocked(b.slabCount)
 	if err != nil {
 		return 0, err
@@ -70,7 +89,10 @@ func (s *Store) mapFileLocked(b *backing) (pagetrie.Value, error) {
 		s.ranges = append(s.ranges, slabRange{slab0, b.slabCount})
 		return 0, err
 	}
-	gen := s.alignGenerations(b)
+	gen := uint32(1) // of slots that were never used
+	if slab0 < used {
+		gen = s.alignGenerations(b)
+	}
 	for i := range b.slabCount {
 		s.slabs[slab0+i] = slab{file: b}
 	}
@@ -107,6 +129,7 @@ func (s *Store) unmapIfUnusedLocked(b *backing) {
 		}
 		s.ranges = append(s.ranges, slabRange{b.firstSlab, b.slabCount})
 	} // else the address range stays taken, which costs nothing but the range
+	s.settleLocked(b)
 	_ = b.file.Close()
 }
 

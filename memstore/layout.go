@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"cmp"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -13,7 +14,13 @@ import (
 type layout struct {
 	pages   pagetrie.Map // what it was made for
 	extents []extent
-	copies  []uint32 // pages of that map outside all extents
+	copies  []copied // pages of that map outside all extents, ascending
+}
+
+// copied is a page that is copied into the memory.
+type copied struct {
+	page   uint32
+	handle pagetrie.Value
 }
 
 // extent is a run of pages that a checkpoint file has in a row.
@@ -41,19 +48,18 @@ func newLayout(m *Memory, like *Memory) *layout {
 	}
 	l := &layout{pages: m.version.Pages}
 	var cur extent
-	for k, h := range m.version.Pages.All() {
-		i := uint32(k)
-		if cur.count > 0 && i == cur.start+cur.count && h == cur.first+pagetrie.Value(cur.count) &&
-			slotOf(h)-cur.file.firstSlot() < uint32(cur.file.pages) {
-			cur.count++
+	for r := range m.version.eachRow {
+		start, count := uint32(r.Start), uint32(r.Count)
+		if cur.count > 0 && start == cur.start+cur.count && r.First == cur.first+pagetrie.Value(cur.count) &&
+			slotOf(r.First)-cur.file.firstSlot() < uint32(cur.file.pages) {
+			cur.count += count
 			continue
 		}
 		l.add(cur)
-		cur = extent{}
-		if f := m.store.fileOf(h); f != nil {
-			cur = extent{i, 1, h, f}
-		} else {
-			l.copies = append(l.copies, i)
+		cur = extent{start, count, r.First, m.store.fileOf(r.First)}
+		if cur.file == nil {
+			l.copy(cur)
+			cur = extent{}
 		}
 	}
 	l.add(cur)
@@ -72,7 +78,7 @@ func (l *layout) add(e extent) {
 
 func (l *layout) copy(e extent) {
 	for i := range e.count {
-		l.copies = append(l.copies, e.start+i)
+		l.copies = append(l.copies, copied{e.start + i, e.first + pagetrie.Value(i)})
 	}
 }
 
@@ -86,7 +92,7 @@ func (l *layout) bound() {
 			return e.count < least
 		})
 	}
-	slices.Sort(l.copies)
+	slices.SortFunc(l.copies, func(a, b copied) int { return cmp.Compare(a.page, b.page) })
 }
 
 func (l *layout) retain(s *Store) {
@@ -128,8 +134,14 @@ func (m *Memory) lay() error {
 	if err := m.mapExtents(unix.PROT_READ|unix.PROT_WRITE, true); err != nil {
 		return err
 	}
-	for _, i := range m.layout.copies {
-		m.put(i)
+	newest := m.layout.pages == m.version.Pages // then the layout's handles are live
+	for _, c := range m.layout.copies {
+		if newest { // nor is the map looked at when the page is compared, as it will be
+			m.handles[c.page] = c.handle
+			m.putBytes(c.page, m.store.Page(c.handle))
+		} else {
+			m.put(c.page)
+		}
 	}
 	for c := range pagetrie.Diff(m.layout.pages, m.version.Pages) {
 		m.put(uint32(c.Key))
@@ -142,7 +154,12 @@ func (m *Memory) put(i uint32) bool {
 	if PageCount(i) >= m.size {
 		return false
 	}
-	live, old := m.page(i), m.old(i)
+	return m.putBytes(i, m.old(i))
+}
+
+// putBytes copies old, the bytes of a page of m.version, into the memory where it differs.
+func (m *Memory) putBytes(i uint32, old []byte) bool {
+	live := m.page(i)
 	if pageEqual(live, old) {
 		return false
 	}

@@ -81,7 +81,8 @@ type Memory struct {
 	version  Version
 	layout   *layout
 
-	// handles mirrors version.Pages as a flat table, chunk by chunk as it is needed: 0 for absent.
+	// handles mirrors version.Pages as a flat table, chunk by chunk as it is needed: 0 for absent. In a chunk that is not
+	// filled a few pages may be there too.
 	handles []pagetrie.Value
 	filled  []bool
 	misses  []uint8 // lookups in chunks that are not filled
@@ -90,6 +91,8 @@ type Memory struct {
 	// the fault was. Comparisons look there first. It is indexed by the page's lowest bits: while it is short, pages share
 	// entries, which costs time only.
 	lines []uint8
+
+	proven bitset // pages whose bytes were held against their hash, or need not be; nil while there are none
 
 	state memoryState
 	err   error // what broke it
@@ -182,6 +185,9 @@ func (m *Memory) BeginKind(kind uint64) error {
 func (m *Memory) Rollback(size PageCount) error {
 	if err := m.want(running, "Rollback"); err != nil {
 		return err
+	}
+	if err := m.prove(); err != nil { // a trap, too, is made of what was read
+		return m.fail("roll back message", err)
 	}
 	if size > m.size || m.tracked < m.size { // in the second case the memory was adopted: there is nothing to go back to
 		m.tracker.abandon()
@@ -304,8 +310,8 @@ func (m *Memory) fill(chunk uint32) {
 // handle is the handle of a page in the memory's version, 0 for absent.
 func (m *Memory) handle(i uint32) pagetrie.Value {
 	chunk := i >> chunkShift
-	if m.filled[chunk] {
-		return m.handles[i]
+	if h := m.handles[i]; h != 0 || m.filled[chunk] {
+		return h
 	}
 	if m.misses[chunk]++; m.misses[chunk] >= fillAfter {
 		m.fill(chunk)
@@ -322,7 +328,7 @@ const fillAfter = 32
 
 // setHandle keeps the flat table in step with the version.
 func (m *Memory) setHandle(i PageIndex, h pagetrie.Value, present bool) {
-	if !m.filled[i>>chunkShift] {
+	if !m.filled[i>>chunkShift] && m.handles[i] == 0 {
 		return // the trie has it
 	}
 	if !present {

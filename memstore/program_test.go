@@ -401,7 +401,7 @@ func checkpoint(s *Store, dir string, v Version) (Version, error) {
 		}
 		hashes = append(hashes, s.HashValue(h))
 	}
-	first, err := s.AddFile(f, 0, PageCount(len(hashes)), func(i PageCount) pagetrie.Hash { return hashes[i] })
+	first, err := s.AddFile(PageArea{File: f, Pages: PageCount(len(hashes)), Hash: func(i PageCount) pagetrie.Hash { return hashes[i] }})
 	if err != nil {
 		return v, err
 	}
@@ -410,7 +410,7 @@ func checkpoint(s *Store, dir string, v Version) (Version, error) {
 		b.Insert(k, first)
 		first++
 	}
-	return Version{v.Size, b.Map()}, nil
+	return Version{Size: v.Size, Pages: b.Map()}, nil
 }
 
 // query runs a message on an older version, in a memory of its own, and throws its effects away.

@@ -3,6 +3,7 @@ package memstore
 import (
 	"math/bits"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -197,8 +198,11 @@ type backing struct {
 	slabCount uint32
 	pages     PageCount
 	hash      func(PageCount) pagetrie.Hash
-	live      PageCount // handles that are not freed
-	held      int       // layouts that may map the file again
+	damaged   func(PageCount) error
+	proven    []atomic.Uint32 // a bit for each page; nil if its bytes are believed
+	settled   bool            // all of it is proven, or gone
+	live      PageCount       // handles that are not freed
+	held      int             // layouts that may map the file again
 }
 
 func (b *backing) firstSlot() uint32 { return b.firstSlab * chunkPages }

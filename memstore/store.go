@@ -32,7 +32,8 @@ func (c StoreConfig) Validate() error {
 // Store holds the immutable pages of one replica, each named by a pagetrie.Value. All methods are safe for concurrent
 // use. It implements pagetrie.BatchHasher.
 type Store struct {
-	arena arena
+	arena    arena
+	unproven atomic.Int32 // files with pages that are not proven
 
 	mu      sync.Mutex
 	closed  bool
@@ -99,7 +100,17 @@ func (s *Store) check(h pagetrie.Value) uint32 {
 
 // Page is the 4096 bytes behind a handle. The slice is read-only and valid while the handle is live: as long as the
 // newest version of its memory names it, or a Pin from that time is held. A freed handle panics.
-func (s *Store) Page(h pagetrie.Value) []byte { return s.arena.slotBytes(s.check(h)) }
+//
+// A page of a checkpoint file that is not the one that the checkpoint says is a panic of *pagetrie.Unreadable.
+func (s *Store) Page(h pagetrie.Value) []byte {
+	slot := s.check(h)
+	if s.unproven.Load() != 0 {
+		if err := s.prove(h); err != nil {
+			panic(err)
+		}
+	}
+	return s.arena.slotBytes(slot)
+}
 
 // parallel calls f on parts of [0, n) of about the given grain, on as many goroutines as there are processors, and waits.
 // The parts do not overlap; with one part f runs on the caller.

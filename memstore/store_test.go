@@ -182,13 +182,13 @@ func TestAddFile(t *testing.T) {
 		f.Write(testPage(byte(i%250) + 1))
 	}
 	for round := range uint64(3) {
-		if _, err := s.AddFile(f, 100, pages, nil); err == nil {
+		if _, err := s.AddFile(PageArea{File: f, Offset: 100, Pages: pages}); err == nil {
 			t.Fatal("an unaligned page area was taken")
 		}
-		if _, err := s.AddFile(f, PageSize, pages+1, nil); err == nil {
+		if _, err := s.AddFile(PageArea{File: f, Offset: PageSize, Pages: pages + 1}); err == nil {
 			t.Fatal("a page area behind the end of the file was taken")
 		}
-		first, err := s.AddFile(f, PageSize, pages, nil)
+		first, err := s.AddFile(PageArea{File: f, Offset: PageSize, Pages: pages})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,6 +45,41 @@ type Version struct {
 	Size PageCount
 	// Pages maps a page index to the handle of its contents. Absent pages are zero. Keys are below Size.
 	Pages pagetrie.Map
+
+	rows *rows // of Pages, where they are known without looking at it
+}
+
+// Row is a run of pages that have a run of handles.
+type Row struct {
+	Start PageIndex
+	Count PageCount
+	First pagetrie.Value // the handle of page Start
+}
+
+// rows are what a map has, run by run.
+type rows struct {
+	pages pagetrie.Map
+	each  func(yield func(Row) bool)
+}
+
+// Known is v with its rows, ascending and all that v.Pages has: a Memory that is attached to v then looks at the rows, of
+// which a checkpoint has few, and not at the map.
+func (v Version) Known(each func(yield func(Row) bool)) Version {
+	v.rows = &rows{v.Pages, each}
+	return v
+}
+
+// eachRow yields the rows of v.
+func (v Version) eachRow(yield func(Row) bool) {
+	if v.rows != nil && v.rows.pages == v.Pages {
+		v.rows.each(yield)
+		return
+	}
+	for k, h := range v.Pages.All() {
+		if !yield(Row{PageIndex(k), 1, h}) {
+			return
+		}
+	}
 }
 
 // Root is the hash of the memory: its size and all its pages. Two versions have the same root exactly when their sizes

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -56,7 +55,7 @@ func (g *folderGround) openMachine(p *Parts, stop func(error)) error {
 	if err != nil {
 		return fmt.Errorf("open engine: %w", err)
 	}
-	machine, err := fsm.New(fsm.Config{Engine: engine, Tracker: g.cfg.Tracker, Workers: g.cfg.Workers, OnStop: stop,
+	machine, err := fsm.New(fsm.Config{Engine: engine, Tracker: g.cfg.Tracker, Workers: g.cfg.Workers, OnStop: stop, ProveRestored: true,
 		CanisterLog: func(id fsm.CanisterID, text string) { g.cfg.Logger.Debug(text, "canister", uint64(id)) }})
 	if err != nil {
 		engine.Close()
@@ -68,7 +67,7 @@ func (g *folderGround) openMachine(p *Parts, stop func(error)) error {
 
 func (g *folderGround) openCheckpoints(p *Parts) error {
 	store, err := OpenCheckpoints(snapshot.Config{Dir: g.dir.file(checkpointsDir), Keep: g.cfg.CheckpointsKept,
-		Hashing: fsm.Hashing(), VerifyOnOpen: snapshot.VerifyIndexes, OnDamage: func(id string, err error) {
+		Hashing: fsm.Hashing(), VerifyOnOpen: snapshot.VerifyOnUse, OnDamage: func(id string, err error) {
 			g.cfg.Logger.Error("checkpoint is damaged and was set aside", "checkpoint", id, "err", err)
 		}})
 	if err != nil {
@@ -76,12 +75,6 @@ func (g *folderGround) openCheckpoints(p *Parts) error {
 	}
 	p.Checkpoints = store
 	return nil
-}
-
-// verifyCheckpoint verifies every byte of a checkpoint.
-func verifyCheckpoint(c snapshot.Config, id string) error {
-	_, err := snapshot.Verify(filepath.Join(c.Dir, id), c.Hashing)
-	return err
 }
 
 func (g *folderGround) openLog(p *Parts) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lockstep/fsm"
+	"lockstep/snapshot"
 )
 
 // State is what a node is doing.
@@ -209,11 +210,11 @@ func (n *Node) supervise() {
 			return
 		}
 		var c *conflict
-		if !errors.As(reason, &c) {
+		if !errors.As(reason, &c) && !snapshot.IsDamage(reason) {
 			n.end(r, reason)
 			return
 		}
-		if err := n.repair(r, c); err != nil {
+		if err := n.repair(r, reason, c); err != nil {
 			n.logger.Error("node failed", "err", err)
 			n.become(StateFailed, err)
 			return
@@ -256,12 +257,17 @@ func (n *Node) end(r *replica, reason error) {
 		"attested", diverged.Attested.String(), "term", term, "evidence", dir)
 }
 
-// repair cuts the log and opens the replica again.
-func (n *Node) repair(r *replica, c *conflict) error {
-	n.logger.Warn("cutting the end of the log, which was never committed, to take the leader's checkpoint", "index", c.index, "term", c.term)
-	n.become(StateRepairing, c)
+// repair opens the replica again: with c its log is cut before; otherwise the checkpoint that it was restored from was found
+// damaged on use, has been set aside, and another one takes its place.
+func (n *Node) repair(r *replica, reason error, c *conflict) error {
+	if c != nil {
+		n.logger.Warn("cutting the end of the log, which was never committed, to take the leader's checkpoint", "index", c.index, "term", c.term)
+	} else {
+		n.logger.Warn("the state was restored from a checkpoint that is damaged; starting from another", "err", reason)
+	}
+	n.become(StateRepairing, reason)
 	n.metrics.restarts.Inc()
-	if err := n.leave(r, c); err != nil {
+	if err := n.leave(r, reason); err != nil {
 		return err
 	}
 	opened, err := openReplicaOrAside(&n.cfg, n.ground, n.metrics, c)

@@ -103,8 +103,8 @@ func (p *Parts) close(kept Machine) error {
 	return errors.Join(append(errs, p.Close())...)
 }
 
-// OpenCheckpoints opens a folder of checkpoints and verifies every byte of the newest sound one, before Raft commits itself
-// to it. Those that are damaged are set aside.
+// OpenCheckpoints opens a folder of checkpoints and verifies of the newest sound one what restoring it reads, before Raft
+// commits itself to it. Those that are damaged are set aside. The rest is verified when it is used.
 func OpenCheckpoints(c snapshot.Config) (*snapshot.Store, error) {
 	store, err := snapshot.OpenStore(c)
 	if err != nil {
@@ -119,15 +119,21 @@ func OpenCheckpoints(c snapshot.Config) (*snapshot.Store, error) {
 			return store, nil
 		}
 		id := metas[0].ID
-		err = verifyCheckpoint(c, id)
+		err = checkCheckpoint(store, id)
 		if err == nil {
 			return store, nil
 		}
 		if !snapshot.IsDamage(err) {
 			return nil, fmt.Errorf("verify checkpoint %s: %w", id, err)
 		}
-		if err := store.SetAside(id, err); err != nil {
-			return nil, err
-		}
 	}
+}
+
+// checkCheckpoint gives an error that matches IsDamage for a checkpoint that the store has set aside.
+func checkCheckpoint(store *snapshot.Store, id string) error {
+	c, err := store.OpenCheckpoint(id)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fsm.CheckCheckpoint(c), c.Close())
 }

@@ -35,7 +35,7 @@ func (m Map) CheckHashes(h Hasher) error {
 
 // checkRemembered checks what the branches from n on, all of them with digests, remember of their kids.
 func checkRemembered(n node) error {
-	x, ok := n.(*inner)
+	x, ok := open(n).(*inner)
 	if !ok {
 		return nil
 	}
@@ -55,7 +55,7 @@ func checkRemembered(n node) error {
 }
 
 func checkNode(n node) error {
-	switch x := n.(type) {
+	switch x := open(n).(type) {
 	case *bucket:
 		return x.check()
 	case *leaf:
@@ -145,7 +145,7 @@ func (x *inner) checkKid(kid node, start uint) error {
 	if !x.matches(kid.anchor()) || x.slot(kid.anchor()) != start {
 		return fmt.Errorf("branch at key %#x, shift %d: kid with key %#x at slot %d", x.base, x.shift, kid.anchor(), start)
 	}
-	switch k := kid.(type) {
+	switch k := open(kid).(type) {
 	case *inner:
 		if k.shift >= x.shift {
 			return fmt.Errorf("branch at key %#x, shift %d: below it a branch of shift %d", x.base, x.shift, k.shift)

@@ -39,7 +39,7 @@ type differ struct {
 
 func (d *differ) nodes(a, b node) bool {
 	switch {
-	case a == b:
+	case alike(a, b):
 		return true
 	case a == nil || b == nil:
 		return d.only(a, b)

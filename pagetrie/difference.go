@@ -25,7 +25,7 @@ func (d *difference) nodes(a, b node) node {
 	switch {
 	case a == nil || b == nil:
 		return a
-	case a == b:
+	case alike(a, b):
 		d.gone += a.entries()
 		return nil
 	}
@@ -50,16 +50,19 @@ func (d *difference) nodes(a, b node) node {
 	if aLeaf && bLeaf {
 		return d.leaves(l, r)
 	}
-	if x, ok := a.(*inner); ok && x.shift == shift {
-		return d.branch(x, b)
+	if x, ok := openAt(a, shift); ok {
+		if kept := d.branch(x, b); kept != node(x) {
+			return kept
+		}
+		return a
 	}
 	return d.nodes(a, counterpart(b, shift, a.anchor()))
 }
 
 // counterpart is what b, at or below a branch at shift, has in the slot of key there; perhaps with keys of other slots.
 func counterpart(b node, shift uint8, key uint64) node {
-	y, ok := b.(*inner)
-	if !ok || y.shift != shift {
+	y, ok := openAt(b, shift)
+	if !ok {
 		if (b.anchor()^key)>>shift == 0 {
 			return b
 		}

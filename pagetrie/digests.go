@@ -93,6 +93,8 @@ func digestOf(n node) (Hash, bool) {
 		if atomic.LoadUint32(&x.stale) == 0 {
 			return x.digests.Load().node, true
 		}
+	case *stored:
+		return x.Digest, true
 	}
 	return Hash{}, false
 }

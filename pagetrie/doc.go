@@ -36,6 +36,13 @@
 // than the time of one. [Map.Prove] makes proofs of presence and absence; [RemoteDiff] finds what differs from a map on
 // another machine, a level a round trip.
 //
+// # Stored maps
+//
+// A map can lie in a file and be used without being built ([Stored]): a branch that is not in memory is known by prefix,
+// number of entries and digest, and is read from a [Source] when a key below it matters. What is read is built anew and must
+// have the digest, or nothing of it is used. Operations on such a map panic with *[Unreadable] if that fails; whoever works
+// on them defers [CatchUnreadable].
+//
 // # Goroutines
 //
 // The package starts none. Maps may be used by any number of them at once; a Builder by one.

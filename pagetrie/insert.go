@@ -17,6 +17,14 @@ func insert(n node, e Entry, token uint64) (node, effect) {
 			return x.insert(e, token)
 		}
 		return join(x, newBucket([]Entry{e}, token), token), added
+	case *stored:
+		if !x.matches(e.Key) {
+			return join(x, newBucket([]Entry{e}, token), token), added
+		}
+		if y, eff := x.open().insert(e, token); eff != unchanged {
+			return y, eff
+		}
+		return x, unchanged
 	case *leaf:
 		if (e.Key ^ x.base) < fanOut {
 			return x.insert(e, token)

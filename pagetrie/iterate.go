@@ -24,7 +24,7 @@ func (m Map) Range(lo, hi uint64) iter.Seq2[uint64, Value] {
 
 // each yields the entries of n, and reports whether the consumer wants more.
 func each(n node, yield func(uint64, Value) bool) bool {
-	switch x := n.(type) {
+	switch x := open(n).(type) {
 	case *bucket:
 		for _, e := range x.ents() {
 			if !yield(e.Key, e.Value) {
@@ -55,6 +55,12 @@ func each(n node, yield func(uint64, Value) bool) bool {
 
 // eachWithin is each for the keys lo .. last, both included.
 func eachWithin(n node, lo, last uint64, yield func(uint64, Value) bool) bool {
+	if s, ok := n.(*stored); ok {
+		if last < s.Base || s.Base|spanMask(s.Shift) < lo {
+			return true
+		}
+		n = s.open()
+	}
 	x, ok := n.(*inner)
 	if !ok {
 		return each(n, func(k uint64, v Value) bool { return k < lo || k > last || yield(k, v) })
@@ -95,7 +101,7 @@ func (m Map) Ceiling(key uint64) (uint64, Value, bool) {
 }
 
 func floor(n node, key uint64) (Entry, bool) {
-	switch x := n.(type) {
+	switch x := open(n).(type) {
 	case *bucket:
 		if i, found := x.search(key); found {
 			return x.ents()[i], true
@@ -127,7 +133,7 @@ func floor(n node, key uint64) (Entry, bool) {
 }
 
 func ceiling(n node, key uint64) (Entry, bool) {
-	switch x := n.(type) {
+	switch x := open(n).(type) {
 	case *bucket:
 		if i, _ := x.search(key); i < len(x.ents()) {
 			return x.ents()[i], true

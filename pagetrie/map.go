@@ -28,13 +28,21 @@ func (m Map) Get(key uint64) (Value, bool) {
 }
 
 func get(n node, key uint64) (Value, bool) {
+	n = open(n)
 	if x, ok := n.(*inner); ok && !x.matches(key) { // further down, only the last node is asked
 		return 0, false
 	}
 	for {
 		x, ok := n.(*inner)
 		if !ok {
-			break
+			s, ok := n.(*stored)
+			if !ok {
+				break
+			}
+			if !s.matches(key) { // nothing to read it for
+				return 0, false
+			}
+			x = s.open()
 		}
 		i := x.rank(x.slot(key))
 		if i == 0 {

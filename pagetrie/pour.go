@@ -17,6 +17,13 @@ func (u *union) pour(n node, ents []Entry, win bool) (node, bool) {
 		if x.matches(first) && x.matches(last) {
 			return u.pourInner(x, ents, win)
 		}
+	case *stored:
+		if x.matches(first) && x.matches(last) {
+			if y, changed := u.pourInner(x.open(), ents, win); changed {
+				return y, true
+			}
+			return x, false
+		}
 	}
 	changed := false
 	for _, e := range ents {

@@ -29,6 +29,7 @@ func (m Map) Prove(key uint64, h Hasher) Proof {
 	d := digester{hasher: h}
 	p := Proof{Entries: uint64(m.Len())}
 	for n := m.root; n != nil; {
+		n = open(n)
 		d.node(n)
 		s := Step{View: d.view(n)}
 		slot, ok := uint(0), false

@@ -30,7 +30,7 @@ func (m Map) Nodes(h Hasher, refs []Ref) ([]View, error) {
 	for _, ref := range refs {
 		n := m.root
 		for range ref.Depth {
-			x, ok := n.(*inner)
+			x, ok := open(n).(*inner)
 			if !ok || x.rank(x.slot(ref.Key)) == 0 {
 				n = nil
 				break
@@ -190,8 +190,11 @@ func alone(n node, first, last uint64) node {
 		if lo >= first && hi <= last {
 			return n
 		}
-		x, ok := n.(*inner)
-		if !ok || hi < first || lo > last {
+		if hi < first || lo > last {
+			return nil
+		}
+		x, ok := open(n).(*inner)
+		if !ok {
 			return nil
 		}
 		from, to := 0, x.kids.count()
@@ -222,6 +225,6 @@ func keyRange(n node) (lo, hi uint64) {
 	case *leaf:
 		return x.base, x.base | slotMask
 	}
-	x := n.(*inner)
-	return x.base, x.base | spanMask(x.shift)
+	base, above := extent(n)
+	return base, base | spanMask(above-fanBits)
 }

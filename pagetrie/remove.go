@@ -7,6 +7,13 @@ func remove(n node, key uint64, token uint64) (node, bool) {
 		if x.matches(key) {
 			return x.remove(key, token)
 		}
+	case *stored:
+		if !x.matches(key) {
+			return x, false
+		}
+		if y, had := x.open().remove(key, token); had {
+			return y, true
+		}
 	case *leaf:
 		if x.has(key) {
 			return x.remove(key, token), true

@@ -91,7 +91,7 @@ func join(a, b node, token uint64) node {
 
 // appendEntries appends the entries of n, ascending.
 func appendEntries(dst []Entry, n node) []Entry {
-	switch x := n.(type) {
+	switch x := open(n).(type) {
 	case *bucket:
 		dst = append(dst, x.ents()...)
 	case *leaf:

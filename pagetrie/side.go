@@ -12,7 +12,7 @@ type side struct {
 
 // sideOf is all that n has below the branch at shift of which it is, or of which it is below, a part.
 func sideOf(n node, shift uint8) side {
-	if x, ok := n.(*inner); ok && x.shift == shift {
+	if x, ok := openAt(n, shift); ok {
 		return side{starts: x.starts, kids: x.kids}
 	}
 	s := side{starts: bit(uint(n.anchor() >> shift)), kids: kids{mixed: []node{n}}}
@@ -76,8 +76,11 @@ func (s *slots) addSide(a *side, shift uint8, token uint64) {
 
 // extent is the prefix of a heavy node and the position of the digit above it.
 func extent(n node) (base uint64, above uint8) {
-	if x, ok := n.(*inner); ok {
+	switch x := n.(type) {
+	case *inner:
 		return x.base, x.shift + fanBits
+	case *stored:
+		return x.Base, x.Shift + fanBits
 	}
 	return n.anchor(), fanBits
 }

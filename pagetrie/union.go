@@ -23,7 +23,7 @@ type union struct {
 }
 
 func (u *union) nodes(a, b node) node {
-	if a == b {
+	if alike(a, b) {
 		u.overlap += a.entries()
 		return a
 	}
@@ -117,8 +117,8 @@ func (u *union) leaves(a, b *leaf) *leaf {
 // full reports whether the heavy n has every key of its range. Another heavy node with no more entries, whose range has
 // keys in common with that of n, then lies within it.
 func full(n node) bool {
-	if x, ok := n.(*inner); ok {
-		return x.size == 1<<(x.shift+fanBits)
+	if _, above := extent(n); above > fanBits {
+		return n.entries() == 1<<above
 	}
 	return n.(*leaf).present == ^bitmap(0)
 }
@@ -131,8 +131,8 @@ func (u *union) branches(a, b node, shift uint8) node {
 	if !u.aligned(&out, &sa, &sb) {
 		u.halves(&out, run{0, fanOut, shift}, &sa, &sb)
 	}
-	x, _ := a.(*inner)
-	y, _ := b.(*inner)
+	x, _ := peek(a).(*inner)
+	y, _ := peek(b).(*inner)
 	if x != nil && x.shift == shift && x.starts == out.starts && x.kids.equal(out.kids[:out.n]) {
 		return a
 	}

@@ -23,6 +23,7 @@ type View struct {
 }
 
 func (d *digester) view(n node) View {
+	n = open(n)
 	switch x := n.(type) {
 	case *bucket:
 		v := View{Kind: Bucket}

@@ -106,10 +106,10 @@ func BenchmarkWriteFull(b *testing.B) {
 // BenchmarkWriteChanged writes checkpoints of a 64 MiB memory with few changed pages.
 func BenchmarkWriteChanged(b *testing.B) {
 	for _, step := range []uint64{16, 256, 4096} {
-		for _, check := range []bool{true, false} {
-			b.Run(fmt.Sprintf("changed=%d/check=%v", benchPages/step, check), func(b *testing.B) {
+		{
+			b.Run(fmt.Sprintf("changed=%d", benchPages/step), func(b *testing.B) {
 				m := newBigModel(benchPages)
-				s := openTestStore(b, Config{SkipWriteCheck: !check, VerifyOnOpen: VerifyIndexes})
+				s := openTestStore(b, Config{VerifyOnOpen: VerifyIndexes})
 				writeState(b, s, 1, m.state())
 				index, since := uint64(1), m.root()
 				for b.Loop() {
@@ -172,7 +172,7 @@ func BenchmarkVerify(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	for _, pages := range []int{benchPages, 16 * benchPages} {
 		m := newBigModel(pages)
-		s := openTestStore(b, Config{SkipWriteCheck: true, VerifyOnOpen: VerifyIndexes})
+		s := openTestStore(b, Config{VerifyOnOpen: VerifyIndexes})
 		id := writeState(b, s, 1, m.state())
 		b.Run(fmt.Sprintf("MiB=%d/open", pages/256), func(b *testing.B) {
 			for b.Loop() {

@@ -7,18 +7,23 @@ import (
 	"iter"
 	"path/filepath"
 	"sort"
+	"sync/atomic"
 
 	"lockstep/pagetrie"
 )
 
-// Checkpoint is an opened checkpoint folder. Its manifest, table and page indexes are verified; whether its pages are
-// depends on who opened it. It stays usable when the folder is removed, until Close.
+// Checkpoint is an opened checkpoint folder. Its manifest and table are verified, and which pages its files name; whether
+// their hashes and bytes are depends on who opened it. It stays usable when the folder is removed, until Close.
 type Checkpoint struct {
 	Manifest
 	ID       string // name of the folder
 	Dir      string
 	Table    []byte
 	Memories []*MemoryFile // in the order of Manifest.Memories
+
+	trees []File
+	users atomic.Int32          // beyond the first
+	blame func(err error) error // of a store: sets the checkpoint aside if err is damage
 }
 
 // MemoryFile is one memory of an opened checkpoint.
@@ -28,7 +33,8 @@ type MemoryFile struct {
 	Root   pagetrie.Hash
 	Layers []*PageFile // oldest first
 
-	extents []extent // where each page that is not zero comes from, ascending
+	in      *Checkpoint // nil for one that is still being written
+	extents []extent    // where each page that is not zero comes from, ascending
 }
 
 // PageRef says where a page lies: at a position of a layer.
@@ -84,15 +90,29 @@ func (m *MemoryFile) Map(first []pagetrie.Value) pagetrie.Map {
 	return b.Map()
 }
 
-// pagesRoot computes the root of the memory's pages from the hashes in its indexes.
-func (m *MemoryFile) pagesRoot() pagetrie.Hash {
+// eager is the memory's map, all of it, and what hashes its handles.
+func (m *MemoryFile) eager() (pagetrie.Map, layerHasher) {
+	h := m.hasher()
+	return m.Map(h.first), h
+}
+
+// hasher numbers the layers' pages one after the other.
+func (m *MemoryFile) hasher() layerHasher {
 	h := layerHasher{layers: m.Layers, first: make([]pagetrie.Value, len(m.Layers))}
 	next := pagetrie.Value(1)
 	for i, l := range m.Layers {
 		h.first[i] = next
 		next += pagetrie.Value(l.Len())
 	}
-	return m.Map(h.first).Root(h)
+	return h
+}
+
+// rootOf is the memory's root, of that of its trie.
+func (m *MemoryFile) rootOf(pages pagetrie.Hash, h Hashing) pagetrie.Hash {
+	if h.Memory == nil {
+		return pages
+	}
+	return h.Memory(m.Size, pages)
 }
 
 // layerHasher hashes handles that Map gave out.
@@ -109,9 +129,18 @@ func (h layerHasher) HashValue(v pagetrie.Value) pagetrie.Hash {
 	return h.layers[i].Hash(uint64(v - h.first[i]))
 }
 
-// Close releases the files. Mappings made from them stay.
+// Hold makes one more user of the checkpoint: Close is to be called once more. What [MemoryFile.Stored] gives is a user.
+func (c *Checkpoint) Hold() { c.users.Add(1) }
+
+// Close releases the files, when the last user calls it. Mappings made from them stay.
 func (c *Checkpoint) Close() error {
+	if c.users.Add(-1) >= 0 {
+		return nil
+	}
 	var errs []error
+	for _, f := range c.trees {
+		errs = append(errs, f.Close())
+	}
 	for _, m := range c.Memories {
 		for _, l := range m.Layers {
 			errs = append(errs, l.file.Close())
@@ -130,11 +159,61 @@ func (c *Checkpoint) Memory(name string) *MemoryFile {
 	return nil
 }
 
-// OpenDir opens a checkpoint folder outside any store: manifest, table and page indexes are verified, pages are not.
+// OpenDir opens a checkpoint folder outside any store: everything but the pages is verified.
 // An error that matches IsDamage says that the folder is damaged, and where.
 func OpenDir(dir string) (*Checkpoint, error) { return openFolder(OS{}, dir) }
 
+// openFolder opens a folder and verifies everything but the pages.
 func openFolder(fsys FS, dir string) (*Checkpoint, error) {
+	c, err := openFiles(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	if err = c.load(); err == nil {
+		err = c.openTrees(fsys, true)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// openLazily opens a folder and leaves page hashes and tree records to be read, and verified, when they are asked for.
+func openLazily(fsys FS, dir string) (*Checkpoint, error) {
+	c, err := openFiles(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.openTrees(fsys, false); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// load verifies the page indexes and keeps their hashes in memory.
+// Preconditions: nobody else uses the checkpoint.
+func (c *Checkpoint) load() error {
+	for _, m := range c.Memories {
+		if err := m.readIndexes(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *MemoryFile) readIndexes() error {
+	for _, l := range m.Layers {
+		if l.index.hashes == nil {
+			if err := l.readIndex(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// openFiles opens a folder's files, without the trees: manifest, table and page ranges are verified.
+func openFiles(fsys FS, dir string) (*Checkpoint, error) {
 	m, err := readManifest(fsys, dir)
 	if err != nil {
 		return nil, err
@@ -149,6 +228,7 @@ func openFolder(fsys FS, dir string) (*Checkpoint, error) {
 			c.Close()
 			return nil, err
 		}
+		mem.in = c
 		c.Memories = append(c.Memories, mem)
 	}
 	return c, nil

@@ -34,6 +34,9 @@ type DeltaReport struct {
 // WriteDelta sends the checkpoint to a peer that has some of its pages. Every page is verified as it leaves; damage is an
 // error that matches IsDamage.
 func WriteDelta(w io.Writer, c *Checkpoint, have *Have, h Hashing) (DeltaReport, error) {
+	if err := c.load(); err != nil {
+		return DeltaReport{}, fmt.Errorf("send checkpoint %s: %w", c.ID, err)
+	}
 	manifest := c.flatManifest(func(m *MemoryFile) FileEntry {
 		x := m.flatIndex()
 		return x.entry(x.encode(), c.Index)

@@ -18,8 +18,8 @@
 //	transfer-...                verified pages of transfers that were cut
 //	tmp-...                     being written or removed; deleted by OpenStore
 //
-// A checkpoint folder holds the manifest, the table and page files. Files are never written again once the folder has its
-// name, and a page file's name is its digest: checkpoints share the files that did not change by hard link.
+// A checkpoint folder holds the manifest, the table, page files and tree files. Files are never written again once the folder has its
+// name, and the name of a page file or tree file is its digest: checkpoints share the files that did not change by hard link.
 //
 // # Invariants
 //
@@ -35,14 +35,26 @@
 //
 // # Opening and verifying
 //
-//	              manifest, table   page indexes          pages          roots of memories
-//	OpenDir       SHA-256           CRC-32C               -              -
-//	Store.Open    SHA-256           CRC-32C               -              -                    with VerifyIndexes
-//	Store.Open    SHA-256           CRC-32C and SHA-256   each           each                 with VerifyPages
-//	Verify        SHA-256           CRC-32C and SHA-256   each           each
-//	Reader        SHA-256           CRC-32C               each           -
-//	Sink.Write    SHA-256           CRC-32C and SHA-256   each           each
-//	Merge         SHA-256           CRC-32C               those copied   of merged memories
+//	              manifest, table   page ranges   page hashes           trees           pages          roots of memories
+//	OpenDir       SHA-256           CRC-32C       CRC-32C               SHA-256         -              -
+//	Store.Open    SHA-256           CRC-32C       when used             when used       when used      topmost record, with VerifyOnUse
+//	Store.Open    SHA-256           CRC-32C       CRC-32C               SHA-256         -              -                    with VerifyIndexes
+//	Store.Open    SHA-256           CRC-32C       CRC-32C and SHA-256   and contents    each           each                 with VerifyPages
+//	Verify        SHA-256           CRC-32C       CRC-32C and SHA-256   and contents    each           each
+//	Reader        SHA-256           CRC-32C       CRC-32C               -               each           -
+//	Sink.Write    SHA-256           CRC-32C       CRC-32C and SHA-256   are made        each           each
+//	Merge         SHA-256           CRC-32C       CRC-32C               are made anew   those copied   of merged memories
+//
+// With VerifyOnUse the state machine is given each memory as a stored map (MemoryFile.Stored). Its root is known from one
+// record and held against the manifest; a branch below it is read when a key below it matters, and must have the digest that
+// the branch above has for it. The lowest stored branches are 1024 pages wide: their pages are listed from the ranges and
+// their page hashes are part of the digest. So every hash that is used was verified by SHA-256 from the manifest down. Page
+// bytes are mapped without being read; memstore holds them against these hashes before anything made of them is known. What
+// is found damaged then sets the checkpoint aside and ends the operation with a *pagetrie.Unreadable. MemoryFile.Prove
+// verifies a whole file beside all this.
+//
+// The ranges are trusted by CRC-32C until a map is read: they say which file pages a memory maps, and a page that is touched
+// is looked up in the map.
 //
 // Whether the state root is that of the table and the memories is for the state machine to check when it restores; it calls
 // Store.SetAside if not.
@@ -61,8 +73,8 @@
 // like any checkpoint. Bounds, counted by TestPyramid, TestDiskStaysWithinBound and TestCheckpointCostsWhatChanged:
 //
 //   - files: at most MaxOverlays + 1 for a memory after a merge, never more than MaxLayers;
-//   - bytes written by a checkpoint: changed pages x 4 KiB x 1.05 + 64 KiB + table, and 64 bytes of manifest for each layer
-//     where those are more than 12 KiB together;
+//   - bytes written by a checkpoint: changed pages x 4 KiB x 1.05 + 64 KiB + table, and 80 bytes of manifest for each layer
+//     where those are more than 12 KiB together. Tree records are 48 bytes for each 4 MiB with changes, and few above;
 //   - bytes written by merges: at most 3 times the pages changed, for memories up to 2000 times larger than one change set;
 //   - disk: at most 2.5 times the state with indexes and everything that is there while a merge publishes, with Keep 2 and change
 //     sets of up to a ninth of the state. A larger change set c of the state may take 2 + 1/3 + c states, at most 3: a checkpoint
@@ -74,7 +86,7 @@
 //
 //	offset  size  field               meaning
 //	0       8     magic               "LSCHECK\x01"
-//	8       4     version             1
+//	8       4     version             2
 //	12      4     reserved            0
 //	16      8     length              of the manifest, with checksum; at most MaxManifestBytes
 //	24      8     index               of the last raft log entry in the state
@@ -87,9 +99,11 @@
 //	128     4     page size           4096
 //	132     4     servers             at most MaxServers
 //	136     4     memories            at most MaxMemories
-//	140     4     reserved            0
+//	140     4     tree files
 //	144           servers             one after the other, as below
-//	C             memories            ascending by name, as below
+//	C             tree files          40 bytes each, in the order in which layers first name them: number of records (4),
+//	                                  reserved (4), digest (32): SHA-256("lockstep tree file\0", the file)
+//	              memories            ascending by name, as below
 //	M       32    checksum            SHA-256("lockstep checkpoint manifest\0", bytes 0 to M)
 //
 // A server: suffrage (1), length of identifier (2), identifier, length of address (2), address.
@@ -102,7 +116,7 @@
 //	40      4     layers              at most MaxLayers, oldest first; 0 for a memory that is zero
 //	44      4     name length         1 to MaxNameBytes
 //	48      N     name
-//	48+N    64xL  layers              as below
+//	48+N    80xL  layers              as below
 //
 // A layer:
 //
@@ -111,8 +125,12 @@
 //	8       8     pages               stored in it
 //	16      8     born                raft index of the checkpoint that wrote it; nothing depends on it
 //	24      4     index sum           CRC-32C of the file's index
-//	28      4     reserved            0
+//	28      4     range sum           CRC-32C of the index without the hashes
 //	32      32    digest              SHA-256("lockstep page file\0", index); in hexadecimal, with ".pages", the file's name
+//	64      4     tree file           number in the list above, from 1; 0 in a stream
+//	68      4     first record        of the layer in that file
+//	72      4     records
+//	76      4     reserved            0
 //
 // # Page file
 //
@@ -132,15 +150,39 @@
 // A range: first page (8), count (4), kind (4): 0 stored, 1 zero. Ranges ascend, do not overlap, and neighbours of one kind
 // are joined, so that one set of pages has one encoding. Kind 1 hides a page of an older layer; the oldest layer has none.
 //
+// # Tree file
+//
+// For every region of 32^2 to 32^6 pages that a layer names pages of, a record of what the memory had in it when the layer was
+// the newest. For a region, the record of the newest layer that names pages of it decides. A checkpoint writes at most one
+// tree file, for its new layers; a merge makes the records of the merged layer anew.
+//
+//	offset  size  field               meaning
+//	0       8     magic               "LSTREE\x00\x01"
+//	8       4     version             1
+//	12      4     reserved            0
+//	16      48xN  records             of each layer: the largest regions first, then ascending
+//
+// A record:
+//
+//	offset  size  field               meaning
+//	0       4     base                branch: its prefix, which lies in the region; otherwise the region's first page
+//	4       4     pages               in the region
+//	8       1     level               2 to 6
+//	9       1     shift               of the branch
+//	10      1     kind                1: the pages are a branch of pagetrie; 0: they are too few, or one leaf
+//	11      1     reserved            0
+//	12      4     sum                 CRC-32C of the other 44 bytes
+//	16      32    digest              of the branch, as pagetrie/FORMAT.md has it; 0 without one
+//
 // # Stream
 //
 // What a Reader yields and a Sink takes: the checkpoint with every memory as one file.
 //
 //	offset  size  field               meaning
 //	0       8     magic               "LSSTREAM"
-//	8       4     version             1
+//	8       4     version             2
 //	12      4     manifest length     1 to MaxManifestBytes
-//	16            manifest            of the checkpoint with one layer for each memory
+//	16            manifest            of the checkpoint with one layer for each memory, and no tree files
 //	              table
 //	              page files          in the order of the manifest: index, then pages
 //

@@ -195,7 +195,8 @@ func TestManifestFaults(t *testing.T) {
 	defer c.Close()
 	whole := c.Manifest.encode()
 	body := whole[:len(whole)-32]
-	memories := manifestHeadBytes + 2*(5+1+11)
+	trees := manifestHeadBytes + 2*(5+1+11)
+	memories := trees + treeEntryBytes
 	layer := memories + memoryEntryBytes + len("canister-1")
 	put := func(at int, v byte) func([]byte) []byte {
 		return func(b []byte) []byte { b[at] = v; return b }
@@ -204,9 +205,15 @@ func TestManifestFaults(t *testing.T) {
 		"more bytes":       func(b []byte) []byte { return append(b, 0) },
 		"fewer bytes":      func(b []byte) []byte { return b[:len(b)-1] },
 		"magic":            put(0, 'l'),
-		"version":          put(8, 2),
+		"version":          put(8, 1),
 		"first reserved":   put(12, 1),
-		"second reserved":  put(140, 1),
+		"tree files":       put(140, 2),
+		"tree reserved":    put(trees+4, 1),
+		"tree length":      put(trees, 3),
+		"layer tree":       put(layer+64, 2),
+		"layer no tree":    put(layer+64, 0),
+		"layer tree first": put(layer+68, 99),
+		"layer tree count": put(layer+72, 99),
 		"suffrage":         put(manifestHeadBytes, 9),
 		"same name":        func(b []byte) []byte { return bytes.Replace(b, []byte("canister-2"), []byte("canister-1"), 1) },
 		"descending names": func(b []byte) []byte { return bytes.Replace(b, []byte("canister-2"), []byte("canister-0"), 1) },
@@ -214,7 +221,7 @@ func TestManifestFaults(t *testing.T) {
 		"layers":           put(memories+40, MaxLayers+1),
 		"layer length":     put(layer+7, 1),
 		"layer pages":      put(layer+8+7, 1),
-		"layer reserved":   put(layer+28, 1),
+		"layer reserved":   put(layer+76, 1),
 		"memory size":      put(memories+7, 1),
 		"table length":     put(88+7, 1),
 	} {

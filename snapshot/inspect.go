@@ -39,6 +39,9 @@ func (c *Checkpoint) Inspect() Info {
 		ID: c.ID, Index: c.Index, Term: c.Term, Round: c.Round, Root: c.Root, Servers: len(c.Configuration.Servers),
 		TableBytes: c.TableBytes, Bytes: uint64(len(c.Manifest.encode())) + c.TableBytes, StreamBytes: c.streamBytes(),
 	}
+	for _, t := range c.Manifest.trees() {
+		info.Bytes += t.Length()
+	}
 	counted := map[Digest]bool{}
 	for _, m := range c.Memories {
 		mem := MemoryInfo{Name: m.Name, Size: m.Size, Pages: m.Len(), Root: m.Root}

@@ -26,9 +26,10 @@ const (
 
 // Format versions. A reader refuses a version that it does not know, by number.
 const (
-	manifestVersion = 1
+	manifestVersion = 2
 	pageFileVersion = 1
-	streamVersion   = 1
+	treeFileVersion = 1
+	streamVersion   = 2
 )
 
 // Names inside a checkpoint folder. A page file is named after its digest, see FileEntry.Name.
@@ -37,4 +38,5 @@ const (
 	tableName      = "table"
 	reasonName     = "REASON"
 	pageFileSuffix = ".pages"
+	treeFileSuffix = ".tree"
 )

@@ -43,9 +43,31 @@ type FileEntry struct {
 	Length uint64 // bytes
 	Pages  uint64 // stored in it
 	Born   uint64 // raft index of the checkpoint that wrote it first; for people, nothing depends on it
-	Sum    uint32 // CRC-32C of the file's index: what opening checks, ten times cheaper than the digest
+	Sum    uint32 // CRC-32C of the file's index: ten times cheaper than the digest
+	Ranges uint32 // CRC-32C of its index without the hashes: what opening checks of it
 	Digest Digest // of the file's index, and through the page hashes in it of every byte
+	Tree   TreePart
 }
+
+// TreePart is where a checkpoint's tree files have the records of a layer: what the memory had, when the layer was its
+// newest, in every region that the layer names pages of. None in a stream.
+type TreePart struct {
+	File  TreeFile
+	First uint32 // record in the file
+	Count uint32 // of records
+}
+
+// TreeFile is a file of tree records, see tree.go.
+type TreeFile struct {
+	Records uint32
+	Digest  Digest // of the file
+}
+
+// Name is the file's name in a checkpoint folder.
+func (t TreeFile) Name() string { return t.Digest.String() + treeFileSuffix }
+
+// Length is the file's length in bytes.
+func (t TreeFile) Length() uint64 { return treeHeadBytes + uint64(t.Records)*treeRecordBytes }
 
 // Name is the file's name in a checkpoint folder. Equal contents have equal names: that is what makes a file shareable
 // between checkpoints and between memories.
@@ -58,7 +80,8 @@ const (
 	manifestMagic      = "LSCHECK\x01"
 	manifestHeadBytes  = 144
 	memoryEntryBytes   = 48
-	fileEntryBytes     = 64
+	fileEntryBytes     = 80
+	treeEntryBytes     = 40
 	manifestSumContext = "lockstep checkpoint manifest\x00"
 )
 
@@ -78,21 +101,44 @@ func (m *Manifest) encode() []byte {
 	b = le.AppendUint32(b, PageSize)
 	b = le.AppendUint32(b, uint32(len(m.Configuration.Servers)))
 	b = le.AppendUint32(b, uint32(len(m.Memories)))
-	b = le.AppendUint32(b, 0) // reserved
+	trees := m.trees()
+	b = le.AppendUint32(b, uint32(len(trees)))
 	for _, s := range m.Configuration.Servers {
 		b = append(b, byte(s.Suffrage))
 		b = appendString(b, string(s.ID))
 		b = appendString(b, string(s.Address))
 	}
+	number := map[TreeFile]uint32{{}: 0}
+	for i, t := range trees {
+		number[t] = uint32(i + 1)
+		b = le.AppendUint32(b, t.Records)
+		b = le.AppendUint32(b, 0) // reserved
+		b = append(b, t.Digest[:]...)
+	}
 	for i := range m.Memories {
-		b = m.Memories[i].append(b)
+		b = m.Memories[i].append(b, number)
 	}
 	le.PutUint64(b[16:], uint64(len(b)+sha256.Size))
 	sum := manifestSum(b)
 	return append(b, sum[:]...)
 }
 
-func (e *MemoryEntry) append(b []byte) []byte {
+// trees are the tree files that the layers name, in the order in which they first do.
+func (m *Manifest) trees() []TreeFile {
+	var all []TreeFile
+	seen := map[TreeFile]bool{{}: true}
+	for _, e := range m.Memories {
+		for _, f := range e.Layers {
+			if !seen[f.Tree.File] {
+				seen[f.Tree.File] = true
+				all = append(all, f.Tree.File)
+			}
+		}
+	}
+	return all
+}
+
+func (e *MemoryEntry) append(b []byte, trees map[TreeFile]uint32) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint64(b, e.Size)
 	b = append(b, e.Root[:]...)
@@ -104,8 +150,11 @@ func (e *MemoryEntry) append(b []byte) []byte {
 		b = le.AppendUint64(b, f.Pages)
 		b = le.AppendUint64(b, f.Born)
 		b = le.AppendUint32(b, f.Sum)
-		b = le.AppendUint32(b, 0) // reserved
+		b = le.AppendUint32(b, f.Ranges)
 		b = append(b, f.Digest[:]...)
+		for _, v := range []uint32{trees[f.Tree.File], f.Tree.First, f.Tree.Count, 0} {
+			b = le.AppendUint32(b, v)
+		}
 	}
 	return b
 }
@@ -172,6 +221,9 @@ func (e *MemoryEntry) validate() error {
 		if f.Length < least || f.Length > most {
 			return fmt.Errorf("layer %d with %d pages has %d bytes, %d to %d are possible", i, f.Pages, f.Length, least, most)
 		}
+		if t := f.Tree; uint64(t.First)+uint64(t.Count) > uint64(t.File.Records) || (t.Count == 0) != (t.File == TreeFile{}) {
+			return fmt.Errorf("layer %d has %d tree records from %d on, in a file of %d", i, t.Count, t.First, t.File.Records)
+		}
 	}
 	return nil
 }
@@ -183,6 +235,9 @@ func (m *Manifest) bytes() uint64 {
 		for _, f := range e.Layers {
 			total += f.Length
 		}
+	}
+	for _, t := range m.trees() {
+		total += t.Length()
 	}
 	return total
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/raft"
 )
@@ -32,15 +33,25 @@ func decodeManifest(b []byte) (*Manifest, *decodeError) {
 	}
 	servers := c.count(MaxServers, 5, "servers")
 	memories := c.count(MaxMemories, memoryEntryBytes+1, "memories")
-	c.reserved()
+	files := c.count(MaxMemories*MaxLayers, treeEntryBytes, "tree files")
 	for range servers {
 		m.Configuration.Servers = append(m.Configuration.Servers, c.server())
+	}
+	trees := []TreeFile{{}}
+	for range files {
+		t := TreeFile{Records: c.u32()}
+		c.reserved()
+		c.copy(t.Digest[:])
+		trees = append(trees, t)
 	}
 	for range memories {
 		if c.err != nil {
 			break
 		}
-		m.Memories = append(m.Memories, c.memory())
+		m.Memories = append(m.Memories, c.memory(trees))
+	}
+	if c.err == nil && !slices.Equal(m.trees(), trees[1:]) {
+		c.fail(manifestHeadBytes, "the tree files are not those of the layers, in their order")
 	}
 	if c.err == nil && c.off != body {
 		c.fail(c.off, "%d bytes follow the last memory", body-c.off)
@@ -156,15 +167,21 @@ func (c *cursor) server() raft.Server {
 	return raft.Server{Suffrage: raft.ServerSuffrage(suffrage), ID: raft.ServerID(id), Address: raft.ServerAddress(address)}
 }
 
-func (c *cursor) memory() MemoryEntry {
+func (c *cursor) memory(trees []TreeFile) MemoryEntry {
 	e := MemoryEntry{Size: c.u64()}
 	c.copy(e.Root[:])
 	layers := c.count(MaxLayers, fileEntryBytes, "layers")
 	e.Name = string(c.take(c.count(MaxNameBytes, 1, "bytes of name")))
 	for range layers {
-		f := FileEntry{Length: c.u64(), Pages: c.u64(), Born: c.u64(), Sum: c.u32()}
-		c.reserved()
+		f := FileEntry{Length: c.u64(), Pages: c.u64(), Born: c.u64(), Sum: c.u32(), Ranges: c.u32()}
 		c.copy(f.Digest[:])
+		if file := c.u32(); uint64(file) < uint64(len(trees)) {
+			f.Tree.File = trees[file]
+		} else {
+			c.fail(c.off-4, "tree file %d of %d", file, len(trees)-1)
+		}
+		f.Tree.First, f.Tree.Count = c.u32(), c.u32()
+		c.reserved()
 		e.Layers = append(e.Layers, f)
 	}
 	return e

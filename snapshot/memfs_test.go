@@ -56,8 +56,10 @@ func (m *memFS) do(op, path string, o operation) {
 // shorten leaves the first eight digits of digests.
 func shorten(path string) string {
 	dir, base := filepath.Split(path)
-	if name, ok := strings.CutSuffix(base, pageFileSuffix); ok && len(name) == 64 {
-		base = name[:8] + "..." + pageFileSuffix
+	for _, suffix := range []string{pageFileSuffix, treeFileSuffix} {
+		if name, ok := strings.CutSuffix(base, suffix); ok && len(name) == 64 {
+			base = name[:8] + "..." + suffix
+		}
 	}
 	return dir + base
 }

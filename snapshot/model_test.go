@@ -246,6 +246,9 @@ func difference(c *Checkpoint, m *model) error {
 		if f == nil || f.Size != mem.size || f.Root != mem.root() || f.Len() != uint64(len(mem.pages)) {
 			return fmt.Errorf("memory %s is %+v; want size %d, %d pages", name, f, mem.size, len(mem.pages))
 		}
+		if err := checkStored(f, rand.New(rand.NewPCG(m.round, 5))); err != nil {
+			return err
+		}
 		for page, ref := range f.Pages() {
 			if err := f.ReadPage(ref, buf); err != nil {
 				return err

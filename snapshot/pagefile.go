@@ -9,23 +9,56 @@ import (
 	"lockstep/pagetrie"
 )
 
-// PageFile is an opened page file: one layer of a memory. Its index is verified and in memory; its pages are read or mapped
-// from File. It is immutable and may be used by several goroutines.
+// PageFile is an opened page file: one layer of a memory. Which pages it names is verified and in memory; their hashes are
+// too, or are read when they are asked for (see Checkpoint); its pages are read or mapped from File. It is immutable and may
+// be used by several goroutines.
 type PageFile struct {
 	Entry      FileEntry
 	File       *os.File // nil if the store's FS is not the operating system's; owned by the Checkpoint
 	DataOffset int64    // of the first stored page, a multiple of PageSize
 
-	path  string
-	file  File
-	index *pageIndex
+	path   string
+	file   File
+	index  *pageIndex // with hashes unless they are read from stored
+	stored *blocks    // the hashes in the file
+	tree   *blocks    // the layer's tree records; nil if they are not opened
 }
 
 // Len is the number of stored pages.
 func (p *PageFile) Len() uint64 { return p.index.pages }
 
-// Hash returns the hash of the stored page at a position, 0 <= position < Len.
-func (p *PageFile) Hash(position uint64) pagetrie.Hash { return p.index.hash(position) }
+// Hash returns the hash of the stored page at a position, 0 <= position < Len. It panics with a *pagetrie.Unreadable if the
+// file can't be read: that may happen where the hashes are not in memory.
+func (p *PageFile) Hash(position uint64) (h pagetrie.Hash) {
+	if p.index.hashes != nil {
+		return p.index.hash(position)
+	}
+	if err := p.stored.read(h[:], int64(position)*hashBytes); err != nil {
+		panic(&pagetrie.Unreadable{Err: err})
+	}
+	return h
+}
+
+// hashesFrom is Hash for a row of pages.
+func (p *PageFile) hashesFrom(position uint64, hashes []pagetrie.Hash) {
+	if p.index.hashes != nil {
+		for i := range hashes {
+			hashes[i] = p.index.hash(position + uint64(i))
+		}
+		return
+	}
+	var b [8 * hashBytes]byte
+	for len(hashes) > 0 {
+		n := min(len(hashes), len(b)/hashBytes)
+		if err := p.stored.read(b[:n*hashBytes], int64(position)*hashBytes); err != nil {
+			panic(&pagetrie.Unreadable{Err: err})
+		}
+		for i := range n {
+			copy(hashes[i][:], b[i*hashBytes:])
+		}
+		hashes, position = hashes[n:], position+uint64(n)
+	}
+}
 
 // PageIndex returns the number, in its memory, of the stored page at a position. Cost: logarithmic in the runs of pages.
 func (p *PageFile) PageIndex(position uint64) uint64 { return p.index.page(position) }
@@ -38,7 +71,7 @@ func (p *PageFile) ReadPage(position uint64, buf []byte) error {
 
 func (p *PageFile) offset(position uint64) int64 { return p.DataOffset + int64(position)*PageSize }
 
-// openPageFile opens a file of a folder and verifies its index.
+// openPageFile opens a file of a folder and verifies which pages it names, not their hashes.
 // Preconditions: e is valid.
 func openPageFile(fsys FS, dir string, e FileEntry) (*PageFile, error) {
 	path := join(dir, e.Name())
@@ -48,13 +81,44 @@ func openPageFile(fsys FS, dir string, e FileEntry) (*PageFile, error) {
 	}
 	p := &PageFile{Entry: e, path: path, file: f}
 	p.File, _ = f.(*os.File)
-	if err := p.readIndex(); err != nil {
+	if err := p.readSkeleton(); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
+// readSkeleton reads the index without its hashes.
+func (p *PageFile) readSkeleton() error {
+	start, foot := int64(p.Entry.Pages*PageSize), int64(p.Entry.indexBytes())-footerBytes
+	hashes := int64(p.Entry.Pages * hashBytes)
+	b := make([]byte, foot-hashes+footerBytes)
+	ranges, footer := b[:foot-hashes], b[foot-hashes:]
+	if err := readFull(p.file, p.path, ranges, start); err != nil {
+		return err
+	}
+	if err := readFull(p.file, p.path, footer, start+foot); err != nil {
+		return err
+	}
+	if skeletonSum(ranges, footer) != p.Entry.Ranges {
+		return &Damage{File: p.path, Offset: start, Fault: "checksum of the page ranges is wrong"}
+	}
+	x, _, fault := decodeFooter(footer, int(foot))
+	if fault == nil && x.pages != p.Entry.Pages {
+		fault = &decodeError{foot + 16, fmt.Sprintf("the file stores %d pages, the manifest says %d", x.pages, p.Entry.Pages)}
+	}
+	if fault == nil {
+		fault = x.decodeRanges(ranges)
+	}
+	if fault != nil {
+		return &Damage{File: p.path, Offset: start + fault.offset, Fault: fault.fault}
+	}
+	p.index = x
+	p.stored = newBlocks(p.file, p.path, start+foot-hashes, hashes)
+	return nil
+}
+
+// readIndex verifies the whole index, and keeps its hashes in memory.
 func (p *PageFile) readIndex() error {
 	b, err := p.indexBytes()
 	if err != nil {
@@ -67,9 +131,6 @@ func (p *PageFile) readIndex() error {
 	x, fault := decodePageIndex(b)
 	if fault != nil {
 		return &Damage{File: p.path, Offset: start + fault.offset, Fault: fault.fault}
-	}
-	if x.pages != p.Entry.Pages {
-		return &Damage{File: p.path, Offset: start, Fault: fmt.Sprintf("the file stores %d pages, the manifest says %d", x.pages, p.Entry.Pages)}
 	}
 	p.index = x
 	return nil

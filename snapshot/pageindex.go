@@ -109,8 +109,14 @@ func (x *pageIndex) entry(b []byte, born uint64) FileEntry {
 		Pages:  x.pages,
 		Born:   born,
 		Sum:    crc32.Checksum(b, castagnoli),
+		Ranges: skeletonSum(b[:len(x.ranges)*rangeBytes], b[len(b)-footerBytes:]),
 		Digest: indexDigest(b),
 	}
+}
+
+// skeletonSum is the checksum of an index without its hashes.
+func skeletonSum(ranges, foot []byte) uint32 {
+	return crc32.Update(crc32.Checksum(ranges, castagnoli), castagnoli, foot)
 }
 
 func indexDigest(index []byte) Digest { return sumWithContext(digestContext, index) }
@@ -122,29 +128,39 @@ func decodePageIndex(b []byte) (*pageIndex, *decodeError) {
 	if foot < 0 {
 		return nil, &decodeError{int64(len(b)), "the index ends early"}
 	}
-	c := &cursor{b: b, off: foot}
+	x, ranges, fault := decodeFooter(b[foot:], foot)
+	if fault != nil {
+		return nil, fault
+	}
+	x.hashes = b[ranges*rangeBytes : foot]
+	if fault := x.decodeRanges(b[:ranges*rangeBytes]); fault != nil {
+		return nil, fault
+	}
+	return x, nil
+}
+
+// decodeFooter reads the footer of an index that begins foot bytes before it. The hashes and ranges are still missing.
+func decodeFooter(b []byte, foot int) (x *pageIndex, ranges uint64, fault *decodeError) {
+	c := &cursor{b: b}
 	if string(c.take(8)) != footerMagic {
-		c.fail(foot, "this is no page file (wrong magic)")
+		c.fail(0, "this is no page file (wrong magic)")
 	}
 	if v := c.u32(); v != pageFileVersion {
-		c.fail(foot+8, "format version %d, this program reads version %d", v, pageFileVersion)
+		c.fail(8, "format version %d, this program reads version %d", v, pageFileVersion)
 	}
 	if v := c.u32(); v != PageSize {
-		c.fail(foot+12, "pages of %d bytes, only %d is supported", v, PageSize)
+		c.fail(12, "pages of %d bytes, only %d is supported", v, PageSize)
 	}
 	pages, zeros, ranges := c.u64(), c.u64(), c.u64()
 	if pages > MaxMemoryPages || zeros > MaxMemoryPages || ranges > 2*MaxMemoryPages ||
 		ranges*rangeBytes+pages*hashBytes != uint64(foot) {
-		c.fail(foot+16, "%d pages and %d ranges do not make an index of %d bytes", pages, ranges, len(b))
+		c.fail(16, "%d pages and %d ranges do not make an index of %d bytes", pages, ranges, foot+footerBytes)
 	}
 	if c.err != nil {
-		return nil, c.err
+		c.err.offset += int64(foot)
+		return nil, 0, c.err
 	}
-	x := &pageIndex{hashes: b[ranges*rangeBytes : foot], pages: pages, zeros: zeros}
-	if err := x.decodeRanges(b[:ranges*rangeBytes]); err != nil {
-		return nil, err
-	}
-	return x, nil
+	return &pageIndex{pages: pages, zeros: zeros}, ranges, nil
 }
 
 // decodeRanges reads the ranges and holds them against the totals of the footer.
@@ -169,7 +185,7 @@ func (x *pageIndex) decodeRanges(b []byte) *decodeError {
 		x.ranges[i] = r
 	}
 	if stored != x.pages || zeros != x.zeros {
-		return &decodeError{int64(len(b) + len(x.hashes) + 16), fmt.Sprintf("ranges name %d stored and %d zero pages, the footer says %d and %d", stored, zeros, x.pages, x.zeros)}
+		return &decodeError{int64(len(b)) + int64(x.pages*hashBytes) + 16, fmt.Sprintf("ranges name %d stored and %d zero pages, the footer says %d and %d", stored, zeros, x.pages, x.zeros)}
 	}
 	return nil
 }

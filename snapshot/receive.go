@@ -3,11 +3,14 @@ package snapshot
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
 	"runtime"
 	"slices"
+
+	"lockstep/pagetrie"
 )
 
 // receiver takes a checkpoint stream apart as it comes and writes it into a sink's folder. Every part is verified before the
@@ -121,6 +124,9 @@ func (r *receiver) decodeManifest(b []byte) error {
 	if err := r.sink.expects(m); err != nil {
 		return r.fault("%v", err)
 	}
+	if len(m.trees()) > 0 {
+		return r.fault("the manifest names tree files, a stream has none")
+	}
 	if n := m.bytes(); n > r.sink.store.config.MaxBytes {
 		return r.fault("checkpoint of %d bytes, at most %d are accepted", n, r.sink.store.config.MaxBytes)
 	}
@@ -192,6 +198,9 @@ func (r *receiver) endIndex(b []byte) error {
 		r.offset = start + fault.offset
 		return r.fault("%s", fault.fault)
 	}
+	if skeletonSum(b[:len(x.ranges)*rangeBytes], b[len(b)-footerBytes:]) != r.entry.Ranges {
+		return r.fault("the checksum of the page ranges is not the manifest's")
+	}
 	if x.pages != r.entry.Pages {
 		return r.fault("the index names %d pages, the manifest says %d", x.pages, r.entry.Pages)
 	}
@@ -261,20 +270,17 @@ func (r *receiver) finish() error {
 		return r.fault("the stream ends early")
 	}
 	r.section.name = "the received checkpoint"
-	if err := r.sink.writeManifest(r.manifest); err != nil {
-		return err
-	}
-	c, err := openFolder(r.sink.store.fs, r.sink.temp)
-	if IsDamage(err) { // what came does not fit together
+	err := r.sink.writeManifest(r.manifest)
+	if wrong := (*rootError)(nil); IsDamage(err) || errors.As(err, &wrong) { // what came does not fit together
 		return r.fault("%v", err)
 	}
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	for _, m := range c.Memories {
-		if err := m.verifyRoot(c, r.sink.store.config.Hashing); err != nil {
-			return r.fault("%v", err)
+	for _, e := range r.manifest.Memories {
+		m := &MemoryFile{Name: e.Name, Size: e.Size, Root: e.Root}
+		if root := m.rootOf(pagetrie.Map{}.Root(nil), r.sink.store.config.Hashing); len(e.Layers) == 0 && root != e.Root {
+			return r.fault("%v", &rootError{e.Name, root, e.Root})
 		}
 	}
 	return nil

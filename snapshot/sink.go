@@ -210,7 +210,7 @@ func (s *Store) publish(k *Sink) error {
 	err := s.fs.SyncDir(s.config.Dir)
 	var c *Checkpoint
 	if err == nil {
-		c, err = s.openFolder(k.name)
+		c, err = s.openFolder(k.name, openLazily)
 	}
 	if err != nil {
 		// Visible, but not known to last: take it back, so that no one builds on it.

@@ -64,8 +64,12 @@ func (k *Sink) writeState(st State) error {
 	return k.writeManifest(&m)
 }
 
+// writeManifest completes the folder: with the trees of what is new in it, and with the manifest.
 func (k *Sink) writeManifest(m *Manifest) error {
 	if err := m.validate(); err != nil {
+		return err
+	}
+	if err := k.writeTrees(m); err != nil {
 		return err
 	}
 	b := m.encode()
@@ -123,7 +127,7 @@ func (k *Sink) writeBase(mem Memory) ([]FileEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []FileEntry{e}, k.checkMemory(mem, []FileEntry{e})
+	return []FileEntry{e}, nil
 }
 
 func abort(w *pageFileWriter, err error) error {

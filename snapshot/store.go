@@ -33,8 +33,11 @@ type VerifyLevel int
 const (
 	// VerifyPages verifies every byte. Cost: hashing the state.
 	VerifyPages VerifyLevel = iota
-	// VerifyIndexes verifies manifest, table and page indexes, not the pages. Cost: reading about a hundredth of the state.
+	// VerifyIndexes verifies everything but the pages. Cost: reading about a hundredth of the state.
 	VerifyIndexes
+	// VerifyOnUse verifies manifest and table, and the rest when it is used: see MemoryFile.Stored. Cost: reading the runs
+	// of pages, whatever their number.
+	VerifyOnUse
 )
 
 // Config is a Store's configuration.
@@ -58,10 +61,6 @@ type Config struct {
 	Merge MergeMode
 	// OnMerge, if not nil, is called after each merge in the background. It must not call the Store.
 	OnMerge func(MergeReport, error)
-	// SkipWriteCheck leaves out the comparison of a local checkpoint's memory roots with its page indexes before it is
-	// published. The comparison finds a state machine that hands over wrong pages; it costs hashing the tries of the
-	// memories that changed, beside rounds.
-	SkipWriteCheck bool
 	// OnDamage, if not nil, is called after a checkpoint was set aside, with the reason. It must not call the Store.
 	OnDamage func(id string, err error)
 }
@@ -81,7 +80,7 @@ func (c Config) Validate() error {
 	if c.Merge != MergeInBackground && c.Merge != MergeWhenAsked {
 		errs = append(errs, fmt.Errorf("snapshot: Merge %d is unknown", c.Merge))
 	}
-	if c.VerifyOnOpen != VerifyPages && c.VerifyOnOpen != VerifyIndexes {
+	if c.VerifyOnOpen < VerifyPages || c.VerifyOnOpen > VerifyOnUse {
 		errs = append(errs, fmt.Errorf("snapshot: VerifyOnOpen %d is unknown", c.VerifyOnOpen))
 	}
 	return errors.Join(errs...)
@@ -162,7 +161,7 @@ func (s *Store) adoptLocked(entry string) error {
 	if !ok {
 		return nil // not ours, or set aside
 	}
-	c, err := s.openFolder(n)
+	c, err := s.openFolder(n, openLazily)
 	if IsDamage(err) {
 		return s.setAsideLocked(n.String(), err)
 	}
@@ -179,8 +178,8 @@ func newPublished(n name, c *Checkpoint) *published {
 }
 
 // openFolder opens a published folder and holds its manifest against its name.
-func (s *Store) openFolder(n name) (*Checkpoint, error) {
-	c, err := openFolder(s.fs, join(s.config.Dir, n.String()))
+func (s *Store) openFolder(n name, open func(FS, string) (*Checkpoint, error)) (*Checkpoint, error) {
+	c, err := open(s.fs, join(s.config.Dir, n.String()))
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +247,11 @@ func (s *Store) openPublished(id string) (*Checkpoint, error) {
 	if p == nil {
 		return nil, fmt.Errorf("open checkpoint %s: %w", id, ErrNoCheckpoint)
 	}
-	c, err := s.openFolder(p.name)
+	open := openFolder
+	if s.config.VerifyOnOpen == VerifyOnUse {
+		open = openLazily
+	}
+	c, err := s.openFolder(p.name, open)
 	if err != nil {
 		err = fmt.Errorf("open checkpoint %s: %w", id, err)
 		if IsDamage(err) {
@@ -256,6 +259,7 @@ func (s *Store) openPublished(id string) (*Checkpoint, error) {
 		}
 		return nil, err
 	}
+	c.blame = func(err error) error { return s.blame(c.ID, err) }
 	return c, nil
 }
 

@@ -55,6 +55,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 		return 0, errors.New("read checkpoint: the reader is closed")
 	}
 	if r.stream == nil {
+		if err := r.checkpoint.load(); err != nil {
+			return 0, r.store.blame(r.checkpoint.ID, err)
+		}
 		stream, size := r.checkpoint.newStream(r.store.config.Hashing)
 		if size != r.size {
 			panic(fmt.Sprintf("snapshot: stream of %s has %d bytes, announced were %d", r.checkpoint.ID, size, r.size))
@@ -91,7 +94,7 @@ func (c *Checkpoint) streamBytes() int64 {
 // flatManifest is the manifest of the same state with one file a memory.
 func (c *Checkpoint) flatManifest(entry func(*MemoryFile) FileEntry) *Manifest {
 	flat := c.Manifest
-	flat.Memories = nil
+	flat.Memories = nil // and no tree files: who receives the pages makes them
 	for _, m := range c.Memories {
 		e := MemoryEntry{Name: m.Name, Size: m.Size, Root: m.Root}
 		if len(m.extents) > 0 {

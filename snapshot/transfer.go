@@ -209,8 +209,7 @@ func (t *Transfer) layers(e MemoryEntry, delta *pageIndex) ([]FileEntry, error) 
 	if err != nil {
 		return nil, err
 	}
-	entries = append(entries, f)
-	return entries, t.sink.checkMemory(Memory{Name: e.Name, Size: e.Size, Root: e.Root}, entries)
+	return append(entries, f), nil
 }
 
 func (t *Transfer) copyTop(w *pageFileWriter, name string, x extent) error {

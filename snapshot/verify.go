@@ -42,6 +42,10 @@ func verify(fsys FS, c *Checkpoint, h Hashing) (Report, error) {
 	r := Report{ID: c.ID, Index: c.Index, Term: c.Term, Round: c.Round, Root: c.Root, Memories: len(c.Memories)}
 	r.Bytes = c.TableBytes + uint64(len(c.Manifest.encode()))
 	files := map[string]bool{manifestName: true, tableName: true}
+	for _, t := range c.Manifest.trees() {
+		files[t.Name()] = true
+		r.Bytes += t.Length()
+	}
 	for _, m := range c.Memories {
 		for _, l := range m.Layers {
 			if name := l.Entry.Name(); !files[name] {
@@ -61,14 +65,12 @@ func verify(fsys FS, c *Checkpoint, h Hashing) (Report, error) {
 	return r, noStrangers(fsys, c.Dir, files)
 }
 
-// verifyRoot holds the memory's root against the hashes of its pages.
+// verifyRoot holds the memory's root, and its tree, against the hashes of its pages.
 func (m *MemoryFile) verifyRoot(c *Checkpoint, h Hashing) error {
-	root := m.pagesRoot()
-	if h.Memory != nil {
-		root = h.Memory(m.Size, root)
-	}
+	pages, hashes := m.eager()
+	root := m.rootOf(pages.Root(hashes), h)
 	if root == m.Root {
-		return nil
+		return m.verifyTree(pages, hashes)
 	}
 	return &Damage{File: join(c.Dir, manifestName), Fault: fmt.Sprintf("memory %q: its pages have root %v, the manifest says %v", m.Name, root, m.Root)}
 }

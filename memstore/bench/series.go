@@ -77,7 +77,7 @@ func (f source) version(s *memstore.Store, pages memstore.PageCount) (memstore.V
 	if f.file == nil {
 		return v, nil
 	}
-	first, err := s.AddFile(f.file, 0, pages, nil)
+	first, err := s.AddFile(memstore.PageArea{File: f.file, Pages: pages})
 	if err != nil {
 		return v, err
 	}

@@ -1,0 +1,125 @@
+package fsm
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lockstep/canister"
+	"lockstep/memstore"
+	"lockstep/snapshot"
+)
+
+// damagedReplica restores a state from a checkpoint in which bytes of files with a suffix were changed, as fits hash wants.
+func damagedReplica(t *testing.T, cfg Config, suffix string, change func(content []byte)) (r *replica, err error) {
+	t.Helper()
+	cfg.Engine = newEngine(t, canister.OptSpeed, sharedCache)
+	first := newReplica(t, cfg)
+	wantStatus(t, first.one(install(t, "memory")), StatusReplied)
+	wantStatus(t, first.one(update("memory", "fill", "area=1500 pages=1500")), StatusReplied)
+	first.checkpoint()
+	if err := first.checkpoints.Close(); err != nil { // no merge puts another in its place
+		t.Fatal(err)
+	}
+	dir := filepath.Join(first.dir, first.newest())
+	files, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	largest, size := "", int64(0)
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && info.Size() > size {
+			largest, size = file, info.Size()
+		}
+	}
+	content, err := os.ReadFile(largest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(content)
+	if err := errors.Join(os.Remove(largest), os.WriteFile(largest, content, 0o444)); err != nil {
+		t.Fatal(err)
+	}
+	store, err := snapshot.OpenStore(snapshot.Config{Dir: first.dir, Hashing: Hashing(), VerifyOnOpen: snapshot.VerifyOnUse})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = newReplica(t, cfg)
+	r.checkpoints = store
+	c, err := store.OpenCheckpoint(r.newest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r.index = first.index
+	return r, errors.Join(CheckCheckpoint(c), r.RestoreCheckpoint(c))
+}
+
+// mustStop applies a round to a replica with a damaged state: it must end the machine, say so, and take the checkpoint out.
+func mustStop(t *testing.T, r *replica, what string, err error) {
+	t.Helper()
+	if !snapshot.IsDamage(err) || !snapshot.IsDamage(r.Stopped()) {
+		t.Errorf("%s: %v; the machine says %v", what, err, r.Stopped())
+	}
+	if metas, _ := r.checkpoints.List(); len(metas) != 0 {
+		t.Errorf("%s: the checkpoint is still offered", what)
+	}
+}
+
+// TestDamageIsFoundOnUse: what is damaged of a restored state never becomes part of an outcome.
+func TestDamageIsFoundOnUse(t *testing.T) {
+	pageOf := func(content []byte) { content[700*memstore.PageSize+9] ^= 4 }
+	use := &Round{Time: 50, Messages: []Message{update("memory", "read", "area=1500 pages=1500")}}
+	trackers := []memstore.Tracker{memstore.TrackerCow, memstore.TrackerPrefetch, memstore.TrackerAuto}
+	for _, tracker := range trackers {
+		r, err := damagedReplica(t, Config{Tracker: tracker}, ".pages", pageOf)
+		if err != nil {
+			t.Fatalf("tracker %s: restoring reads no pages of a memory, but: %v", tracker, err)
+		}
+		_, err = r.ApplyRound(r.index+1, use)
+		mustStop(t, r, "a page, tracker "+string(tracker), err)
+	}
+	r, err := damagedReplica(t, Config{}, ".pages", pageOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Query(Query{Canister: "memory", Method: "scan", Arg: []byte("area=1500 pages=1500")})
+	mustStop(t, r, "a page that a query reads", err)
+
+	r, err = damagedReplica(t, Config{}, ".pages", func(content []byte) { content[len(content)-5000] ^= 1 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.ApplyRound(r.index+1, use)
+	mustStop(t, r, "a page's hash", err)
+
+	r, err = damagedReplica(t, Config{}, ".tree", func(content []byte) { content[len(content)-20] ^= 1 })
+	if err == nil {
+		_, err = r.ApplyRound(r.index+1, use)
+		mustStop(t, r, "a record of the tree", err)
+	} else if !snapshot.IsDamage(err) {
+		t.Errorf("a record of the tree: %v", err)
+	}
+}
+
+// TestRestoredFilesAreProven: damage that nobody uses is found beside rounds.
+func TestRestoredFilesAreProven(t *testing.T) {
+	stopped := make(chan error, 1)
+	cfg := Config{ProveRestored: true, OnStop: func(err error) { stopped <- err }}
+	r, err := damagedReplica(t, cfg, ".pages", func(content []byte) { content[1400*memstore.PageSize] ^= 4 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-stopped:
+		mustStop(t, r, "an unused page", err)
+		if !strings.Contains(err.Error(), "verify restored state") {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("not found")
+	}
+}

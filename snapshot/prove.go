@@ -1,0 +1,55 @@
+package snapshot
+
+import (
+	"crypto/sha256"
+
+	"lockstep/pagetrie"
+)
+
+// Prove verifies every byte of a layer, in pieces and without keeping any of it, as does nothing else that is called beside
+// rounds. It ends early, without an error, when stop says so. A checkpoint that it finds damaged is set aside.
+func (m *MemoryFile) Prove(l *PageFile, hash func(page []byte) pagetrie.Hash, stop func() bool) error {
+	return m.in.blamed(l.prove(hash, stop))
+}
+
+func (p *PageFile) prove(hash func(page []byte) pagetrie.Hash, stop func() bool) error {
+	start := int64(p.Entry.Pages * PageSize)
+	hashes := int64(p.Entry.Pages * hashBytes)
+	ranges := int64(p.Entry.indexBytes()) - footerBytes - hashes
+	digest := sha256.New()
+	digest.Write([]byte(digestContext))
+	add := func(off, n int64) ([]byte, error) {
+		b := make([]byte, n)
+		err := readFull(p.file, p.path, b, off)
+		digest.Write(b)
+		return b, err
+	}
+	if _, err := add(start, ranges); err != nil {
+		return err
+	}
+	pages := make([]byte, batchPages*PageSize)
+	for at := uint64(0); at < p.Len() && !stop(); at += batchPages {
+		n := min(p.Len()-at, batchPages)
+		wanted, err := add(start+ranges+int64(at)*hashBytes, int64(n)*hashBytes)
+		if err != nil {
+			return err
+		}
+		part := &pageIndex{hashes: wanted, pages: n}
+		if err := readFull(p.file, p.path, pages[:n*PageSize], p.offset(at)); err != nil {
+			return err
+		}
+		if bad, fault := (pageCheck{hash, part, 1}).run(0, pages[:n*PageSize]); fault != "" {
+			return &Damage{File: p.path, Offset: p.offset(at + bad), Fault: fault}
+		}
+	}
+	if stop() {
+		return nil
+	}
+	if _, err := add(start+ranges+hashes, footerBytes); err != nil {
+		return err
+	}
+	if Digest(digest.Sum(nil)) != p.Entry.Digest {
+		return &Damage{File: p.path, Offset: start, Fault: "SHA-256 of the page index is not the manifest's"}
+	}
+	return nil
+}
