@@ -31,7 +31,7 @@ func (m *Machine) proveRestored(w *world) {
 	go func(w world) { // it ends when it has read the files, or soon after the world is closed
 		defer w.checkpoint.Close()
 		for _, f := range w.files {
-			if err := f.memory.Prove(f.layer, memstore.HashPage, w.proving.stop.Load); err != nil {
+			if err := f.memory.Prove(f.layer, Hashing(), w.proving.stop.Load); err != nil {
 				if !w.proving.stop.Load() {
 					_ = m.stop(fmt.Errorf("verify restored state: %w", err))
 				}

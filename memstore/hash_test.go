@@ -28,11 +28,11 @@ func TestHashingInPairs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		known, err := s.AddFile(f, 0, 40, func(i PageCount) pagetrie.Hash { return HashPage(testPage(byte(100 + i))) })
+		known, err := s.AddFile(PageArea{File: f, Pages: 40, Hash: func(i PageCount) pagetrie.Hash { return HashPage(testPage(byte(100 + i))) }})
 		if err != nil {
 			t.Fatal(err)
 		}
-		unknown, err := s.AddFile(f, 0, 40, nil)
+		unknown, err := s.AddFile(PageArea{File: f, Pages: 40})
 		if err != nil {
 			t.Fatal(err)
 		}

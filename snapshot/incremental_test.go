@@ -445,7 +445,7 @@ func TestDiskStaysWithinBound(t *testing.T) {
 		const pages = 1000
 		mem := newMemFS()
 		rng := rand.New(rand.NewPCG(uint64(changed), 3))
-		s := openTestStore(t, Config{FS: mem, Dir: "/store", SkipWriteCheck: true})
+		s := openTestStore(t, Config{FS: mem, Dir: "/store"})
 		m := newModel()
 		for page := range uint64(pages) {
 			m.memory("m", pages).set(page, page+1)

@@ -1,18 +1,14 @@
 package snapshot
 
-import (
-	"crypto/sha256"
-
-	"lockstep/pagetrie"
-)
+import "crypto/sha256"
 
 // Prove verifies every byte of a layer, in pieces and without keeping any of it, as does nothing else that is called beside
 // rounds. It ends early, without an error, when stop says so. A checkpoint that it finds damaged is set aside.
-func (m *MemoryFile) Prove(l *PageFile, hash func(page []byte) pagetrie.Hash, stop func() bool) error {
-	return m.in.blamed(l.prove(hash, stop))
+func (m *MemoryFile) Prove(l *PageFile, h Hashing, stop func() bool) error {
+	return m.in.blamed(l.prove(h, stop))
 }
 
-func (p *PageFile) prove(hash func(page []byte) pagetrie.Hash, stop func() bool) error {
+func (p *PageFile) prove(h Hashing, stop func() bool) error {
 	start := int64(p.Entry.Pages * PageSize)
 	hashes := int64(p.Entry.Pages * hashBytes)
 	ranges := int64(p.Entry.indexBytes()) - footerBytes - hashes
@@ -38,7 +34,7 @@ func (p *PageFile) prove(hash func(page []byte) pagetrie.Hash, stop func() bool)
 		if err := readFull(p.file, p.path, pages[:n*PageSize], p.offset(at)); err != nil {
 			return err
 		}
-		if bad, fault := (pageCheck{hash, part, 1}).run(0, pages[:n*PageSize]); fault != "" {
+		if bad, fault := (pageCheck{hash: h.Page, pair: h.Pair, index: part, workers: 1}).run(0, pages[:n*PageSize]); fault != "" {
 			return &Damage{File: p.path, Offset: p.offset(at + bad), Fault: fault}
 		}
 	}
