@@ -24,16 +24,24 @@ const (
 	deltaHeadBytes = 20
 )
 
-// DeltaReport says what WriteDelta sent.
+// DeltaReport says what a delta is made of.
 type DeltaReport struct {
-	Bytes uint64 // sent
-	Pages uint64 // sent
+	Bytes uint64 // to send
+	Pages uint64 // to send
 	Known uint64 // pages that the receiver has
 }
 
 // WriteDelta sends the checkpoint to a peer that has some of its pages. Every page is verified as it leaves; damage is an
-// error that matches IsDamage.
-func WriteDelta(w io.Writer, c *Checkpoint, have *Have, h Hashing) (DeltaReport, error) {
+// error that matches IsDamage, and sets the checkpoint aside. sized, if not nil, is told what will be sent before anything is.
+func (r *Reader) WriteDelta(w io.Writer, have *Have, sized func(DeltaReport)) (DeltaReport, error) {
+	report, err := writeDelta(w, r.checkpoint, have, r.store.config.Hashing, sized)
+	if err != nil {
+		err = r.store.blame(r.checkpoint.ID, err)
+	}
+	return report, err
+}
+
+func writeDelta(w io.Writer, c *Checkpoint, have *Have, h Hashing, sized func(DeltaReport)) (DeltaReport, error) {
 	if err := c.load(); err != nil {
 		return DeltaReport{}, fmt.Errorf("send checkpoint %s: %w", c.ID, err)
 	}
@@ -56,6 +64,9 @@ func WriteDelta(w io.Writer, c *Checkpoint, have *Have, h Hashing) (DeltaReport,
 	head = binary.LittleEndian.AppendUint64(head, r.Bytes-16)
 	head = binary.LittleEndian.AppendUint32(head, uint32(len(manifest)))
 	parts = append([]io.Reader{bytes.NewReader(head), bytes.NewReader(manifest), bytes.NewReader(c.Table)}, parts...)
+	if sized != nil {
+		sized(r)
+	}
 	if n, err := io.Copy(w, io.MultiReader(parts...)); err != nil {
 		return r, fmt.Errorf("send checkpoint %s, %d bytes sent: %w", c.ID, n, err)
 	}

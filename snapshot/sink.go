@@ -218,5 +218,5 @@ func (s *Store) publish(k *Sink) error {
 	}
 	defer c.Close()
 	s.published[k.name.String()] = newPublished(k.name, c)
-	return s.retainLocked()
+	return errors.Join(s.retainLocked(), s.dropLogsLocked(k.name.index))
 }

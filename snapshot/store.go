@@ -116,6 +116,8 @@ type Store struct {
 	published map[string]*published // complete and, as far as known, sound
 	taken     map[string]bool       // names given to sinks that are not published yet
 	pins      map[string]int        // checkpoints that are being read as the base of a new one
+	tickets   map[string]*Transfer  // of checkpoints that were received and not taken yet
+	receiving bool                  // a Transfer is open
 }
 
 // published is a checkpoint that List offers.
@@ -134,7 +136,7 @@ func OpenStore(c Config) (*Store, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	s := &Store{config: c, fs: c.FS, published: map[string]*published{}, taken: map[string]bool{}, pins: map[string]int{}}
+	s := &Store{config: c, fs: c.FS, published: map[string]*published{}, taken: map[string]bool{}, pins: map[string]int{}, tickets: map[string]*Transfer{}}
 	if err := mkdirAll(s.fs, filepath.Clean(c.Dir)); err != nil {
 		return nil, fmt.Errorf("make checkpoint store: %w", err)
 	}

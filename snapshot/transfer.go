@@ -1,27 +1,30 @@
 package snapshot
 
 import (
-	"encoding/binary"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 )
 
 // Transfer brings a checkpoint from a peer with as few bytes as possible: it uses what the newest checkpoint here and earlier
-// attempts have. It is not part of raft's contract. A transport that carries raft's InstallSnapshot may use it to fetch what is
-// missing and then hand raft the very stream that the leader's Reader would have given: Transfer.Reader.
+// attempts have. Raft's contract does not know it. A transport that carries raft's InstallSnapshot fetches what is missing
+// and hands raft a ticket in place of the stream: a Sink that is written the ticket holds the checkpoint.
 //
-//	BeginTransfer ─▶ Have ── to the peer ──▶ WriteDelta ── from the peer ──▶ Receive ─▶ Reader or Publish ─▶ Close
+//	BeginTransfer ─▶ Have ── to the peer ──▶ WriteDelta ── from the peer ──▶ Receive ─▶ Ticket ── raft ──▶ Sink ─▶ Close
 //
 // Pages received are kept in a log that survives a restart of the process, so that a later attempt goes on. A Transfer is used
-// by one goroutine; a Store has at most one.
+// by one goroutine; a Store has at most one that is open.
 type Transfer struct {
 	store  *Store
-	base   *Checkpoint // nil: there is none
+	base   *Checkpoint // nil: there is none, or it is not used
 	pages  *pageLog
 	sink   *Sink       // from Receive on
-	result *Checkpoint // in the sink's folder
+	result *Checkpoint // in the sink's folder, from a Receive without error on
+	ticket string      // from Ticket on
+	taken  *Sink       // the sink that was written the ticket; guarded by store.mu
 }
 
 // Progress says how far Receive is.
@@ -30,17 +33,44 @@ type Progress struct {
 	Pages        uint64 // received and verified
 }
 
-// BeginTransfer opens what the store has.
+// BeginTransfer opens what the store has. Close is needed.
 func (s *Store) BeginTransfer() (*Transfer, error) {
+	s.mu.Lock()
+	busy := s.receiving
+	s.receiving = true
+	s.mu.Unlock()
+	if busy {
+		return nil, errors.New("begin transfer: another one is open")
+	}
 	log, err := openPageLog(s.fs, s.config)
 	if err != nil {
+		s.endTransfer()
 		return nil, fmt.Errorf("begin transfer: %w", err)
 	}
 	return &Transfer{store: s, base: s.base(), pages: log}, nil
 }
 
-// Have describes what is there.
-func (t *Transfer) Have() *Have {
+func (s *Store) endTransfer() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.receiving = false
+}
+
+// Have describes what is there, in at most limit bytes. What takes more is not used: the peer will send everything.
+func (t *Transfer) Have(limit int64) (*Have, error) {
+	h := t.have()
+	if h.bytes() <= limit {
+		return h, nil
+	}
+	t.store.unpin(t.base)
+	t.base = nil
+	if err := t.pages.forget(); err != nil {
+		return nil, fmt.Errorf("begin transfer: %w", err)
+	}
+	return t.have(), nil
+}
+
+func (t *Transfer) have() *Have {
 	h := &Have{memories: map[string]*haveMemory{}}
 	names := map[string]bool{}
 	for name := range t.pages.memories {
@@ -77,7 +107,7 @@ func (t *Transfer) baseLayers(name string) []*PageFile {
 // combine lays over each other what the base, the log and, if not nil, an index from the peer say about a memory.
 func (t *Transfer) combine(name string, delta *pageIndex) *MemoryFile {
 	m := &MemoryFile{Name: name, Layers: slices.Clone(t.baseLayers(name))}
-	m.Layers = append(m.Layers, &PageFile{index: t.pages.index(name)})
+	m.Layers = append(m.Layers, &PageFile{index: t.pages.indexOf(name)})
 	if delta != nil {
 		m.Layers = append(m.Layers, &PageFile{index: delta})
 	}
@@ -89,10 +119,12 @@ func (t *Transfer) combine(name string, delta *pageIndex) *MemoryFile {
 	return m
 }
 
-// Receive reads a delta that a peer made for Have and assembles the checkpoint. Each page is verified before it is kept; all of
-// it is verified before Receive returns. admit is asked about the manifest before anything else is read: it is where the caller
-// holds index, term and root against what it knows. progress may be nil. After an error the pages received stay for the next
-// attempt.
+// Receive reads a delta that a peer made for Have and assembles the checkpoint. Each page is verified before it is kept; every
+// byte of the checkpoint, also of what was here before, is verified before Receive returns. admit is asked about the manifest
+// before anything else is read: it is where the caller holds index, term and root against what it knows. progress may be nil.
+//
+// After an error the pages received stay for the next attempt. If what was here before is damaged, the checkpoint that it
+// belongs to is set aside, and the next attempt does without.
 func (t *Transfer) Receive(r io.Reader, admit func(*Manifest) error, progress func(Progress)) error {
 	if t.sink != nil {
 		return errors.New("receive checkpoint: the transfer has been used")
@@ -105,15 +137,61 @@ func (t *Transfer) Receive(r io.Reader, admit func(*Manifest) error, progress fu
 	if err != nil {
 		return err
 	}
-	if t.sink, err = t.store.newSink(Manifest{Index: m.Index, Term: m.Term, ConfigurationIndex: m.ConfigurationIndex, Configuration: m.Configuration}); err != nil {
+	if t.sink, err = t.store.newTransferSink(m); err != nil {
 		return err
 	}
-	if err := t.assemble(d, m); err != nil {
+	if err = t.pages.retain(m); err == nil {
+		err = errors.Join(t.assemble(d, m), t.pages.flush())
+	}
+	if err == nil {
+		err = t.verify()
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("receive checkpoint: %w", err), t.sink.Cancel())
 	}
-	t.sink.written, t.sink.merged = true, true
-	t.result, err = openFolder(t.store.fs, t.sink.temp)
+	return nil
+}
+
+// verify opens what was assembled and reads all of it.
+func (t *Transfer) verify() error {
+	c, err := openFolder(t.store.fs, t.sink.temp)
+	if err != nil {
+		return err
+	}
+	if _, err = verify(t.store.fs, c, t.store.config.Hashing); err != nil {
+		return errors.Join(t.blameBase(err), c.Close())
+	}
+	t.result = c
+	return nil
+}
+
+// blameBase sets the base aside if the damage is in a file that came from it.
+func (t *Transfer) blameBase(err error) error {
+	var d *Damage
+	if !errors.As(err, &d) || t.base == nil {
+		return err
+	}
+	for _, m := range t.base.Memories {
+		for _, l := range m.Layers {
+			if l.Entry.Name() == filepath.Base(d.File) {
+				return t.store.blame(t.base.ID, err)
+			}
+		}
+	}
 	return err
+}
+
+// newTransferSink makes the folder in which a transfer assembles. It has no name yet: that is the business of the sink that
+// takes the ticket.
+func (s *Store) newTransferSink(m *Manifest) (*Sink, error) {
+	k := &Sink{store: s, temp: join(s.config.Dir, tempPrefix+"transfer"), raft: *m}
+	if err := removeAll(s.fs, k.temp); err != nil {
+		return nil, fmt.Errorf("receive checkpoint: %w", err)
+	}
+	if err := s.fs.Mkdir(k.temp); err != nil {
+		return nil, fmt.Errorf("receive checkpoint: %w", err)
+	}
+	return k, nil
 }
 
 func (t *Transfer) admit(m *Manifest, admit func(*Manifest) error) error {
@@ -130,14 +208,7 @@ func (t *Transfer) admit(m *Manifest, admit func(*Manifest) error) error {
 func (t *Transfer) assemble(d *deltaReader, m *Manifest) error {
 	local := *m
 	local.Memories = nil
-	table, err := d.bytes(m.TableBytes, "table")
-	if err != nil {
-		return err
-	}
-	if tableDigest(table) != m.TableDigest {
-		return d.fault("SHA-256 of the table is not the manifest's")
-	}
-	if err := t.sink.writeFile(tableName, table); err != nil {
+	if err := t.table(d, m); err != nil {
 		return err
 	}
 	for _, e := range m.Memories {
@@ -151,9 +222,34 @@ func (t *Transfer) assemble(d *deltaReader, m *Manifest) error {
 	return t.sink.writeManifest(&local)
 }
 
+// table receives the state's table piece by piece: it may be large.
+func (t *Transfer) table(d *deltaReader, m *Manifest) error {
+	f, err := t.store.fs.Create(join(t.sink.temp, tableName))
+	if err != nil {
+		return err
+	}
+	sum := sha256.New()
+	sum.Write([]byte(tableContext))
+	for off := uint64(0); off < m.TableBytes && err == nil; {
+		var b []byte
+		if b, err = d.bytes(min(m.TableBytes-off, writeBufferBytes), "table"); err == nil {
+			sum.Write(b)
+			_, err = f.WriteAt(b, int64(off))
+			off += uint64(len(b))
+		}
+	}
+	if err == nil && Digest(sum.Sum(nil)) != m.TableDigest {
+		err = d.fault("SHA-256 of the table is not the manifest's")
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
 // memory receives the pages that are missing and returns the memory's layers.
 func (t *Transfer) memory(d *deltaReader, e MemoryEntry) ([]FileEntry, error) {
-	delta, err := d.index(e)
+	delta, err := d.index(e, t.combine(e.Name, nil).Len())
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +285,10 @@ func (t *Transfer) layers(e MemoryEntry, delta *pageIndex) ([]FileEntry, error) 
 		}
 	}
 	// Whatever comes from above the base is in the log by now.
-	top := overlay([]*pageIndex{t.pages.index(e.Name), delta.zeroOnly()}, 0)
+	if err := t.pages.flush(); err != nil {
+		return nil, err
+	}
+	top := overlay([]*pageIndex{t.pages.indexOf(e.Name), delta.zeroOnly()}, 0)
 	if len(base) == 0 {
 		top = stored(top)
 	}
@@ -242,122 +341,20 @@ func (x *pageIndex) zeroOnly() *pageIndex {
 	return z
 }
 
-// Reader streams the received checkpoint. Its bytes are those that a Reader of the peer that sent it gives.
-func (t *Transfer) Reader() (io.Reader, int64) { return t.result.newStream(t.store.config.Hashing) }
-
-// Publish puts the received checkpoint into the store. It must not be called while a raft runs that does not know of it.
-func (t *Transfer) Publish() (id string, err error) {
-	if t.result == nil {
-		return "", errors.New("publish checkpoint: nothing was received")
-	}
-	if err := t.sink.Close(); err != nil {
-		return "", err
-	}
-	return t.sink.ID(), t.pages.remove()
-}
-
-// Close ends the transfer. What was received but not published stays for another one as pages only.
+// Close ends the transfer. If the checkpoint was published the pages kept for it go; otherwise they stay for another attempt.
 func (t *Transfer) Close() error {
 	var errs []error
 	if t.result != nil {
 		errs = append(errs, t.result.Close())
 	}
+	if t.redeemed() {
+		errs = append(errs, t.pages.remove())
+	}
 	if t.sink != nil {
-		errs = append(errs, t.sink.Cancel())
+		errs = append(errs, t.sink.Cancel()) // nothing to do for one whose folder was taken
 	}
 	t.store.unpin(t.base)
-	return errors.Join(append(errs, t.pages.close())...)
-}
-
-// deltaReader reads the parts of a delta and knows where it is.
-type deltaReader struct {
-	r        io.Reader
-	offset   int64
-	total    uint64
-	pages    uint64
-	part     string
-	progress func(Progress)
-}
-
-func (d *deltaReader) fault(format string, args ...any) error {
-	return &StreamFault{Offset: d.offset, Part: d.part, Fault: fmt.Sprintf(format, args...)}
-}
-
-// bytes reads n bytes. Space is taken as they arrive, not as they are announced.
-func (d *deltaReader) bytes(n uint64, part string) ([]byte, error) {
-	d.part = part
-	var b []byte
-	for uint64(len(b)) < n {
-		piece := int(min(n-uint64(len(b)), writeBufferBytes))
-		b = slices.Grow(b, piece)
-		got, err := io.ReadFull(d.r, b[len(b):len(b)+piece])
-		b = b[:len(b)+got]
-		d.offset += int64(got)
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return nil, d.fault("the stream ends early")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("receive %s at offset %d: %w", part, d.offset, err)
-		}
-	}
-	if d.progress != nil {
-		d.progress(Progress{Bytes: uint64(d.offset), Total: d.total, Pages: d.pages})
-	}
-	return b, nil
-}
-
-func (d *deltaReader) manifest() (*Manifest, error) {
-	head, err := d.bytes(deltaHeadBytes, "header")
-	if err != nil {
-		return nil, err
-	}
-	n := binary.LittleEndian.Uint32(head[16:])
-	if string(head[:8]) != deltaMagic || n == 0 || n > MaxManifestBytes {
-		return nil, d.fault("this is no checkpoint delta (wrong magic or length)")
-	}
-	d.total = binary.LittleEndian.Uint64(head[8:]) + 16
-	b, err := d.bytes(uint64(n), "manifest")
-	if err != nil {
-		return nil, err
-	}
-	m, fault := decodeManifest(b)
-	if fault != nil {
-		return nil, d.fault("%v", fault)
-	}
-	return m, nil
-}
-
-func (d *deltaReader) index(e MemoryEntry) (*pageIndex, error) {
-	b, err := d.bytes(8, fmt.Sprintf("page index of memory %q", e.Name))
-	if err != nil {
-		return nil, err
-	}
-	n := binary.LittleEndian.Uint64(b)
-	if n > footerBytes+MaxMemoryPages*(hashBytes+2*rangeBytes) {
-		return nil, d.fault("index of %d bytes", n)
-	}
-	if b, err = d.bytes(n, d.part); err != nil {
-		return nil, err
-	}
-	x, fault := decodePageIndex(b)
-	if fault != nil {
-		return nil, d.fault("%v", fault)
-	}
-	return x, nil
-}
-
-// matches holds what will be assembled against the manifest.
-func (d *deltaReader) matches(m *MemoryFile, e MemoryEntry) error {
-	digest := Digest{}
-	if len(m.extents) > 0 {
-		digest = indexDigest(m.flatIndex().encode())
-	}
-	want := Digest{}
-	if len(e.Layers) > 0 {
-		want = e.Layers[0].Digest
-	}
-	if digest != want || len(e.Layers) > 1 {
-		return d.fault("what is here and what is sent do not make the announced memory; ask for all of it")
-	}
-	return nil
+	errs = append(errs, t.pages.close())
+	t.store.endTransfer()
+	return errors.Join(errs...)
 }

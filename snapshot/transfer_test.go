@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/hashicorp/raft"
 )
 
 func admitAll(*Manifest) error { return nil }
@@ -14,15 +16,16 @@ func admitAll(*Manifest) error { return nil }
 // deltaFor makes the delta of a checkpoint for what a transfer has, by way of the encoded description.
 func deltaFor(t testing.TB, c *Checkpoint, transfer *Transfer) ([]byte, DeltaReport) {
 	t.Helper()
-	var asked, sent bytes.Buffer
-	if _, err := transfer.Have().WriteTo(&asked); err != nil {
-		t.Fatal(err)
-	}
-	have, err := ReadHave(&asked)
+	had, err := transfer.Have(1 << 30)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := WriteDelta(&sent, c, have, testHashing())
+	have, err := DecodeHave(had.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent bytes.Buffer
+	r, err := writeDelta(&sent, c, have, testHashing(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +90,17 @@ func (p *transferPair) begin(t testing.TB) *Transfer {
 	return transfer
 }
 
+// sink is what raft makes for the newest checkpoint.
+func (p *transferPair) sink(t testing.TB) raft.SnapshotSink {
+	t.Helper()
+	c := p.newest
+	sink, err := p.follower.Create(raft.SnapshotVersionMax, c.Index, c.Term, c.Configuration, c.ConfigurationIndex, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sink
+}
+
 // finish receives a delta and checks everything about the result.
 func (p *transferPair) finish(t testing.TB, transfer *Transfer, delta []byte) {
 	t.Helper()
@@ -97,17 +111,18 @@ func (p *transferPair) finish(t testing.TB, transfer *Transfer, delta []byte) {
 	if last.Bytes != uint64(len(delta)) || last.Total != last.Bytes {
 		t.Errorf("progress ended with %+v of %d bytes", last, len(delta))
 	}
-	r, size := transfer.Reader()
+	r, size := transfer.result.newStream(testHashing())
 	if b, err := io.ReadAll(r); err != nil || int64(len(b)) != size || !bytes.Equal(b, p.stream) {
 		t.Errorf("the assembled stream is not the leader's (%d bytes of %d, %v)", len(b), len(p.stream), err)
 	}
-	id, err := transfer.Publish()
-	if err != nil {
+	sink := p.sink(t)
+	if _, err := sink.Write(transfer.Ticket()); err != nil {
 		t.Fatal(err)
 	}
-	if err := transfer.Close(); err != nil {
+	if err := errors.Join(sink.Close(), transfer.Close()); err != nil {
 		t.Fatal(err)
 	}
+	id := sink.ID()
 	c, err := p.follower.OpenCheckpoint(id)
 	if err != nil {
 		t.Fatal(err)
@@ -248,8 +263,8 @@ func TestAdmitDecides(t *testing.T) {
 	if err := transfer.Receive(bytes.NewReader(delta), func(*Manifest) error { return no }, nil); !errors.Is(err, no) {
 		t.Error(err)
 	}
-	if _, err := transfer.Publish(); err == nil {
-		t.Error("published")
+	if metas, err := p.follower.List(); err != nil || len(metas) != 0 {
+		t.Errorf("published %v, %v", metas, err)
 	}
 }
 
@@ -264,7 +279,7 @@ func TestDamagedLog(t *testing.T) {
 	if err := transfer.Close(); err != nil {
 		t.Fatal(err)
 	}
-	log := p.follower.fs.(*memFS).find("/follower/" + logName(0))
+	log := p.follower.fs.(*memFS).find("/follower/" + logName(2, 0))
 	log.data[len(log.data)/2+200] ^= 1 // within the contents of a page
 	transfer = p.begin(t)
 	delta, r := deltaFor(t, p.newest, transfer)
@@ -278,20 +293,19 @@ func TestDamagedLog(t *testing.T) {
 func FuzzHave(f *testing.F) {
 	p := newTransferPair(f, 1, false)
 	transfer := p.begin(f)
-	var b bytes.Buffer
-	if _, err := transfer.Have().WriteTo(&b); err != nil {
+	had, err := transfer.Have(1 << 20)
+	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(b.Bytes())
+	f.Add(had.Encode())
 	f.Add([]byte(haveMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := ReadHave(bytes.NewReader(b))
+		h, err := DecodeHave(b)
 		if err != nil {
 			return
 		}
-		var again bytes.Buffer
-		if _, err := h.WriteTo(&again); err != nil || !bytes.Equal(again.Bytes(), b) {
-			t.Errorf("two encodings of one description (%v)", err)
+		if again := h.Encode(); !bytes.Equal(again, b) || int64(len(again)) != h.bytes() {
+			t.Errorf("two encodings of one description, %d and %d bytes, %d announced", len(b), len(again), h.bytes())
 		}
 	})
 }
@@ -305,16 +319,20 @@ func FuzzPageLog(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	l.index = 2
 	for page, p := range smallModel().memories["canister-1"].all() {
 		if err := l.add("canister-1", page, p); err != nil {
 			f.Fatal(err)
 		}
 	}
-	f.Add(mem.find("/s/" + logName(0)).data)
+	if err := l.flush(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(mem.find("/s/" + logName(2, 0)).data)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		mem := newMemFS()
 		_ = mem.Mkdir("/s")
-		g, _ := mem.Create("/s/" + logName(0))
+		g, _ := mem.Create("/s/" + logName(2, 0))
 		_, _ = g.WriteAt(b, 0)
 		l, err := openPageLog(mem, config)
 		if err != nil {
@@ -326,7 +344,7 @@ func FuzzPageLog(f *testing.F) {
 					t.Errorf("%s page %d: %v", name, page, err)
 				}
 			}
-			if _, fault := decodePageIndex(l.index(name).encode()); fault != nil {
+			if _, fault := decodePageIndex(l.indexOf(name).encode()); fault != nil {
 				t.Error(fault)
 			}
 		}
