@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -61,7 +62,7 @@ func testBatcher(t *testing.T, change func(*Config)) (*batcher, *fakeRaft) {
 		change(&cfg)
 	}
 	r := &fakeRaft{proposed: make(chan *fakeRound, 16)}
-	b := newBatcher(&cfg, r, func() fsm.Attestation { return fsm.Attestation{Round: 7} }, newMetrics("n1"))
+	b := newBatcher(&cfg, r, func() fsm.Attestation { return fsm.Attestation{Round: 7} }, newMetrics("n1", slog.New(slog.DiscardHandler)))
 	b.start()
 	t.Cleanup(func() {
 		if err := b.close(context.Background(), errStopping); err != nil {

@@ -65,6 +65,9 @@ type Config struct {
 	// RoundBytes bounds the bytes of one round's messages; 0 means 1 MiB. 1 to fsm.MaxRoundBytes. One larger message
 	// makes a round of its own.
 	RoundBytes int
+	// CheckpointBytes bounds a checkpoint that a leader may send, and so what a transfer takes: up to three times as much disk,
+	// and a hundredth of it as memory; 0 means 64 GiB. 1 MiB to 1 TiB.
+	CheckpointBytes int64
 	// RoundsInFlight bounds the rounds that the leader has proposed and that are not applied; 0 means 4. 1 to 64.
 	RoundsInFlight int
 	// AppendEntries bounds the log entries of one message to a follower, and with it the batch that the state machine is given
@@ -139,6 +142,9 @@ func (c Config) WithDefaults() Config {
 	orInt(&c.AppendEntries, defaultAppend)
 	orInt(&c.QueueMessages, 16384)
 	orInt(&c.QueueBytes, 128<<20)
+	if c.CheckpointBytes == 0 {
+		c.CheckpointBytes = 64 << 30
+	}
 	orTime(&c.ElectionTimeout, time.Second)
 	orTime(&c.RequestTimeout, 30*time.Second)
 	orTime(&c.PeerTimeout, 10*time.Second)
@@ -184,6 +190,7 @@ func (c *Config) validateReplica(errs *faults) {
 	errs.number("RoundsInFlight", int64(c.RoundsInFlight), 1, 64)
 	errs.number("AppendEntries", int64(c.AppendEntries), 1, 1024)
 	errs.number("QueueMessages", int64(c.QueueMessages), 1, 1<<20)
+	errs.number("CheckpointBytes", c.CheckpointBytes, 1<<20, 1<<40)
 	errs.number("QueueBytes", int64(c.QueueBytes), fsm.MaxRoundBytes, 1<<40)
 	if c.TrailingLogs > 1<<32 {
 		errs.add("TrailingLogs is %d, must be 1 to %d", c.TrailingLogs, uint64(1)<<32)

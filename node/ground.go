@@ -66,7 +66,7 @@ func (g *folderGround) openMachine(p *Parts, stop func(error)) error {
 }
 
 func (g *folderGround) openCheckpoints(p *Parts) error {
-	store, err := OpenCheckpoints(snapshot.Config{Dir: g.dir.file(checkpointsDir), Keep: g.cfg.CheckpointsKept,
+	store, err := OpenCheckpoints(snapshot.Config{Dir: g.dir.file(checkpointsDir), Keep: g.cfg.CheckpointsKept, MaxBytes: uint64(g.cfg.CheckpointBytes),
 		Hashing: fsm.Hashing(), VerifyOnOpen: snapshot.VerifyOnUse, OnDamage: func(id string, err error) {
 			g.cfg.Logger.Error("checkpoint is damaged and was set aside", "checkpoint", id, "err", err)
 		}})
@@ -103,14 +103,29 @@ func (g *folderGround) openNetwork(p *Parts) error {
 	if err != nil {
 		return fmt.Errorf("listen on the Raft port: %w", err)
 	}
-	p.Network = &tcpNetwork{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: newStreamLayer(g.cfg, listener), MaxPool: raftConnections, Timeout: g.cfg.PeerTimeout,
-		Logger: newRaftLogger(g.cfg.Logger)})}
+	p.Network = newTCPNetwork(g.cfg, listener)
 	return nil
 }
 
-// tcpNetwork is raft's network transport as a Network.
-type tcpNetwork struct{ *raft.NetworkTransport }
+// tcpNetwork is raft's network transport, and beside it what carries checkpoints, as a SyncNetwork.
+type tcpNetwork struct {
+	*raft.NetworkTransport
+	layer *streamLayer
+}
+
+func newTCPNetwork(cfg *Config, listener net.Listener) *tcpNetwork {
+	layer := newStreamLayer(cfg, listener)
+	return &tcpNetwork{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: layer, MaxPool: raftConnections,
+		Timeout: cfg.PeerTimeout, Logger: newRaftLogger(cfg.Logger)}), layer}
+}
+
+// OpenSync implements SyncNetwork.
+func (n *tcpNetwork) OpenSync(to raft.ServerAddress) (net.Conn, error) {
+	return n.layer.dial(to, purposeSync, n.layer.timeout)
+}
+
+// TakeSync implements SyncNetwork.
+func (n *tcpNetwork) TakeSync(take func(from string, conn net.Conn)) { n.layer.sync.Store(&take) }
 
 // FindEvidence implements Ground.
 func (g *folderGround) FindEvidence() (*KnownDivergenceError, error) { return findEvidence(g.dir) }

@@ -13,8 +13,8 @@ import (
 )
 
 func FuzzReadGreeting(f *testing.F) {
-	f.Add(greeting{cluster: "c", from: "n1", to: "n2"}.encode())
-	f.Add([]byte("LSRP\x01\x01c\x02n1\xffn2"))
+	f.Add(greeting{purpose: purposeSync, cluster: "c", from: "n1", to: "n2"}.encode())
+	f.Add([]byte("LSRP\x02\x01\x01c\x02n1\xffn2"))
 	f.Add([]byte("GET / HTTP/1.1\r\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := bytes.NewReader(data)
@@ -57,10 +57,12 @@ func TestRefusal(t *testing.T) {
 		g    greeting
 		want string
 	}{
-		{greeting{"c", "n1", "n2"}, ""},
-		{greeting{"other", "n1", "n2"}, `cluster "c", not of cluster "other"`},
-		{greeting{"c", "n1", "n3"}, `this is node "n2", not node "n3"`},
-		{greeting{"c", "n9", "n2"}, `node "n9" is not a peer`},
+		{greeting{purposeRaft, "c", "n1", "n2"}, ""},
+		{greeting{purposeSync, "c", "n1", "n2"}, ""},
+		{greeting{7, "c", "n1", "n2"}, `knows no connections for purpose 7`},
+		{greeting{purposeRaft, "other", "n1", "n2"}, `cluster "c", not of cluster "other"`},
+		{greeting{purposeRaft, "c", "n1", "n3"}, `this is node "n2", not node "n3"`},
+		{greeting{purposeRaft, "c", "n9", "n2"}, `node "n9" is not a peer`},
 	} {
 		if got := tc.g.refusal("c", "n2", known); got != tc.want && (tc.want == "" || !strings.Contains(got, tc.want)) {
 			t.Errorf("%+v: %q, want %q", tc.g, got, tc.want)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,13 +25,18 @@ type metrics struct {
 	forwarded         prometheus.Counter
 	requests          *prometheus.CounterVec
 	state             *prometheus.GaugeVec
+	transferred       *prometheus.CounterVec
 
 	// These are the counters above of the same meaning, as numbers for the status.
 	checkpointsTaken, checkpointsNotTaken, checkpointsInstalled atomic.Uint64
+
+	// transfers are the newest checkpoints on their way to and from the node.
+	transfers *transfers
 }
 
-func newMetrics(node string) *metrics {
+func newMetrics(node string, logger *slog.Logger) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
+	m.transfers = &transfers{logger: logger, metrics: m}
 	to := prometheus.WrapRegistererWith(prometheus.Labels{"node": node}, m.registry)
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
@@ -59,7 +65,9 @@ func newMetrics(node string) *metrics {
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lockstep_requests_total",
 		Help: "Client requests by kind (update, query, install, session) and outcome (done, refused, unknown)."}, []string{"kind", "outcome"})
 	m.state = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "lockstep_node_state", Help: "1 for the state that the node is in."}, []string{"state"})
-	to.MustRegister(m.requests, m.state)
+	m.transferred = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lockstep_checkpoint_transfer_bytes_total",
+		Help: "Bytes that transfers of checkpoints took, in both directions, by direction (sending, receiving)."}, []string{"direction"})
+	to.MustRegister(m.requests, m.state, m.transferred)
 	return m
 }
 

@@ -112,7 +112,8 @@ func StartOn(cfg Config, ground Ground) (*Node, error) {
 }
 
 func newNode(cfg Config) *Node {
-	n := &Node{cfg: cfg, logger: cfg.Logger.With("node", cfg.ID), metrics: newMetrics(cfg.ID), started: time.Now(),
+	logger := cfg.Logger.With("node", cfg.ID)
+	n := &Node{cfg: cfg, logger: logger, metrics: newMetrics(cfg.ID, logger), started: time.Now(),
 		quit: make(chan struct{}), done: make(chan struct{}), state: StateStarting}
 	n.cfg.Logger = n.logger
 	return n

@@ -48,6 +48,8 @@ type Parts struct {
 // Checkpoints is where checkpoints are kept: a *snapshot.Store, or a layer around one.
 type Checkpoints interface {
 	raft.SnapshotStore
+	// BeginTransfer begins to receive a checkpoint of which parts may be here.
+	BeginTransfer() (*snapshot.Transfer, error)
 	Close() error
 }
 

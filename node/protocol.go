@@ -136,6 +136,8 @@ type StatusReport struct {
 	// CheckpointsTaken counts the checkpoints that this process has taken, Installed those that it was sent by a leader.
 	CheckpointsTaken uint64 `json:"checkpoints_taken"`
 	Installed        uint64 `json:"installed"`
+	// Transfers are the newest checkpoints that went to or from this node, or are on their way, the newest last.
+	Transfers []TransferReport `json:"transfers,omitempty"`
 	// SetAside says where a log is kept that this process could not use, and why; empty when there was none.
 	SetAside string       `json:"set_aside,omitempty"`
 	Peers    []PeerReport `json:"peers"`

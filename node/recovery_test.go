@@ -82,10 +82,7 @@ func TestLateCheckpointChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := io.ReadAll(reader)
-	if err := errors.Join(err, reader.Close()); err != nil {
-		t.Fatal(err)
-	}
+	defer reader.Close()
 	c.add(client, "counter", 10)
 	c.agree()
 	before := c.nodes[victim].Status()
@@ -94,15 +91,15 @@ func TestLateCheckpointChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: newStreamLayer(&c.cfgs[leader], listener),
-		MaxPool: 1, Timeout: 5 * time.Second, Logger: newRaftLogger(slog.New(slog.DiscardHandler))})
+	network := newTCPNetwork(&c.cfgs[leader], listener)
 	defer network.Close()
+	sender := newTransport(network, &installGuard{}, nil, &stateSync{logger: slog.New(slog.DiscardHandler), timeout: 5 * time.Second,
+		transfers: &transfers{}})
+	defer sender.Close()
 	id := raft.ServerID(c.cfgs[victim].ID)
-	request := &raft.InstallSnapshotRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(c.cfgs[leader].ID), Addr: []byte(c.cfgs[leader].ID)},
-		SnapshotVersion: meta.Version, Term: before.Term, Leader: []byte(c.cfgs[leader].ID), LastLogIndex: meta.Index, LastLogTerm: meta.Term,
-		Configuration: raft.EncodeConfiguration(meta.Configuration), ConfigurationIndex: meta.ConfigurationIndex, Size: meta.Size}
+	request := &raft.InstallSnapshotRequest{SnapshotVersion: meta.Version, Term: before.Term, LastLogIndex: meta.Index, LastLogTerm: meta.Term, Size: meta.Size}
 	var response raft.InstallSnapshotResponse
-	if err := network.InstallSnapshot(id, raft.ServerAddress(id), request, &response, bytes.NewReader(stream)); err != nil || !response.Success {
+	if err := sender.InstallSnapshot(id, raft.ServerAddress(id), request, &response, reader); err != nil || !response.Success {
 		t.Fatalf("late checkpoint: %+v, %v", response, err)
 	}
 	if after := c.nodes[victim].Status(); after.Round < before.Round || after.Index < before.Index || after.State != StateRunning {

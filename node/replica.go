@@ -125,7 +125,8 @@ func (r *replica) startRaft() error {
 		return err
 	}
 	guard := &installGuard{logger: r.logger, log: r.log, onInstalled: r.installed, onConflict: func(c *conflict) { r.stop(c) }}
-	transport := newTransport(r.parts.Network, guard, r.joiner)
+	transport := newTransport(r.parts.Network, guard, r.joiner, &stateSync{logger: r.logger, timeout: r.cfg.PeerTimeout,
+		checkpoints: r.checkpoints, transfers: r.metrics.transfers})
 	r.transport.Store(transport)
 	if r.fence.Load() { // it has ended already
 		transport.silence()
@@ -233,6 +234,9 @@ func (r *replica) close(reason error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	var errs []error
+	if t := r.transport.Load(); t != nil {
+		t.cutSync()
+	}
 	if r.raft != nil {
 		errs = append(errs, r.batcher.close(ctx, reason), r.reader.close(ctx, reason))
 		r.watcher.close()

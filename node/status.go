@@ -17,7 +17,7 @@ func (n *Node) Status() StatusReport {
 	s := StatusReport{Node: n.cfg.ID, Cluster: n.cfg.ClusterID, State: state, Role: "stopped", Canisters: []CanisterReport{},
 		Started: n.started, Uptime: time.Since(n.started).Seconds(), Restarts: restarts,
 		PID: os.Getpid(), CheckpointsTaken: n.metrics.checkpointsTaken.Load(), Installed: n.metrics.checkpointsInstalled.Load(),
-		SetAside: setAside, Tracker: string(n.cfg.Tracker), OptLevel: string(n.cfg.OptLevel), DataDir: n.cfg.DataDir}
+		SetAside: setAside, Transfers: n.metrics.transfers.reports(), Tracker: string(n.cfg.Tracker), OptLevel: string(n.cfg.OptLevel), DataDir: n.cfg.DataDir}
 	for _, p := range n.cfg.Peers {
 		s.Peers = append(s.Peers, PeerReport(p))
 	}

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// streamLayer carries hashicorp/raft's connections over TCP. Raft's server addresses are node IDs; the layer looks up where
+// streamLayer carries the connections between replicas over TCP: hashicorp/raft's, and those of checkpoints. Raft's server addresses are node IDs; the layer looks up where
 // a node is. It owns every connection in both directions, because raft's transport leaves accepted and pooled ones open
 // when it is closed.
 type streamLayer struct {
@@ -19,6 +20,8 @@ type streamLayer struct {
 	cluster  string
 	peers    map[string]string // node ID -> host:port
 	timeout  time.Duration
+	// sync takes the connections of leaders that send a checkpoint; nil before there is a taker.
+	sync atomic.Pointer[func(from string, conn net.Conn)]
 
 	// mu guards the fields below.
 	mu     sync.Mutex
@@ -56,7 +59,13 @@ func (s *streamLayer) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &welcomingConn{Conn: tracked, judge: s.judge, timeout: s.timeout}, nil
+	return &welcomingConn{Conn: tracked, judge: s.judge, serve: s.serve, timeout: s.timeout}, nil
+}
+
+func (s *streamLayer) serve(from string, conn net.Conn) {
+	if take := s.sync.Load(); take != nil {
+		(*take)(from, conn)
+	}
 }
 
 func (s *streamLayer) judge(g greeting) string {
@@ -65,6 +74,10 @@ func (s *streamLayer) judge(g greeting) string {
 
 // Dial implements raft.StreamLayer.
 func (s *streamLayer) Dial(id raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	return s.dial(id, purposeRaft, timeout)
+}
+
+func (s *streamLayer) dial(id raft.ServerAddress, use purpose, timeout time.Duration) (net.Conn, error) {
 	addr, ok := s.peers[string(id)]
 	if !ok {
 		return nil, fmt.Errorf("node %q is not a peer", id)
@@ -77,10 +90,10 @@ func (s *streamLayer) Dial(id raft.ServerAddress, timeout time.Duration) (net.Co
 	if err != nil {
 		return nil, err
 	}
-	if err := greet(tracked, greeting{cluster: s.cluster, from: s.self, to: string(id)}, timeout); err != nil {
+	if err := greet(tracked, greeting{purpose: use, cluster: s.cluster, from: s.self, to: string(id)}, timeout); err != nil {
 		return nil, errors.Join(err, tracked.Close())
 	}
-	return tracked, nil
+	return newFramedConn(tracked, string(id)), nil
 }
 
 // Close stops listening and closes every connection. Nothing is sent any more once it has returned.
