@@ -50,8 +50,27 @@ type stateSync struct {
 // receiving is the one transfer to this replica.
 type receiving struct {
 	term uint64
-	conn net.Conn
+	conn *syncConn
 	done chan struct{}
+}
+
+// give ends the transfer in favour of another one. What has arrived already may be taken first: its sender has given up, or is
+// about to.
+func (r *receiving) give() {
+	step := r.conn.timeout / 20
+	tick := time.NewTicker(step)
+	defer tick.Stop()
+	last, now := uint64(0), r.conn.carried.Load()
+	for waited := time.Duration(0); now != last && waited < r.conn.timeout; waited += step {
+		select {
+		case <-r.done:
+			return
+		case <-tick.C:
+			last, now = now, r.conn.carried.Load()
+		}
+	}
+	_ = r.conn.Close() // a connection that is already broken is as good as closed
+	<-r.done
 }
 
 // enter makes a connection end with cut; false means that it is too late.
@@ -235,7 +254,7 @@ func answerOf(r raft.RPCResponse) syncAnswer {
 
 // turn makes a transfer the only one to this replica. One under way is cut unless it is of a newer leader: what it has received
 // is kept, and this one goes on from there.
-func (s *stateSync) turn(conn net.Conn, term uint64) (done func(), err error) {
+func (s *stateSync) turn(conn *syncConn, term uint64) (done func(), err error) {
 	mine := &receiving{term: term, conn: conn, done: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,9 +263,8 @@ func (s *stateSync) turn(conn net.Conn, term uint64) (done func(), err error) {
 		if other.term > term {
 			return nil, fmt.Errorf("a checkpoint of the leader of term %d is being received, this one is of term %d", other.term, term)
 		}
-		_ = other.conn.Close() // a connection that is already broken is as good as closed
 		s.mu.Unlock()
-		<-other.done
+		other.give()
 		s.mu.Lock()
 	}
 	s.current = mine
@@ -354,5 +372,5 @@ func (c *syncConn) keepAlive() (quiet func()) {
 // drain takes what was on its way when the answer was sent, so that the answer is not lost with the connection.
 func (c *syncConn) drain() {
 	_ = c.SetReadDeadline(time.Now().Add(c.timeout))
-	_, _ = io.Copy(io.Discard, c.Conn) // until the leader closes, at most the timeout
+	_, _ = io.CopyN(io.Discard, c.Conn, maxDrainBytes) // until the leader closes, at most the timeout
 }

@@ -46,6 +46,8 @@ const (
 	answerHeadBytes    = 9
 	maxSyncAnswerBytes = 4 << 10
 
+	maxDrainBytes = 16 << 20 // more than an honest leader has under way
+
 	chunkBytes     = 256 << 10 // of contents, at most
 	chunkHeadBytes = 5
 	methodPlain    = 0

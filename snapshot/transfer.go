@@ -146,6 +146,7 @@ func (t *Transfer) Receive(r io.Reader, admit func(*Manifest) error, progress fu
 	if err == nil {
 		err = t.verify()
 	}
+	d.tell()
 	if err != nil {
 		return errors.Join(fmt.Errorf("receive checkpoint: %w", err), t.sink.Cancel())
 	}

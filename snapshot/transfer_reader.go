@@ -38,10 +38,14 @@ func (d *deltaReader) bytes(n uint64, part string) ([]byte, error) {
 			return nil, fmt.Errorf("receive %s at offset %d: %w", part, d.offset, err)
 		}
 	}
+	d.tell()
+	return b, nil
+}
+
+func (d *deltaReader) tell() {
 	if d.progress != nil {
 		d.progress(Progress{Bytes: uint64(d.offset), Total: d.total, Pages: d.pages})
 	}
-	return b, nil
 }
 
 func (d *deltaReader) manifest() (*Manifest, error) {
