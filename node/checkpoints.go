@@ -3,11 +3,15 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"lockstep/snapshot"
 )
 
 // CheckpointStatus describes the checkpoints of a node.
@@ -30,8 +34,8 @@ type CheckpointStatus struct {
 	Failed uint64 `json:"failed"`
 }
 
-// checkpointer takes a checkpoint whenever enough rounds were applied since the last. Raft's own schedule is by time, and
-// is off.
+// checkpointer takes a checkpoint whenever enough rounds were applied since the last, and after one was found damaged. Raft's own
+// schedule is by time, and is off.
 type checkpointer struct {
 	every   uint64
 	machine *fencedMachine
@@ -39,6 +43,9 @@ type checkpointer struct {
 	store   raft.SnapshotStore
 	logger  *slog.Logger
 	metrics *metrics
+	damaged <-chan struct{}
+	// stop ends the replica.
+	stop func(error)
 	// failed is called after a failure: what kept the checkpoint from being written may be the end of the replica.
 	failed func()
 
@@ -54,7 +61,7 @@ type checkpointer struct {
 
 func newCheckpointer(every uint64, r *replica) *checkpointer {
 	return &checkpointer{every: every, machine: r.machine, raft: r.raft, store: r.checkpoints, logger: r.logger,
-		metrics: r.metrics, failed: r.grounds.look, quit: make(chan struct{})}
+		metrics: r.metrics, damaged: r.parts.Damaged, stop: r.stop, failed: r.grounds.look, quit: make(chan struct{})}
 }
 
 func (c *checkpointer) start() { c.loop.Go(c.run) }
@@ -68,21 +75,64 @@ func (c *checkpointer) close(ctx context.Context) error {
 func (c *checkpointer) run() {
 	last := c.machine.restored.Load()
 	for {
+		replace := false
 		select {
 		case <-c.machine.applied:
+		case <-c.damaged:
+			replace = true
 		case <-c.quit:
 			return
 		}
 		round := uint64(c.machine.Latest().Round)
 		last = max(last, c.machine.restored.Load()) // a checkpoint from the leader counts too
-		if round < last+c.every {
+		if round < last+c.every && !replace {
 			continue
 		}
 		last = round // a failure is tried again after as many rounds
-		if saved, ok := c.take(); ok {
+		take := c.take
+		if replace {
+			take = c.replaceDamaged
+		}
+		if saved, ok := take(); ok {
 			last = saved
 		}
 	}
+}
+
+// replaceDamaged takes a checkpoint after one was set aside: nobody else has one to send to a replica that needs it. Others may
+// share files with the damaged one, and the next would share them again, so all of them are read first. If the new one is
+// damaged all the same, the pages in memory are, which were mapped from those files: the replica ends.
+func (c *checkpointer) replaceDamaged() (round uint64, ok bool) {
+	c.logger.Info("reading all checkpoints, and taking one in place of the damaged one", "round", uint64(c.machine.Latest().Round))
+	_ = c.readAll() // those that are damaged are set aside now
+	if round, ok = c.take(); ok {
+		if err := c.readAll(); snapshot.IsDamage(err) {
+			c.stop(&StorageError{Op: "take a checkpoint in place of a damaged one", Err: fmt.Errorf("the state in memory is damaged as well, start the node again: %w", err)})
+		}
+	}
+	select {
+	case <-c.damaged: // what readAll itself found
+	default:
+	}
+	return round, ok
+}
+
+// readAll reads every byte of every checkpoint.
+func (c *checkpointer) readAll() error {
+	metas, err := c.store.List()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, meta := range metas {
+		_, reader, err := c.store.Open(meta.ID)
+		if err == nil {
+			_, err = io.Copy(io.Discard, reader)
+			err = errors.Join(err, reader.Close())
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // take writes one checkpoint and gives its round.

@@ -87,8 +87,8 @@ func (g *guardedLog) StoreLogs(entries []*raft.Log) error {
 	return nil
 }
 
-// DeleteRange implements raft.LogStore. Truncating a conflicting suffix is done as asked. Compaction spares what the second
-// newest checkpoint needs, and always the entry at the newest checkpoint: without it a follower whose log is longer than its
+// DeleteRange implements raft.LogStore. Truncating a conflicting suffix is done as asked. Compaction spares what the oldest
+// checkpoint kept needs, and always the entry at the newest checkpoint: without it a follower whose log is longer than its
 // checkpoint rejects everything that follows the checkpoint, and is sent it again without end.
 func (g *guardedLog) DeleteRange(low, high uint64) error {
 	keep, newest, err := g.keepFrom()

@@ -36,6 +36,8 @@ type Parts struct {
 	Network     Network
 	Machine     Machine
 	Marker      Marker
+	// Damaged, if not nil, gets a value after a checkpoint was set aside. It holds one at least.
+	Damaged <-chan struct{}
 	// Now is the clock that a leader's rounds are given. Required.
 	Now func() time.Time
 	// Check finds out whether what the parts stand on is still there; an error ends the replica. It is called now and then, and

@@ -96,16 +96,16 @@ func (r *replica) openLog(cut *conflict) error {
 	return nil
 }
 
-// keepFrom implements guardedLog.keepFrom: the log reaches back to the second newest checkpoint, or to the one that a
-// leader sent.
+// keepFrom implements guardedLog.keepFrom: the log reaches back to the oldest checkpoint kept, so that each of them is one to
+// fall back to, or to the one that a leader sent.
 func (r *replica) keepFrom() (keep, newest uint64, err error) {
 	metas, err := r.checkpoints.List()
 	if err != nil || len(metas) == 0 {
 		return 0, 0, err
 	}
 	keep = r.installedAt.Load()
-	if i := slices.IndexFunc(metas, func(m *raft.SnapshotMeta) bool { return m.Index < metas[0].Index }); i > 0 {
-		keep = max(keep, metas[i].Index)
+	if oldest := metas[len(metas)-1].Index; oldest < metas[0].Index {
+		keep = max(keep, oldest)
 	}
 	return keep, metas[0].Index, nil
 }

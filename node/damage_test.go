@@ -1,0 +1,77 @@
+package node
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lockstep/fsm"
+	"lockstep/snapshot"
+)
+
+// A leader finds its only checkpoints damaged when it is to send one. No round comes after which it would take another: it must do
+// so at once, or the replica that needs one starves.
+func TestDamagedCheckpointsAreReplaced(t *testing.T) {
+	c := startCluster(t, 3, smallLogs)
+	client := c.client()
+	c.install(client, "counter")
+	c.add(client, "counter", 23)
+	c.agree()
+	leader, victim := c.leader(), c.follower()
+	c.stop(victim)
+	c.wipe(victim)
+	c.add(client, "counter", 12) // the log is cut behind what the empty one needs
+	damagePages(t, c.cfgs[leader].DataDir)
+	c.start(victim)
+	c.agree()
+	c.eventually("a checkpoint from the leader", func() bool { return c.nodes[victim].Status().Installed > 0 })
+	if log := c.log.String(); !strings.Contains(log, "taking one in place of the damaged one") {
+		t.Error("nothing says that a checkpoint was replaced")
+	}
+	metas, err := c.nodes[leader].current().checkpoints.List()
+	if err != nil || len(metas) == 0 {
+		t.Fatal(metas, err)
+	}
+	if err := verifyCheckpoint(snapshot.Config{Dir: filepath.Join(c.cfgs[leader].DataDir, checkpointsDir), Hashing: fsm.Hashing()}, metas[0].ID); err != nil {
+		t.Error(err)
+	}
+	s := c.nodes[victim].Status().Transfers
+	if i := slices.IndexFunc(s, func(r TransferReport) bool { return r.State == transferDone }); i < 0 || s[i].Direction != transferReceiving || s[i].Pages == 0 {
+		t.Errorf("transfers of the wiped node: %+v", s)
+	}
+}
+
+// The log reaches back to the oldest checkpoint: with all newer ones damaged the replica goes on from there, by itself.
+func TestLogReachesBackToTheOldestCheckpoint(t *testing.T) {
+	c := startCluster(t, 3, func(cfg *Config) {
+		smallLogs(cfg)
+		cfg.CheckpointsKept = 4
+	})
+	client := c.client()
+	c.install(client, "counter")
+	c.add(client, "counter", 60)
+	c.agree()
+	victim := c.follower()
+	dir := c.cfgs[victim].DataDir
+	c.eventually("four checkpoints", func() bool { return c.nodes[victim].Status().Checkpoints.Count == 4 })
+	c.stop(victim)
+	kept, err := filepath.Glob(filepath.Join(dir, checkpointsDir, "checkpoint-*"))
+	if err != nil || len(kept) != 4 {
+		t.Fatal(kept, err)
+	}
+	slices.SortFunc(kept, func(a, b string) int { return len(a) - len(b) + strings.Compare(a, b) })
+	for _, newer := range kept[1:] {
+		if err := os.Truncate(filepath.Join(newer, "manifest"), 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.start(victim)
+	c.agree()
+	if s := c.nodes[victim].Status(); s.SetAside != "" || s.Installed > 0 {
+		t.Errorf("it did not go on by itself: set aside %q, %d installed", s.SetAside, s.Installed)
+	}
+	c.add(client, "counter", 1)
+	c.agree()
+}
