@@ -66,8 +66,8 @@ func wipe(r *rig, n int) error {
 			return err
 		}
 		how := "from the log"
-		if r.printed(v, "checkpoint installed from the leader") {
-			how = "from a checkpoint that it was sent"
+		if sent := r.sentTo(v); sent.pages > 0 {
+			how = fmt.Sprintf("from a checkpoint: %s", sent)
 		}
 		r.fact("%s came back from an empty disk, %s", r.members()[v].ID, how)
 	}
@@ -173,12 +173,6 @@ func corruptLog(r *rig) error {
 		return err
 	}
 	return r.start(v)
-}
-
-// printed reports whether a replica's output holds a text.
-func (r *rig) printed(v int, text string) bool {
-	output, err := os.ReadFile(r.folder.LogPath(r.members()[v].ID))
-	return err == nil && bytes.Contains(output, []byte(text))
 }
 
 // lastWords is the last error line that a replica printed.
@@ -314,30 +308,6 @@ func merging(names []string) bool {
 		}
 	}
 	return false
-}
-
-// killInInstall wipes the victim before each kill. What it is then sent is a checkpoint, since the archive does not lead.
-func killInInstall(r *rig) error {
-	before := func(v int) error {
-		// A replica that was sent a checkpoint has joined with the first round that follows.
-		if err := errors.Join(r.work(4), r.agree()); err != nil {
-			return err
-		}
-		if _, err := r.leaderElsewhere(archive, v); err != nil {
-			return err
-		}
-		if err := r.end(syscall.SIGKILL, v); err != nil {
-			return err
-		}
-		if err := os.RemoveAll(r.dir(v)); err != nil {
-			return err
-		}
-		if err := r.work(2 * checkpointEvery); err != nil {
-			return err
-		}
-		return r.start(v)
-	}
-	return r.killRepeatedly("a checkpoint being installed", before, func(n []string) bool { return anyPrefix(n, "tmp-", "transfer-") })
 }
 
 // rollback removes the newest checkpoint of every replica.

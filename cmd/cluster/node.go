@@ -27,6 +27,7 @@ type nodeOptions struct {
 	peers                 []string
 	tracker, optLevel     string
 	checkpointEvery       uint64
+	checkpointMiB         int64
 	trailingLogs          uint64
 	workers               int
 	logLevel              string
@@ -70,6 +71,7 @@ Exit codes: 0 stopped, 1 the replica diverged, 2 the disk or another part of the
 	f.StringArrayVar(&o.peers, "peer", nil, "another replica, as ID=RAFTHOST:PORT,HTTPHOST:PORT; once for each")
 	f.StringVar(&o.tracker, "tracker", "", "how changed pages are found: "+trackers())
 	f.Uint64Var(&o.checkpointEvery, "checkpoint-every", 0, "rounds between two checkpoints (0: the node's default)")
+	f.Int64Var(&o.checkpointMiB, "checkpoint-mib", 0, "MiB that a checkpoint may have which a leader sends (0: 65536)")
 	f.Uint64Var(&o.trailingLogs, "trailing-logs", 0, "log entries kept behind a checkpoint; who lags more is sent the checkpoint (0: the node's default)")
 	f.StringVar(&o.optLevel, "opt-level", "", "optimisation of the WebAssembly compiler: "+optLevels())
 	f.IntVar(&o.workers, "workers", 0, "canisters of a round that run at the same time (0: one a processor)")
@@ -113,8 +115,9 @@ func (o *nodeOptions) config(log io.Writer) (node.Config, error) {
 	config := node.Config{
 		ID: o.id, ClusterID: o.clusterID, DataDir: o.data, Peers: peers,
 		Tracker: memstore.Tracker(o.tracker), OptLevel: canister.OptLevel(o.optLevel), Workers: o.workers, CheckpointEvery: o.checkpointEvery,
-		TrailingLogs: o.trailingLogs,
-		Logger:       slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level})),
+		CheckpointBytes: o.checkpointMiB << 20,
+		TrailingLogs:    o.trailingLogs,
+		Logger:          slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level})),
 	}.WithDefaults()
 	return config, config.Validate()
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -186,7 +187,26 @@ func (s clusterStatus) troubles() []string {
 		lines = append(lines, "No replica that answers is the leader: updates wait.")
 		lines = append(lines, s.wayOut()...)
 	}
-	return append(lines, s.diskTroubles()...)
+	return append(append(lines, s.diskTroubles()...), s.transfers()...)
+}
+
+// transfers says which replicas are being sent a checkpoint, and how far that is.
+func (s clusterStatus) transfers() []string {
+	var lines []string
+	for _, r := range s {
+		if r.Status == nil {
+			continue
+		}
+		for _, t := range r.Status.Transfers {
+			if t.State != "running" || t.Direction != "receiving" {
+				continue
+			}
+			lines = append(lines, fmt.Sprintf("%s is being sent the checkpoint at index %d by %s: %s of %s, %s/s, about %s to go.",
+				r.ID, t.Index, t.Peer, bytesText(t.Bytes), bytesText(t.Total), bytesText(uint64(t.Rate)),
+				time.Duration(t.Remaining*float64(time.Second)).Round(100*time.Millisecond)))
+		}
+	}
+	return lines
 }
 
 // wayOut says what can be done when replicas with new folders keep the cluster from having a leader.
