@@ -12,13 +12,24 @@
 //	             ┌─────────────────────────────────────────────┤
 //	             ▼                                             ▼
 //	   LogCache ► guardedLog ► Config.Wrap ► raft.db      transport ► streamLayer ► the other replicas
-//	   (logstore.go)                                      (guard.go)   (stream.go, handshake.go)
+//	   (logstore.go)                                      (transport.go, guard.go)  (stream.go, handshake.go, frames.go)
 //	             │ committed
 //	             ▼
 //	   fencedMachine ► fsm.Machine (fence.go) ──► result, root ──► the message's own sender
 //	             │ every CheckpointEvery rounds
 //	             ▼
 //	   checkpointer ► raft.Snapshot ► snapshot.Store (checkpoints.go)
+//
+// # One checkpoint
+//
+//	leader: raft.InstallSnapshot ► stateSync.send ── offer ──────────────────────────► stateSync.receive :follower
+//	                                    ▲ ◄───────── have: pages here already ───────── snapshot.Transfer
+//	        snapshot.Reader.WriteDelta ─┴── chunks: indexes and pages that are missing ► Transfer.Receive: verified, kept on disk
+//	                                      ◄───────── alive, alive ───────────────────── assembled, every byte verified
+//	        raft goes on ◄─────────────── answer ◄── raft installs ◄── installGuard ◄── Transfer.Ticket
+//
+// What has come outlasts a cut, a restart of either side and a change of leader (statesync.go, syncwire.go). Transfers are in
+// the status and the log (transfers.go). On a Network that is no SyncNetwork Raft sends checkpoints whole.
 //
 // A linearizable query waits until the state machine has applied what was committed when the query came, proved by a majority
 // (reader.go). A stale one is answered at once, on any replica.
@@ -61,13 +72,15 @@
 //
 //   - Each sender gets its own message's result, or an error with an outcome; none waits after Stop has returned.
 //   - The log, from its first entry to its last, has no gap and nothing in it contradicts the newest checkpoint (mendLog,
-//     replica.installed). It reaches back to the second newest checkpoint and always holds the entry at the newest one.
+//     replica.installed). It reaches back to the oldest checkpoint kept and always holds the entry at the newest one.
 //   - A checkpoint from a leader never takes the state machine back (installGuard).
 //   - What is deleted from the log is covered by a checkpoint or provably not committed (conflict.cut).
 //   - A replica with a new folder votes for no candidate with a history until it holds all that was committed, and one that
 //     has set its log aside for no candidate at all (joiner).
 //   - A replica acknowledges nothing for longer than groundEvery after its folder or its log was deleted (groundWatcher).
-//   - No byte of Raft is exchanged with a node of another cluster.
+//   - No byte of Raft is exchanged with a node of another cluster, and none that a link has changed is read.
+//   - Nothing of a checkpoint reaches raft, the list of checkpoints or the state machine before all of it is there and verified. A
+//     peer's lengths are bounded before they are used; its stream costs at most three times Config.CheckpointBytes on disk.
 //   - A folder with evidence of a divergence is not served from and takes no part in elections.
 //
 // # Goroutines
@@ -82,6 +95,9 @@
 //	replica.compile            one a module that is compiled for a coming round; ends with the compiler, for which closing the
 //	                           engine waits; server.compileEverywhere waits for the goroutines that ask other nodes
 //	transport.listen           transport.Close, replica.stop
+//	stateSync.receive          one a checkpoint on its way here, on the goroutine that raft's transport has for its connection;
+//	                           beside it keepAlive's, and on the sending side one that waits for the answer: all end with the connection,
+//	                           stateSync.close waits
 //	drainedPipeline.run        one a follower that raft sends to; its Close, which raft calls
 //	raft's own                 replica.close: raft.Shutdown after the rounds in flight have ended, since raft answers
 //	                           none of them later; its connections' end with streamLayer.Close

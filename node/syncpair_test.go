@@ -71,7 +71,7 @@ var testConfiguration = raft.Configuration{Servers: []raft.Server{{ID: "n1", Add
 
 // syncEnd is a replica that is no more than its checkpoints, its transport on TCP, and a raft that installs what it is sent.
 type syncEnd struct {
-	t         *testing.T
+	t         testing.TB
 	id, dir   string
 	addr      string
 	log       *lines
@@ -91,7 +91,7 @@ func (e *syncEnd) CurrentTerm() uint64  { return e.term.Load() }
 func (e *syncEnd) AppliedIndex() uint64 { return e.applied.Load() }
 
 // newSyncEnd makes a replica; routes says where it reaches others.
-func newSyncEnd(t *testing.T, id string, routes ...Peer) *syncEnd {
+func newSyncEnd(t testing.TB, id string, routes ...Peer) *syncEnd {
 	e := &syncEnd{t: t, id: id, dir: filepath.Join(t.TempDir(), id), log: &lines{}}
 	e.cfg = Config{ID: id, ClusterID: "test", Peers: append([]Peer{{ID: "n1"}, {ID: "n2"}, {ID: "n3"}}, routes...), PeerTimeout: 5 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(e.log, nil))}

@@ -3,8 +3,8 @@
 //
 //	state machine ── State ──▶ Sink.WriteState ─┐                    ┌─▶ OpenCheckpoint, FromReader ─▶ files to map
 //	                                            ├─▶ temporary folder │
-//	peer ── stream ──▶ Sink.Write (verified) ───┘   synced, renamed ─┤
-//	                                                                 └─▶ Reader ── stream ──▶ peer
+//	peer ── stream ──▶ Sink.Write (verified) ───┤   synced, renamed ─┤
+//	peer ── delta ──▶ Transfer ── ticket ───────┘                    └─▶ Reader ── stream, delta ──▶ peer
 //
 // It knows pages, hashes and files; not Wasm, not rounds, and not how the state root is made. Two functions of the state
 // machine's hashing are given to it in Config.Hashing.
@@ -15,7 +15,7 @@
 //
 //	checkpoint-INDEX-TERM-N     a complete checkpoint, N tells apart those of one log entry; only the highest N counts
 //	damaged-checkpoint-...      set aside as evidence, with a file REASON; Config.KeepDamaged of them
-//	transfer-...                verified pages of transfers that were cut
+//	transfer-INDEX-N            verified pages of transfers that were cut, of the checkpoint at INDEX
 //	tmp-...                     being written or removed; deleted by OpenStore
 //
 // A checkpoint folder holds the manifest, the table, page files and tree files. Files are never written again once the folder has its
@@ -43,6 +43,7 @@
 //	Verify        SHA-256           CRC-32C       CRC-32C and SHA-256   and contents    each           each
 //	Reader        SHA-256           CRC-32C       CRC-32C               -               each           -
 //	Sink.Write    SHA-256           CRC-32C       CRC-32C and SHA-256   are made        each           each
+//	Receive       SHA-256           CRC-32C       CRC-32C and SHA-256   are made        each, twice    each                 also of files it had before
 //	Merge         SHA-256           CRC-32C       CRC-32C               are made anew   those copied   of merged memories
 //
 // With VerifyOnUse the state machine is given each memory as a stored map (MemoryFile.Stored). Its root is known from one
@@ -187,8 +188,9 @@
 //	              page files          in the order of the manifest: index, then pages
 //
 // Two checkpoints of one state at one log entry have the same stream, whatever their layers. Transfer relies on it: a follower
-// says which pages it has (Have), is sent the others (WriteDelta, whose format is in delta.go), and rebuilds the leader's
-// stream. Pages of a transfer that was cut wait in files transfer-... of the store's folder, format in pagelog.go.
+// says which pages it has (Have), is sent the others (WriteDelta, whose format is in delta.go), and puts together a folder with
+// the leader's stream. A Sink takes that folder for a ticket (transfer_ticket.go). Pages of a transfer that was cut wait in files
+// transfer-... of the store's folder, format in pagelog.go.
 //
 // # Goroutines
 //

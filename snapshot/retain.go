@@ -61,18 +61,6 @@ func (s *Store) dropDamagedLocked() error {
 	return errors.Join(errs...)
 }
 
-// Oldest returns the raft index of the oldest checkpoint kept, or 0. A log that reaches back to it lets a replica whose newer
-// checkpoints turn out to be damaged go on from the older one; raft by itself cuts the log behind the newest.
-func (s *Store) Oldest() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := s.newestFirstLocked()
-	if len(all) == 0 {
-		return 0
-	}
-	return all[len(all)-1].name.index
-}
-
 // admits refuses a foreign checkpoint that is older than the newest one here, or that contradicts one of the same entry.
 func (s *Store) admits(m *Manifest) error {
 	s.mu.Lock()

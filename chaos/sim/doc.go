@@ -48,6 +48,8 @@
 //
 //   - A paused replica's goroutines go on until they touch the world: its network, disk, state machine, clients.
 //   - A flipped bit on a link is a broken connection, but for checkpoints' streams, which arrive with it.
+//   - A checkpoint travels whole, with Raft's InstallSnapshot: the network is no node.SyncNetwork. Transfers of what is missing, and
+//     their cuts, are tested over TCP (package node), by drills and in real runs.
 //   - A damaged checkpoint file takes the place of the old one, so that what is mapped stays whole.
 //   - A replica with a diverged state is not started again unless it is wiped.
 //

@@ -54,6 +54,7 @@ type life struct {
 	sender    int                // who sent the newest
 	stop      func(error)
 	store     node.Checkpoints
+	aside     chan struct{} // holds a value after a checkpoint of this opening was set aside
 	plain     *snapshot.Store // without the layers
 }
 
@@ -119,6 +120,10 @@ func (l *life) Open(stop func(error)) (*node.Parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
+	l.aside = make(chan struct{}, 1)
+	p.Damaged = l.aside
+	l.mu.Unlock()
 	if p.Checkpoints, err = l.openCheckpoints(); err != nil {
 		return nil, fmt.Errorf("%w", joinErrors(err, machine.Close()))
 	}

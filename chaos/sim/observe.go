@@ -191,6 +191,12 @@ func (l *life) damaged(id string, err error) {
 	var index uint64
 	_, _ = fmt.Sscanf(id, "checkpoint-%d-", &index) // 0 if it is named otherwise
 	l.record(history.Event{Kind: history.CheckpointRefused, Index: index, Text: err.Error()})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case l.aside <- struct{}{}:
+	default:
+	}
 }
 
 // optionsText is a replica's options as a plan has them.

@@ -33,6 +33,9 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 	failing := running("n3", 7, "a")
 	failing.Status.Checkpoints = node.CheckpointStatus{Round: 5, Failed: 4, Failure: "no space left"}
 	aside := running("n3", 7, "a")
+	receiving := running("n3", 7, "a")
+	receiving.Status.Transfers = []node.TransferReport{{Direction: "receiving", Peer: "n1", Index: 512, State: "running", Bytes: 3 << 20, Total: 12 << 20,
+		Rate: 3 << 20, Remaining: 3}, {Direction: "receiving", Peer: "n1", Index: 400, State: "failed"}, {Direction: "sending", Peer: "n3", Index: 7, State: "running"}}
 	aside.Status.SetAside = "/data/n3/set-aside/1: the log begins at index 9"
 	joining := running("n2", 0, "b")
 	joining.Status.Joining, joining.Status.JoiningFile = true, "/data/n2/joining"
@@ -55,6 +58,8 @@ func TestStatusSaysWhatIsWrong(t *testing.T) {
 			[]string{"5 (failing)", "n3 CANNOT TAKE CHECKPOINTS (4 failed), and its log grows until it can: no space left"}},
 		{"log set aside", clusterStatus{leader, aside}, exitGood,
 			[]string{"n3 could not use its log and its checkpoints", "kept in /data/n3/set-aside/1: the log begins at index 9"}},
+		{"a checkpoint comes", clusterStatus{leader, receiving}, exitGood,
+			[]string{"n3 is being sent the checkpoint at index 512 by n1: 3072 KiB of 12 MiB, 3072 KiB/s, about 3s to go."}},
 		{"a majority lost its disks", clusterStatus{joining}, exitGood,
 			[]string{"follower (joining)", "n2 joined with a new folder", "remove its file, and start it again: /data/n2/joining."}},
 		{"nobody", nil, exitGood, nil},
