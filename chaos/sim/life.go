@@ -54,7 +54,7 @@ type life struct {
 	sender    int                // who sent the newest
 	stop      func(error)
 	store     node.Checkpoints
-	aside     chan struct{} // holds a value after a checkpoint of this opening was set aside
+	aside     chan struct{}   // holds a value after a checkpoint of this opening was set aside
 	plain     *snapshot.Store // without the layers
 }
 
