@@ -229,7 +229,8 @@ func TestBadDeltas(t *testing.T) {
 func TestForgedDelta(t *testing.T) {
 	p := newTransferPair(t, 3, true)
 	for name, forge := range map[string]func(b, memory []byte){
-		"table": func(b, memory []byte) { b[len(b)-len(memory)-1] ^= 1 },
+		"table":              func(b, memory []byte) { b[len(b)-len(memory)-1] ^= 1 },
+		"length of an index": func(_, memory []byte) { binary.LittleEndian.PutUint64(memory, 1<<31) },
 		"page and its hash": func(_, memory []byte) {
 			index := memory[8 : 8+binary.LittleEndian.Uint64(memory)]
 			page := memory[8+len(index):][:PageSize]
