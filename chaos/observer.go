@@ -181,10 +181,13 @@ func (w *watcher) watch(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		err := w.ask(ctx)
+		if ctx.Err() != nil {
+			return // a question that was broken off says nothing about the replica
+		}
 		w.mu.Lock()
 		w.views[w.replica].Reachable = err == nil
 		w.mu.Unlock()
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			w.cfg.Log.Debug("replica does not answer", "node", w.cfg.Names[w.replica], "err", err)
 		}
 		select {

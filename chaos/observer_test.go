@@ -23,6 +23,7 @@ type scriptedReplica struct {
 	process     string
 	down        bool
 	stopped     string
+	hanging     chan struct{} // if not nil, gets a value when a question begins that is answered only by its end
 }
 
 func (r *scriptedReplica) set(change func(r *scriptedReplica)) {
@@ -38,9 +39,14 @@ func (r *scriptedReplica) root(round fsm.RoundNumber) fsm.Attestation {
 	return att(round, 0)
 }
 
-func (r *scriptedReplica) Report(context.Context) (ReplicaReport, error) {
+func (r *scriptedReplica) Report(ctx context.Context) (ReplicaReport, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.hanging != nil {
+		r.hanging <- struct{}{}
+		<-ctx.Done()
+		return ReplicaReport{}, ctx.Err()
+	}
 	if r.down {
 		return ReplicaReport{}, errors.New("down")
 	}
@@ -79,6 +85,20 @@ func eventuallySettled(t *testing.T, o *Observer) {
 	t.Helper()
 	now := time.Now()
 	eventually(t, "settled", func() bool { return o.Settled(now) })
+}
+
+// The question that the observer's own end breaks off does not make a replica unreachable.
+func TestObserverEndsInTheMiddleOfAQuestion(t *testing.T) {
+	r := &scriptedReplica{incarnation: "a", process: "a", first: 1, last: 5}
+	o := observe(t, 0, r)
+	eventuallySettled(t, o)
+	hanging := make(chan struct{})
+	r.set(func(r *scriptedReplica) { r.hanging = hanging })
+	<-hanging
+	o.Stop()
+	if v := o.Views()[0]; !v.Reachable || v.Reported != 5 {
+		t.Errorf("view %+v", v)
+	}
 }
 
 func TestObserverComparesEveryRound(t *testing.T) {
