@@ -34,7 +34,7 @@ func TestDamagedCheckpointsAreReplaced(t *testing.T) {
 	if err != nil || len(metas) == 0 {
 		t.Fatal(metas, err)
 	}
-	if err := verifyCheckpoint(snapshot.Config{Dir: filepath.Join(c.cfgs[leader].DataDir, checkpointsDir), Hashing: fsm.Hashing()}, metas[0].ID); err != nil {
+	if _, err := snapshot.Verify(filepath.Join(c.cfgs[leader].DataDir, checkpointsDir, metas[0].ID), fsm.Hashing()); err != nil {
 		t.Error(err)
 	}
 	s := c.nodes[victim].Status().Transfers

@@ -196,6 +196,9 @@ func (s *Store) newTransferSink(m *Manifest) (*Sink, error) {
 }
 
 func (t *Transfer) admit(m *Manifest, admit func(*Manifest) error) error {
+	if len(m.trees()) > 0 {
+		return errors.New("the manifest names tree files, a transfer has none")
+	}
 	if n := m.bytes(); n > t.store.config.MaxBytes {
 		return fmt.Errorf("checkpoint of %d bytes, at most %d are accepted", n, t.store.config.MaxBytes)
 	}

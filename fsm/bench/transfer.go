@@ -1,14 +1,11 @@
 package bench
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"path/filepath"
 
-	"lockstep/fsm"
 	"lockstep/snapshot"
 )
 
@@ -16,7 +13,7 @@ import (
 func (b *run) transfer() error {
 	const n = 16384 // 64 MiB
 	b.config.Progress("bytes sent to followers")
-	leader, leaderDir, err := openStore(b.dir, "leader", nil)
+	leader, _, err := openStore(b.dir, "leader", nil)
 	if err != nil {
 		return err
 	}
@@ -41,7 +38,7 @@ func (b *run) transfer() error {
 		if err != nil {
 			return err
 		}
-		down, up, pages, err := sent(filepath.Join(leaderDir, id), follower)
+		down, up, pages, err := sent(leader, id, follower)
 		if err != nil {
 			return err
 		}
@@ -49,7 +46,7 @@ func (b *run) transfer() error {
 		b.figure(Figure{Work: fmt.Sprintf("sent to a follower that misses %d of %d pages", pages, n), Goal: fmt.Sprintf("%.0f KiB", limit/1024),
 			Measured: fmt.Sprintf("%d KiB, and %d KiB to say what it has", down/1024, up/1024), Met: float64(down) <= limit && int(pages) <= missing,
 			Values: map[string]float64{"bytes": float64(down), "bytes asked": float64(up)}})
-		if down, up, pages, err = sent(filepath.Join(leaderDir, id), wiped); err != nil {
+		if down, up, pages, err = sent(leader, id, wiped); err != nil {
 			return err
 		}
 		if k < 3000 {
@@ -63,26 +60,30 @@ func (b *run) transfer() error {
 }
 
 // sent counts the two directions of a transfer.
-func sent(checkpoint string, to *snapshot.Store) (down, up, pages uint64, err error) {
-	c, err := snapshot.OpenDir(checkpoint)
+func sent(leader *snapshot.Store, checkpoint string, to *snapshot.Store) (down, up, pages uint64, err error) {
+	_, stream, err := leader.Open(checkpoint)
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	defer func() { err = errors.Join(err, c.Close()) }()
+	defer func() { err = errors.Join(err, stream.Close()) }()
+	reader, err := snapshot.ReaderBehind(stream)
+	if err != nil {
+		return 0, 0, 0, err
+	}
 	t, err := to.BeginTransfer()
 	if err != nil {
 		return 0, 0, 0, err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	var asked bytes.Buffer
-	if _, err := t.Have().WriteTo(&asked); err != nil {
-		return 0, 0, 0, err
-	}
-	up = uint64(asked.Len())
-	have, err := snapshot.ReadHave(&asked)
+	had, err := t.Have(reader.MaxHave())
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	r, err := snapshot.WriteDelta(io.Discard, c, have, fsm.Hashing())
-	return r.Bytes, up, r.Pages, err
+	asked := had.Encode()
+	have, err := snapshot.DecodeHave(asked)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	r, err := reader.WriteDelta(io.Discard, have, nil)
+	return r.Bytes, uint64(len(asked)), r.Pages, err
 }
