@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"lockstep/canister"
 	"lockstep/fsm"
+	"lockstep/node/logfile"
 	"lockstep/snapshot"
 )
 
@@ -83,6 +85,10 @@ func (g *folderGround) openCheckpoints(p *Parts) error {
 }
 
 func (g *folderGround) openLog(p *Parts) error {
+	// bbolt trusts its pages: over a wrong one it panics, on a goroutine of its own.
+	if err := logfile.Check(g.dir.file(raftFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	disk, err := raftboltdb.New(raftboltdb.Options{Path: g.dir.file(raftFile),
 		BoltOptions: &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType}})
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"lockstep/node/logfile"
 )
 
 // gapError reports a log that no readable checkpoint reaches: nobody can tell the state before the log's first entry.
@@ -16,14 +18,17 @@ type gapError struct {
 }
 
 func (e *gapError) Error() string {
-	return fmt.Sprintf("the log begins at index %d, %s; move the data folder away and start the node with an empty one", e.first, e.why())
+	if e.at == 0 {
+		return fmt.Sprintf("the log begins at index %d, and there is no readable checkpoint: the entries before are lost", e.first)
+	}
+	return fmt.Sprintf("the log begins at index %d, after the newest readable checkpoint at index %d: the entries between are lost", e.first, e.at)
 }
 
-func (e *gapError) why() string {
-	if e.at == 0 {
-		return "and there is no readable checkpoint: the entries before are lost"
-	}
-	return fmt.Sprintf("after the newest readable checkpoint at index %d: the entries between are lost", e.at)
+// unusable reports whether an opening failed because of what is on the disk, in a way that no other opening can do better.
+func unusable(err error) bool {
+	var gap *gapError
+	var damage *logfile.DamageError
+	return errors.As(err, &gap) || errors.As(err, &damage)
 }
 
 // asider is a Ground that can put away what a replica cannot use. The next Open then finds nothing, as in a folder that was
@@ -33,23 +38,26 @@ type asider interface {
 	SetAside() (string, error)
 }
 
-// openReplicaOrAside opens a ground. If log and checkpoints do not join and other members can send what is lost, both are put
-// aside, and the replica starts with nothing.
+// openReplicaOrAside opens a ground. If its log is damaged, or does not join its checkpoints, and other members can send what is
+// lost, both are put aside, and the replica starts with nothing.
 func openReplicaOrAside(cfg *Config, ground Ground, m *metrics, cut *conflict) (*replica, error) {
 	r, err := openReplica(cfg, ground, m, cut)
-	var gap *gapError
-	a, able := ground.(asider)
-	if !able || !errors.As(err, &gap) || len(cfg.Peers) < 2 {
+	if !unusable(err) {
 		return r, err
 	}
+	a, able := ground.(asider)
+	if !able || len(cfg.Peers) < 2 {
+		return nil, fmt.Errorf("%w; move the data folder away and start the node with an empty one", err)
+	}
+	reason := err
 	where, asideErr := a.SetAside()
 	if asideErr != nil {
 		return nil, errors.Join(err, fmt.Errorf("set log and checkpoints aside: %w", asideErr))
 	}
 	cfg.Logger.Error("log and checkpoints cannot be used and were set aside: this replica votes for nobody until a leader has sent it the state",
-		"kept", where, "index", gap.first, "checkpoint", gap.at)
+		"kept", where, "err", reason)
 	if r, err = openReplica(cfg, ground, m, nil); err == nil {
-		r.setAside = fmt.Sprintf("%s: the log begins at index %d, %s", where, gap.first, gap.why())
+		r.setAside = fmt.Sprintf("%s: %v", where, reason)
 	}
 	return r, err
 }

@@ -85,6 +85,57 @@ func TestUnusableLogOfASingleReplicaIsRefused(t *testing.T) {
 	}
 }
 
+// zeroLog makes the tree of a log file zeros.
+func zeroLog(t *testing.T, dir string) {
+	t.Helper()
+	path := filepath.Join(dir, raftFile)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(content[2*os.Getpagesize():]) // behind the two meta pages
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A replica whose log file is damaged is sent the state by the others. bbolt would panic, on a goroutine of its own.
+func TestDamagedLogIsSetAside(t *testing.T) {
+	c := startCluster(t, 3, smallLogs)
+	client := c.client()
+	c.install(client, "counter")
+	c.add(client, "counter", 20)
+	c.agree()
+	victim := c.follower()
+	dir := c.cfgs[victim].DataDir
+	c.stop(victim)
+	zeroLog(t, dir)
+	c.add(client, "counter", 5)
+	c.start(victim)
+	c.add(client, "counter", 1)
+	c.agree()
+	if s := c.nodes[victim].Status(); s.State != StateRunning || !strings.Contains(s.SetAside, "raft.db is damaged: page") {
+		t.Errorf("status: %s, set aside %q", s.State, s.SetAside)
+	}
+	c.eventually("the replica has joined", func() bool { return !c.nodes[victim].Status().Joining })
+}
+
+// A single replica's damaged log is refused with the place of the damage, and stays where it is.
+func TestDamagedLogOfASingleReplicaIsRefused(t *testing.T) {
+	c := startCluster(t, 1, nil)
+	c.install(c.client(), "counter")
+	c.stop(0)
+	dir := c.cfgs[0].DataDir
+	zeroLog(t, dir)
+	n, err := Start(c.cfgs[0])
+	if err == nil || !strings.Contains(err.Error(), "raft.db is damaged: page") || !strings.Contains(err.Error(), "move the data folder away") {
+		t.Errorf("got %v, %v", n, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, raftFile)); err != nil {
+		t.Error(err)
+	}
+}
+
 // A replica that has set its log aside votes for nobody, not even for one that knows as little.
 func TestStrictJoinerVotesForNobody(t *testing.T) {
 	for text, want := range map[string]bool{"": false, joiningStrictly: true} {

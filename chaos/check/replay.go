@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"lockstep/chaos/history"
@@ -75,7 +76,8 @@ func (c *replayed) run(ctx context.Context) Finding {
 			}
 			return nil
 		})
-		if m, ok := err.(mismatch); ok {
+		var m mismatch
+		if errors.As(err, &m) {
 			f.State, f.Violation = Broken, m.Violation
 			return f
 		}

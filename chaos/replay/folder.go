@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,8 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"lockstep/node/logfile"
 )
 
 // Names in a replica's data folder, as package node writes them.
@@ -99,55 +100,22 @@ func (f *Folder) lock() error {
 
 func (f *Folder) openLog() error {
 	path := filepath.Join(f.Path, logFile)
-	options := &bbolt.Options{ReadOnly: true, Timeout: time.Second}
-	if err := checkLog(path, options); err != nil {
-		if errors.Is(err, bbolterrors.ErrTimeout) {
-			return fmt.Errorf("%s %w", f.Path, ErrInUse)
-		}
-		return fmt.Errorf("log %s: %w: it is damaged; take the folder of another replica", path, err)
+	log, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{ReadOnly: true, Timeout: time.Second}})
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return fmt.Errorf("%s %w", f.Path, ErrInUse)
 	}
-	log, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: options})
+	if err == nil {
+		f.closers = append(f.closers, log.Close)
+	}
+	// So opened, and locked, bbolt has looked at nothing but the first pages: what it is asked for later it does not check.
+	if err := logfile.Check(path); err != nil {
+		return fmt.Errorf("%w; take the folder of another replica", err)
+	}
 	if err != nil {
 		return fmt.Errorf("log %s: %w", path, err)
 	}
 	f.Log = log
-	f.closers = append(f.closers, log.Close)
 	return nil
-}
-
-// errLogPages is what a damaged structure of the log file comes to.
-var errLogPages = errors.New("its pages do not make a log")
-
-// checkLog reads every page of the log file that the log's entries are found through. bbolt trusts its pages: a wrong one
-// is a panic, one beyond the end of the file a fault of memory. Both become an error here, before anything relies on them.
-func checkLog(path string, options *bbolt.Options) (err error) {
-	db, err := bbolt.Open(path, 0, options)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	return db.View(func(tx *bbolt.Tx) (err error) {
-		defer func() {
-			if cause := recover(); cause != nil {
-				err = fmt.Errorf("%w: %v", errLogPages, cause)
-			}
-		}()
-		logs := tx.Bucket([]byte("logs"))
-		if logs == nil {
-			return fmt.Errorf("%w: it has no entries", errLogPages)
-		}
-		touched := 0
-		return logs.ForEach(func(key, value []byte) error {
-			for i := 0; i < len(value); i += os.Getpagesize() {
-				touched += int(value[i])
-			}
-			if len(key) != 8 {
-				return fmt.Errorf("%w: an entry has a key of %d bytes", errLogPages, len(key))
-			}
-			return nil
-		})
-	})
 }
 
 // Close lets the folder go.

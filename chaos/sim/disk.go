@@ -267,6 +267,13 @@ func (d *disk) after(power plan.Power, r *rand.Rand) (left image, lost, torn int
 	return left, lost, torn
 }
 
+// clear empties the device.
+func (d *disk) clear() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.image, d.undo = newImage(), nil
+}
+
 // damage changes the log on a device whose machine is off or does not look: it is found when it is read.
 func (m *image) damage(mode plan.Mode, r *rand.Rand) (what string) {
 	if len(m.log) == 0 {

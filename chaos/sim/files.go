@@ -292,6 +292,20 @@ func (o *openFile) Sync() error {
 	return nil
 }
 
+// clear takes all files away, for good.
+func (f *files) clear() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, dir := range []string{"inodes", "tree"} {
+		path := filepath.Join(f.home, dir)
+		if err := joinErrors(os.RemoveAll(path), os.Mkdir(path, 0o755)); err != nil {
+			return err
+		}
+	}
+	f.dirs = map[string]*folder{".": {now: map[string]*inode{}}}
+	return nil
+}
+
 // after makes a new folder of what a crash leaves, and says how much it lost and how much it kept in part.
 func (f *files) after(home string, power plan.Power, r *rand.Rand) (left *files, lost, torn int, err error) {
 	f.mu.Lock()

@@ -194,6 +194,23 @@ func (l *life) KeepEvidence(e *node.Evidence) (string, error) {
 	return "the device", nil
 }
 
+// SetAside is what node asks of a ground on which log and checkpoints can be put away, as a data folder's can. They are gone at once
+// here, and for good: what an unfinished one leaves is the real folder's business.
+func (l *life) SetAside() (string, error) {
+	l.m.mu.Lock()
+	defer l.m.mu.Unlock()
+	if l.m.life != l {
+		return "", errDead
+	}
+	if err := l.files.clear(); err != nil {
+		return "", err
+	}
+	l.disk.clear()
+	l.m.device.joining, l.m.device.strictly = true, true
+	l.m.c.record(history.Event{Kind: history.Note, Node: uint8(l.m.number), Text: "log and checkpoints cannot be used and are set aside"})
+	return "the device", nil
+}
+
 // start runs the replica until Stop.
 func (l *life) start() (err error) {
 	defer close(l.running)

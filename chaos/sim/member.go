@@ -320,8 +320,15 @@ func (d deviceMarker) Joining() (bool, error) {
 func (d deviceMarker) Joined() error {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()
-	d.m.device.joining = false
+	d.m.device.joining, d.m.device.strictly = false, false
 	return nil
+}
+
+// Strictly is what node asks of a marker that knows it.
+func (d deviceMarker) Strictly() (bool, error) {
+	d.m.mu.Lock()
+	defer d.m.mu.Unlock()
+	return d.m.device.strictly, nil
 }
 
 // String implements node.Marker.
