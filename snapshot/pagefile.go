@@ -153,6 +153,7 @@ type pageFileWriter struct {
 	index pageIndex
 }
 
+// writeBufferBytes is how much is written at once. Most files have a few pages, so the buffer grows as it is filled.
 const writeBufferBytes = 1 << 20
 
 func newPageFileWriter(fsys FS, dir, name string) (*pageFileWriter, error) {
@@ -161,7 +162,7 @@ func newPageFileWriter(fsys FS, dir, name string) (*pageFileWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create page file: %w", err)
 	}
-	return &pageFileWriter{fsys: fsys, dir: dir, path: path, file: f, buf: make([]byte, 0, writeBufferBytes)}, nil
+	return &pageFileWriter{fsys: fsys, dir: dir, path: path, file: f}, nil
 }
 
 // add stores the next page.

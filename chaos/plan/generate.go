@@ -13,7 +13,7 @@ type Shape struct {
 	Layer Layer
 	// Replicas is their number; 0 draws 3 or 5.
 	Replicas int
-	// Time is the runs' shape; a zero member means: Run drawn from 20 s to 60 s, Quiet 20 s, Window 3 s.
+	// Time is the runs' shape; a zero member means: Run drawn from 10 s to 40 s, Quiet 20 s, Window 3 s.
 	Time    Time
 	Cluster Cluster
 	// Kinds are the faults to choose among; nil means all that the layer can inject.
@@ -57,7 +57,7 @@ func (d *drawer) complete() {
 		s.Replicas = pick(d, 3, 3, 5)
 	}
 	if s.Time.Run == 0 {
-		s.Time.Run = time.Duration(20+d.IntN(41)) * time.Second
+		s.Time.Run = time.Duration(10+d.IntN(31)) * time.Second
 	}
 	if s.Time.Quiet == 0 {
 		s.Time.Quiet = 20 * time.Second
@@ -101,7 +101,7 @@ func (d *drawer) workload(seed uint64) Workload {
 		w.Clients = d.size(2, 16)
 	}
 	if w.Rate == 0 {
-		w.Rate = float64(pick(d, 10, 20, 50, 100))
+		w.Rate = float64(pick(d, 5, 10, 20, 50))
 	}
 	if w.Queries == 0 {
 		w.Queries = math.Round(d.Float64()*40) / 100

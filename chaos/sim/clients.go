@@ -74,6 +74,9 @@ type clients struct {
 	stop chan struct{} // no new message from here on
 	wait sync.WaitGroup
 	sent atomic.Int64
+	// healed is set when everything is healed; advanced counts the messages that were answered since.
+	healed   atomic.Bool
+	advanced atomic.Int64
 }
 
 // client is one of them.
@@ -98,12 +101,18 @@ func (c *cluster) startClients() *clients {
 	return cs
 }
 
-// settle lets the clients send a little longer, so that progress is seen, and then ends them.
+// settle lets the clients send until progress is seen, and then ends them.
 func (cs *clients) settle() {
-	sleep(min(cs.c.plan.Time.Quiet/2, 8*time.Second), cs.c.failed)
+	cs.healed.Store(true)
+	deadline := time.Now().Add(min(cs.c.plan.Time.Quiet/2, 8*time.Second))
+	for time.Now().Before(deadline) && cs.advanced.Load() < settledAfter && sleep(100*time.Millisecond, cs.c.failed) {
+	}
 	close(cs.stop)
 	cs.wait.Wait()
 }
+
+// settledAfter is how many answered messages are progress enough.
+const settledAfter = 5
 
 func (cl *client) run() {
 	rate := cl.c.plan.Workload.Rate
@@ -198,8 +207,12 @@ func (cl *client) send(m fsm.Message) (node.Answer, error) {
 	to := cl.choose()
 	cl.c.record(history.Event{Kind: history.Invoked, Op: op, Class: history.Update, Node: uint8(to), Client: uint32(cl.number),
 		Session: uint64(m.Session), Sequence: m.Sequence, Text: m.Canister + "." + m.Method})
+	after := cl.healed.Load()
 	a, err := cl.c.call(to, func(ctx context.Context, p process) (node.Answer, error) { return p.Submit(ctx, m) })
 	cl.returned(op, to, a, err)
+	if after && err == nil {
+		cl.advanced.Add(1)
+	}
 	return a, err
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/hashicorp/raft"
+
 	"lockstep/chaos/check"
 	"lockstep/fsm"
 	"lockstep/memstore"
@@ -83,8 +85,11 @@ func replayed(r *committedRound, result *fsm.RoundResult) check.Replayed {
 	return out
 }
 
-// replayCheckpoint repeats the log behind the oldest checkpoint that a replica still has, or all of it if there is none.
+// replayCheckpoint repeats the log behind the oldest sound checkpoint that a replica still has. If there is none, or nothing was
+// committed behind it, it repeats all of the log.
 func (c *cluster) replayCheckpoint(ctx context.Context, visit func(check.Replayed) error) error {
+	var oldest *snapshot.Store
+	var found *raft.SnapshotMeta
 	for _, m := range c.members {
 		l := m.current()
 		if l == nil || !l.ready() {
@@ -97,19 +102,26 @@ func (c *cluster) replayCheckpoint(ctx context.Context, visit func(check.Replaye
 		if err != nil || len(metas) == 0 {
 			continue
 		}
-		id := metas[len(metas)-1].ID
-		if _, err := snapshot.Verify(filepath.Join(l.files.tree(), id), fsm.Hashing()); snapshot.IsDamage(err) {
+		meta := metas[len(metas)-1]
+		if found != nil && found.Index <= meta.Index {
+			continue
+		}
+		if _, err := snapshot.Verify(filepath.Join(l.files.tree(), meta.ID), fsm.Hashing()); snapshot.IsDamage(err) {
 			continue // a fault of the plan
 		}
-		checkpoint, err := store.OpenCheckpoint(id)
-		if err != nil {
-			return err
-		}
-		err = c.replay(ctx, checkpoint, memstore.TrackerCow, visit)
-		if closeErr := checkpoint.Close(); err == nil {
-			err = closeErr
-		}
+		oldest, found = store, meta
+	}
+	log := c.committed()
+	if found == nil || len(log) == 0 || log[len(log)-1].entry.Index <= found.Index {
+		return c.replay(ctx, nil, memstore.TrackerCow, visit)
+	}
+	checkpoint, err := oldest.OpenCheckpoint(found.ID)
+	if err != nil {
 		return err
 	}
-	return c.replay(ctx, nil, memstore.TrackerCow, visit)
+	err = c.replay(ctx, checkpoint, memstore.TrackerCow, visit)
+	if closeErr := checkpoint.Close(); err == nil {
+		err = closeErr
+	}
+	return err
 }

@@ -21,7 +21,8 @@ type batch struct {
 	first, last uint64
 }
 
-// manySeeds is the size of a batch from which on a rare path that was never reached leaves the batch undecided.
+// manySeeds is the size of a batch from which on a rare path that was never reached leaves the batch undecided, and runs that
+// agreed have no lines of their own.
 const manySeeds = 100
 
 // runBatch runs the plans of seeds, prints a line for each and a summary.
@@ -29,6 +30,8 @@ func (o *chaosOptions) runBatch(ctx context.Context, b batch) error {
 	var sum check.Batch
 	var total chaosTotals
 	began := time.Now()
+	many := b.last-b.first >= manySeeds
+	pace := pace{began: began, shown: began, runs: b.last - b.first + 1}
 	var mu sync.Mutex
 	var errs []error
 	each := func(seed uint64, r chaosRun) {
@@ -41,7 +44,12 @@ func (o *chaosOptions) runBatch(ctx context.Context, b batch) error {
 		}
 		sum.Add(r.verdict)
 		total.add(&r)
-		b.out.line(seed, r)
+		if !many || r.verdict.Judgement != check.Agreed || b.out.json {
+			b.out.line(seed, r)
+		}
+		if many {
+			b.out.pace(&pace, &sum, &total)
+		}
 	}
 	var err error
 	if o.real {
@@ -137,6 +145,43 @@ func wantedMarks(real bool) []history.MarkName {
 		history.MarkOptionsChanged, history.MarkStaleRead}
 }
 
+// pace says how fast a batch goes.
+type pace struct {
+	began, shown time.Time
+	runs         uint64
+}
+
+// How often the pace is shown: on a terminal, where it is written over, and elsewhere.
+const (
+	paceOnTerminal = time.Second
+	paceInFile     = 15 * time.Second
+)
+
+// pace prints how far a batch is and how fast it goes, now and then. The caller must hold what guards the sums.
+func (t *chaosOutput) pace(p *pace, sum *check.Batch, total *chaosTotals) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	every := paceInFile
+	if t.screen.terminal {
+		every = paceOnTerminal
+	}
+	now := time.Now()
+	if t.json || now.Sub(p.shown) < every {
+		return
+	}
+	p.shown = now
+	done, bad := uint64(0), uint64(0)
+	for j, n := range sum.Runs {
+		if done += n; check.Judgement(j) != check.Agreed {
+			bad += n
+		}
+	}
+	rate := float64(done) / now.Sub(p.began).Seconds()
+	left := time.Duration(float64(p.runs-done) / rate * float64(time.Second))
+	t.screen.show([]string{fmt.Sprintf("%d of %d seeds, %d not agreed, %.1f a second, %v to go; %.0f times real time a core", done, p.runs, bad, rate,
+		left.Round(time.Second), total.speed())})
+}
+
 // chaosTotals sums up what check.Batch does not.
 type chaosTotals struct {
 	simulated, cpu, took time.Duration
@@ -152,14 +197,18 @@ func (t *chaosTotals) sentence(real bool, elapsed time.Duration) string {
 	if real {
 		return fmt.Sprintf("%d verified faults in %v: %.0f a minute", t.verified, elapsed.Round(time.Second), float64(t.verified)/elapsed.Minutes())
 	}
-	speed := 0.0
-	if t.cpu > 0 {
-		speed = t.simulated.Seconds() / t.cpu.Seconds()
-	}
 	perMinute := 0.0
 	if t.cpu > 0 {
 		perMinute = float64(t.struck) / t.cpu.Minutes()
 	}
 	return fmt.Sprintf("%v simulated in %v: %.0f times real time a core; %d faults with an effect: %.0f a minute a core",
-		t.simulated.Round(time.Second), elapsed.Round(time.Second), speed, t.struck, perMinute)
+		t.simulated.Round(time.Second), elapsed.Round(time.Second), t.speed(), t.struck, perMinute)
+}
+
+// speed is simulated time per processor time.
+func (t *chaosTotals) speed() float64 {
+	if t.cpu == 0 {
+		return 0
+	}
+	return t.simulated.Seconds() / t.cpu.Seconds()
 }
