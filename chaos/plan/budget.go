@@ -28,7 +28,7 @@ type Budget struct {
 //   - A replica is harmed when it may miss something that it has acknowledged. Abrupt wipes, silent loss in a log, and a crash
 //     that loses writes on a disk that lies about syncs harm without a warning: the only other replicas with a message may
 //     be the ones that lag. That may lose messages in any cluster.
-//   - Careful wipes and damage that a checksum shows harm with a warning. That is within the budget while the harmed replicas
+//   - Careful wipes, members that are replaced, and damage that a checksum shows harm with a warning. That is within the budget while the harmed replicas
 //     of an episode and the others that it impairs are at most f.
 //   - A replica whose log is damaged, or whose newest checkpoint is damaged twice in an episode, need not come back unless it
 //     is wiped later. If there are more than f of those, the cluster may stall.
@@ -136,6 +136,12 @@ func (b *budget) episode(e episode) {
 		case CorruptLog:
 			harmed.add(f.Nodes, replicas)
 			b.breaks(f)
+		case Members:
+			if f.Variant() == Replace { // it comes back as a voter with nothing
+				harmed.add(f.Nodes, replicas)
+			} else {
+				impaired.add(f.Nodes, replicas)
+			}
 		case CorruptCkpt:
 			b.checkpoint(f, checkpoints)
 		case Ring, Rolling, Bridge:

@@ -117,6 +117,8 @@ func TestBudget(t *testing.T) {
 	}{
 		{"crashes of all are survived", 3, "at 1s for 1s crash nodes=all power=lost", Allow{}, nil},
 		{"a full disk everywhere is survived", 3, "at 1s for 1s full-disk nodes=all", Allow{}, nil},
+		{"a member is replaced", 3, "at 1s for 1s members nodes=2 mode=replace", Allow{}, nil},
+		{"a member is replaced while another has no vote", 3, "at 1s for 1s members nodes=2 mode=replace\nat 1s for 1s members nodes=3 mode=demote", Allow{Loss: true}, nil},
 		{"an abrupt wipe may lose", 3, "at 1s for 1s wipe nodes=1 mode=abrupt", Allow{Loss: true}, nil},
 		{"a careful wipe does not", 3, "at 1s for 1s wipe nodes=1 mode=careful", Allow{}, nil},
 		{"of two at once it may", 3, "at 1s for 1s wipe nodes=1,2 mode=careful", Allow{Loss: true}, nil},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -32,23 +33,21 @@ func (c *cluster) keepInstall(from, to int, req *raft.InstallSnapshotRequest, bo
 // staleInstall delivers old checkpoints again. A replica that was sent none is sent the leader's oldest: what a stream is that was
 // on its way for long.
 func (c *cluster) staleInstall(f *plan.Fault, nodes []int) *running {
-	var hits uint64
-	stop, done := make(chan struct{}), make(chan struct{})
+	var hits atomic.Uint64
+	stop := make(chan struct{})
 	go func() {
-		defer close(done)
 		if !sleep(f.Delay, stop) {
 			return
 		}
 		for _, n := range nodes {
 			if c.deliverOld(n) {
-				hits++
+				hits.Add(1)
 			}
 		}
 	}()
 	return &running{end: func() uint64 {
 		close(stop)
-		<-done
-		return hits
+		return hits.Load()
 	}}
 }
 
@@ -152,33 +151,43 @@ func (c *cluster) transfer(f *plan.Fault) *running {
 	return &running{end: func() uint64 { return 1 }}
 }
 
-// membership takes replicas out of the cluster, or their votes, and back at the end.
+// membership takes replicas out of the cluster, or their votes, and back at the end. Both wait for a leader, which a fault may keep
+// from answering: so they happen beside the walk through the plan, which ends that fault.
 func (c *cluster) membership(f *plan.Fault, nodes []int) *running {
-	var hits uint64
-	for _, n := range nodes {
-		if c.member(func(r *raft.Raft) error { return c.leave(r, f.Variant(), n) }) {
-			hits++
+	var hits atomic.Uint64
+	ended := make(chan struct{})
+	go func() {
+		for _, n := range nodes {
+			if c.member(func(r *raft.Raft) error { return c.leave(r, f.Variant(), n) }) {
+				hits.Add(1)
+			}
 		}
-	}
-	return &running{end: func() uint64 {
+		select {
+		case <-ended:
+		case <-c.failed:
+			return
+		}
 		for _, n := range nodes {
 			if f.Variant() == plan.Replace {
-				m := c.members[n-1]
-				m.want(false, false)
-				m.settled()
-				m.wipe()
-				m.want(true, false)
+				c.renew(c.members[n-1])
 			}
+			c.member(func(r *raft.Raft) error {
+				return r.AddVoter(serverID(n), raft.ServerAddress(serverID(n)), 0, time.Second).Error()
+			})
 		}
-		go func() {
-			for _, n := range nodes {
-				c.member(func(r *raft.Raft) error {
-					return r.AddVoter(serverID(n), raft.ServerAddress(serverID(n)), 0, time.Second).Error()
-				})
-			}
-		}()
-		return hits
+	}()
+	return &running{end: func() uint64 {
+		close(ended)
+		return hits.Load()
 	}}
+}
+
+// renew stops a replica, makes its device new and starts it. It waits until the replica is down.
+func (c *cluster) renew(m *member) {
+	m.want(false, false)
+	m.settled()
+	m.wipe()
+	m.want(true, false)
 }
 
 func (c *cluster) leave(r *raft.Raft, mode plan.Mode, n int) error {

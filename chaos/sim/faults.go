@@ -14,7 +14,8 @@ type running struct {
 	end func() uint64
 }
 
-// walk takes the plan's steps, each at its time, and waits until the time to run is over.
+// walk takes the plan's steps, each at its time, and waits until the time to run is over. No step waits for a replica: what keeps it
+// from answering may be a fault that a later step ends.
 func (c *cluster) walk() {
 	start := time.Now()
 	active := map[int]*running{}
@@ -201,11 +202,10 @@ func (c *cluster) wipe(f *plan.Fault, nodes []int, number int) *running {
 	}
 	return &running{end: func() uint64 {
 		for _, n := range nodes {
-			m := c.members[n-1]
-			m.settled()
-			m.wipe()
-			m.want(true, false)
-			c.record(history.Event{Kind: history.Mark, Node: uint8(n), Text: string(history.MarkWiped)})
+			go func() { // a replica that is paused goes down when that fault has ended
+				c.renew(c.members[n-1])
+				c.record(history.Event{Kind: history.Mark, Node: uint8(n), Text: string(history.MarkWiped)})
+			}()
 		}
 		return uint64(len(nodes))
 	}}

@@ -108,9 +108,16 @@ func Run(ctx context.Context, p *plan.Plan, o Options, done func(Result, error))
 		c.record(history.Event{Kind: history.Ended, Text: "it works without getting on"})
 		finish()
 	}
+	time.AfterFunc(p.Time.Run+p.Time.Quiet+overtime, func() {
+		c.fail(fmt.Errorf("the run goes on %v of virtual time after its end", overtime))
+		finish()
+	})
 	c.run()
 	finish()
 }
+
+// overtime bounds what a run takes besides what its plan says: for a first leader, and for calls that nobody answers.
+const overtime = 5 * time.Minute
 
 func newCluster(p *plan.Plan, o Options) (*cluster, error) {
 	if o.DiskLatency == 0 {
