@@ -157,8 +157,12 @@ func (c *cluster) membership(f *plan.Fault, nodes []int) *running {
 	var hits atomic.Uint64
 	ended := make(chan struct{})
 	go func() {
+		var out []int
 		for _, n := range nodes {
-			if c.member(func(r *raft.Raft) error { return c.leave(r, f.Variant(), n) }) {
+			if f.Variant() == plan.Replace && !c.dispensable(n, ended) {
+				continue
+			}
+			if out = append(out, n); c.member(func(r *raft.Raft) error { return c.leave(r, f.Variant(), n) }, ended) {
 				hits.Add(1)
 			}
 		}
@@ -167,19 +171,23 @@ func (c *cluster) membership(f *plan.Fault, nodes []int) *running {
 		case <-c.failed:
 			return
 		}
-		for _, n := range nodes {
-			if f.Variant() == plan.Replace {
+		for _, n := range out {
+			if f.Variant() == plan.Replace && hits.Load() > 0 && c.dispensable(n, nil) {
 				c.renew(c.members[n-1])
 			}
 			c.member(func(r *raft.Raft) error {
 				return r.AddVoter(serverID(n), raft.ServerAddress(serverID(n)), 0, time.Second).Error()
-			})
+			}, nil)
 		}
 	}()
 	return &running{end: func() uint64 {
 		close(ended)
 		return hits.Load()
 	}}
+}
+
+func allOf(members []*member, is func(*member) bool) bool {
+	return !slices.ContainsFunc(members, func(m *member) bool { return !is(m) })
 }
 
 // renew stops a replica, makes its device new and starts it. It waits until the replica is down.
@@ -190,6 +198,22 @@ func (c *cluster) renew(m *member) {
 	m.want(true, false)
 }
 
+// dispensable waits until the cluster can do without what a replica has: all others are up and have what they acknowledged. False means
+// that given came first; nil does not wait.
+func (c *cluster) dispensable(n int, given <-chan struct{}) bool {
+	whole := func(m *member) bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.number == n || m.life != nil && !m.device.joining
+	}
+	for !allOf(c.members, whole) {
+		if given == nil || !sleep(50*time.Millisecond, given) {
+			return false
+		}
+	}
+	return true
+}
+
 func (c *cluster) leave(r *raft.Raft, mode plan.Mode, n int) error {
 	if mode == plan.Demote {
 		return r.DemoteVoter(serverID(n), 0, time.Second).Error()
@@ -197,9 +221,9 @@ func (c *cluster) leave(r *raft.Raft, mode plan.Mode, n int) error {
 	return r.RemoveServer(serverID(n), 0, time.Second).Error()
 }
 
-// member changes the membership by whoever leads, trying for a while.
-func (c *cluster) member(change func(*raft.Raft) error) bool {
-	for range 40 {
+// member changes the membership by whoever leads, as often as it takes; false means that given, or the run's end, came first.
+func (c *cluster) member(change func(*raft.Raft) error, given <-chan struct{}) bool {
+	for {
 		if leader := c.leaderNow(); leader != 0 {
 			if l := c.members[leader-1].current(); l != nil && l.ready() {
 				if r := l.process.Raft(); r != nil && r.State() == raft.Leader && change(r) == nil {
@@ -207,11 +231,15 @@ func (c *cluster) member(change func(*raft.Raft) error) bool {
 				}
 			}
 		}
+		select {
+		case <-given:
+			return false
+		default:
+		}
 		if !sleep(250*time.Millisecond, c.failed) {
 			return false
 		}
 	}
-	return false
 }
 
 // corruptCheckpoints damages the newest checkpoint of replicas. A file is damaged in a copy that takes its place: what is mapped
@@ -223,7 +251,7 @@ func (c *cluster) corruptCheckpoints(f *plan.Fault, nodes []int, number int) *ru
 		m.mu.Lock()
 		files := m.device.files
 		m.mu.Unlock()
-		if files == nil {
+		if files == nil || !c.mayHarm(n) {
 			continue
 		}
 		var index uint64
@@ -321,11 +349,20 @@ func damageBytes(data []byte, mode plan.Mode, r *rand.Rand) ([]byte, string) {
 	return data, fmt.Sprintf("bit flipped at %d", at)
 }
 
+// mayHarm reports whether a replica may lose what it has. A plan within the budget counts on the quiet windows between its episodes to
+// be long enough for repairs: where one was not, the harm is left out.
+func (c *cluster) mayHarm(n int) bool {
+	return c.plan.Allow != (plan.Allow{}) || c.dispensable(n, nil)
+}
+
 // corruptLogs damages replicas' logs where they lie.
 func (c *cluster) corruptLogs(f *plan.Fault, nodes []int, number int) *running {
 	var hits uint64
 	for _, n := range nodes {
 		m := c.members[n-1]
+		if !c.mayHarm(n) {
+			continue
+		}
 		m.mu.Lock()
 		what := ""
 		m.dice.with(func(r *randomSource) {

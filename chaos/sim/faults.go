@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"lockstep/chaos/history"
@@ -89,7 +90,10 @@ func (c *cluster) lives(f *plan.Fault, nodes []int, number int) *running {
 	case plan.Rolling:
 		return c.rolling(f)
 	case plan.Wipe:
-		return c.wipe(f, nodes, number)
+		if f.Variant() == plan.Careful {
+			return c.wipeCarefully(nodes)
+		}
+		return c.wipe(nodes, number)
 	case plan.CorruptCkpt:
 		return c.corruptCheckpoints(f, nodes, number)
 	case plan.CorruptLog:
@@ -192,23 +196,45 @@ func (c *cluster) rolling(f *plan.Fault) *running {
 	}}
 }
 
-func (c *cluster) wipe(f *plan.Fault, nodes []int, number int) *running {
+// wipe takes the power from replicas and then all that they have.
+func (c *cluster) wipe(nodes []int, number int) *running {
 	for _, n := range nodes {
 		m := c.members[n-1]
-		m.want(false, f.Variant() == plan.Abrupt)
-		if f.Variant() == plan.Abrupt {
-			m.crash(m.current(), plan.Kept, number)
-		}
+		m.want(false, true)
+		m.crash(m.current(), plan.Kept, number)
 	}
 	return &running{end: func() uint64 {
 		for _, n := range nodes {
-			go func() { // a replica that is paused goes down when that fault has ended
-				c.renew(c.members[n-1])
-				c.record(history.Event{Kind: history.Mark, Node: uint8(n), Text: string(history.MarkWiped)})
-			}()
+			go c.wiped(n) // one that is still on its way down is waited for
 		}
 		return uint64(len(nodes))
 	}}
+}
+
+// wipeCarefully stops each replica as soon as the cluster can do without what it has, if that is before the end; then it is wiped.
+func (c *cluster) wipeCarefully(nodes []int) *running {
+	var hits atomic.Uint64
+	ended := make(chan struct{})
+	go func() {
+		for _, n := range nodes {
+			if !c.dispensable(n, ended) {
+				return
+			}
+			c.members[n-1].want(false, false)
+			hits.Add(1)
+			<-ended
+			c.wiped(n)
+		}
+	}()
+	return &running{end: func() uint64 {
+		close(ended)
+		return hits.Load()
+	}}
+}
+
+func (c *cluster) wiped(n int) {
+	c.renew(c.members[n-1])
+	c.record(history.Event{Kind: history.Mark, Node: uint8(n), Text: string(history.MarkWiped)})
 }
 
 // pause makes replicas stand still.

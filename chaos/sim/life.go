@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -38,9 +39,10 @@ type life struct {
 	dead, quit chan struct{}
 	ctx        context.Context
 	off        context.CancelFunc
-	// running is closed when start has returned; process is nil if it failed.
-	running chan struct{}
-	process process
+	// running is closed when start has returned; process is nil if it failed. ended is closed when the process has been stopped.
+	running, ended chan struct{}
+	process        process
+	ending         atomic.Bool
 
 	// recording is held for reading while an event is recorded, for writing while the life ends.
 	recording sync.RWMutex
@@ -69,7 +71,8 @@ func (l *life) ready() bool {
 }
 
 func newLife(m *member) (*life, error) {
-	l := &life{m: m, options: m.options, dead: make(chan struct{}), quit: make(chan struct{}), running: make(chan struct{})}
+	l := &life{m: m, options: m.options, dead: make(chan struct{}), quit: make(chan struct{}), running: make(chan struct{}),
+		ended: make(chan struct{})}
 	l.ctx, l.off = context.WithCancel(context.Background())
 	var err error
 	if l.disk, l.files, err = m.device.plug(&m.faults, &m.gate, l.dead); err != nil {
@@ -258,8 +261,17 @@ func (l *life) powerOff() {
 func (l *life) bury() {
 	<-l.running
 	if l.process != nil {
-		_ = l.process.Stop() // what a dead machine says is of no interest
+		l.end()
 	}
+}
+
+// end stops the process, or waits until whoever does so is done: not in Stop, where it would wait for a lock.
+func (l *life) end() {
+	if l.ending.CompareAndSwap(false, true) {
+		_ = l.process.Stop() // the log tells whether it was in order
+		close(l.ended)
+	}
+	<-l.ended
 }
 
 // starts records that the replica works, once an opening.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"lockstep/canister"
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
@@ -103,6 +105,16 @@ func (m *member) current() *life {
 	return m.life
 }
 
+// leads reports whether the replica takes itself for the leader.
+func (m *member) leads() bool {
+	l := m.current()
+	if l == nil || !l.ready() {
+		return false
+	}
+	r := l.process.Raft()
+	return r != nil && r.State() == raft.Leader
+}
+
 // restartPause is how long a replica that ended by itself stays down.
 const restartPause = 300 * time.Millisecond
 
@@ -152,12 +164,12 @@ func (m *member) live() {
 	select {
 	case <-l.dead:
 	case <-l.quit:
-		_ = l.process.Stop() // the log tells whether it was in order
+		l.end()
 		m.finish(l, history.Event{Kind: history.Stopped, Text: "stopped in order"})
 	case <-l.process.Done():
 		m.ended(l, l.process.Err())
 	case <-m.c.over:
-		_ = l.process.Stop()
+		l.end()
 		l.powerOff()
 	}
 }
@@ -186,7 +198,7 @@ func (m *member) ended(l *life, reason error) {
 	if errors.Is(reason, fsm.ErrBadRound) {
 		m.faults.mark(history.MarkLogBad)
 	}
-	_ = l.process.Stop()
+	l.end()
 	m.finish(l, e)
 }
 

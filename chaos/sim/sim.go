@@ -207,13 +207,21 @@ func (c *cluster) led(replica int, term uint64) {
 	}
 }
 
-// leaderNow is the newest leader, if it runs; 0 for none.
+// leaderNow is the newest leader, if it runs; 0 for none. One that was seen to lead may have stepped down and not be followed yet; a
+// leader without followers is seen by nobody.
 func (c *cluster) leaderNow() int {
 	c.mu.Lock()
 	leader := c.leader
 	c.mu.Unlock()
 	if leader == 0 || c.members[leader-1].current() == nil {
-		return 0
+		leader = 0
+	} else if c.members[leader-1].leads() {
+		return leader
+	}
+	for _, m := range c.members {
+		if m.leads() {
+			return m.number
+		}
 	}
 	return leader
 }

@@ -47,9 +47,12 @@ func (o *chaosOptions) simPool() (pool *sim.Pool, done func() error, err error) 
 	if err := os.Mkdir(modules, 0o755); err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &sim.Pool{Parallel: o.parallel(), Dir: dir, Modules: modules, Program: buildVersion().Revision},
+	return &sim.Pool{Parallel: o.parallel(), Dir: dir, Modules: modules, Program: buildVersion().Revision, Limit: simLimit},
 		func() error { return os.RemoveAll(dir) }, nil
 }
+
+// simLimit bounds a run in real time; most take less than a second.
+const simLimit = 2 * time.Minute
 
 // executeSim runs one simulated plan.
 func (o *chaosOptions) executeSim(ctx context.Context, e execution) chaosRun {
