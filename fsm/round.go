@@ -106,25 +106,32 @@ func (r *Round) Encode() ([]byte, error) {
 // ErrBadRound marks a log entry that is no round: damaged on disk, or written by another program or version.
 var ErrBadRound = errors.New("log entry is not a readable round")
 
-// DecodeRound reads a log entry. Errors wrap ErrBadRound. The messages do not share memory with data.
-func DecodeRound(data []byte) (*Round, error) {
+// CheckRound tells a log entry that was damaged by its header and checksum, without reading the messages. Errors wrap ErrBadRound.
+func CheckRound(data []byte) error {
 	switch {
 	case len(data) < roundHeaderBytes:
-		return nil, fmt.Errorf("%w: %d bytes, shorter than its header", ErrBadRound, len(data))
+		return fmt.Errorf("%w: %d bytes, shorter than its header", ErrBadRound, len(data))
 	case len(data) > MaxRoundBytes:
-		return nil, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrBadRound, len(data), MaxRoundBytes)
+		return fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrBadRound, len(data), MaxRoundBytes)
 	case string(data[:4]) != roundMagic:
-		return nil, fmt.Errorf("%w: begins with %x, not with %q", ErrBadRound, data[:4], roundMagic)
+		return fmt.Errorf("%w: begins with %x, not with %q", ErrBadRound, data[:4], roundMagic)
 	case data[4] != roundVersion:
-		return nil, fmt.Errorf("%w: format version %d, this program reads version %d", ErrBadRound, data[4], roundVersion)
+		return fmt.Errorf("%w: format version %d, this program reads version %d", ErrBadRound, data[4], roundVersion)
 	}
-	payload := data[roundHeaderBytes:]
-	want, got := binary.LittleEndian.Uint32(data[5:]), crc32.Checksum(payload, castagnoli)
+	want, got := binary.LittleEndian.Uint32(data[5:]), crc32.Checksum(data[roundHeaderBytes:], castagnoli)
 	if want != got {
-		return nil, fmt.Errorf("%w: checksum %08x, the header says %08x", ErrBadRound, got, want)
+		return fmt.Errorf("%w: checksum %08x, the header says %08x", ErrBadRound, got, want)
+	}
+	return nil
+}
+
+// DecodeRound reads a log entry. Errors wrap ErrBadRound. The messages do not share memory with data.
+func DecodeRound(data []byte) (*Round, error) {
+	if err := CheckRound(data); err != nil {
+		return nil, err
 	}
 	round := new(Round)
-	if err := decMode.Unmarshal(payload, round); err != nil {
+	if err := decMode.Unmarshal(data[roundHeaderBytes:], round); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadRound, err)
 	}
 	if len(round.Messages) > MaxRoundMessages {

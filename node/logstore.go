@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"github.com/hashicorp/raft"
+
+	"lockstep/fsm"
 )
 
 // StorageError reports that the log on disk failed. The node stops at the first one: hashicorp/raft would go on with a log
@@ -65,9 +67,13 @@ func (g *guardedLog) LastIndex() (uint64, error) {
 }
 
 // GetLog implements raft.LogStore. A missing entry is raft's ordinary question. Any other failure gives raft an empty entry
-// in place of a panic: the replica has ended, and the state machine never sees the entry.
+// in place of a panic: the replica has ended, and the state machine never sees the entry. A round that was damaged where it lay is
+// such a failure: a leader would send it on to followers that lag.
 func (g *guardedLog) GetLog(index uint64, entry *raft.Log) error {
 	err := g.under.GetLog(index, entry)
+	if err == nil && entry.Type == raft.LogCommand {
+		err = fsm.CheckRound(entry.Data)
+	}
 	if err == nil || errors.Is(err, raft.ErrLogNotFound) {
 		return err
 	}

@@ -79,8 +79,8 @@ func (c *committed) leads(e *history.Event) *Violation {
 	if !log.seen || !ok || known.Term >= e.Term || log.snap >= known.Index {
 		return nil
 	}
-	if have, ok := log.entries[known.Index]; ok && have.Term == known.Term || !ok && log.last > known.Index {
-		return nil
+	if have, ok := log.entries[known.Index]; ok && have.Term == known.Term || !ok && log.last >= known.Index {
+		return nil // or it has one there whose writing was not recorded
 	}
 	return broken(e, "node %d leads term %d without entry %d of term %d, which is committed", e.Node, e.Term, known.Index,
 		known.Term).against(known)

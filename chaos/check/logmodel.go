@@ -40,9 +40,9 @@ func (m *logModel) learn(e *history.Event) {
 	case history.Compacted:
 		n.cut(e.Index, e.To)
 	case history.Started:
-		// Writes that were not synced may be gone; what the log begins with again is what counts.
+		// Writes that were not synced may be gone, and writes that failed may be there; what the log begins with again is what counts.
 		n.cut(e.To+1, n.last)
-		n.last, n.snap = min(n.last, e.To), e.Index
+		n.last, n.snap = e.To, e.Index
 	case history.Published, history.Installed:
 		n.snap = max(n.snap, e.Index)
 	}
