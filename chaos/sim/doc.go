@@ -2,7 +2,7 @@
 // tracked memory, real checkpoint files, sessions and clients. Every replica is a node.Node on another ground (node.StartOn); only
 // what lies below node's guards is simulated.
 //
-//	plan ──► cluster (sim.go) ── walk (faults.go, links.go, acts.go): each fault at its time
+//	plan ──► cluster (sim.go) ── walk (faults.go, links.go, membership.go, damage.go): each fault at its time
 //	            │                        │
 //	            │ clients (clients.go)   ▼
 //	            │      │        ┌── member (member.go): one replica through all its lives ──┐

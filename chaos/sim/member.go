@@ -31,6 +31,7 @@ type member struct {
 	options plan.Options
 	wanted  bool // it shall run
 	barred  bool // it diverged: it is not started again unless it is wiped
+	absent  bool // a fault has taken it, or its vote, out of the cluster
 	life    *life
 	armed   *armed
 	skew    time.Duration
@@ -40,15 +41,6 @@ type member struct {
 	applied uint64
 
 	wake chan struct{} // holds one: wanted has changed
-}
-
-// armed is a crash that waits for a step.
-type armed struct {
-	step  plan.Mode
-	power plan.Power
-	after int
-	fault int
-	hit   bool
 }
 
 func newMember(c *cluster, number int, o plan.Options) *member {
@@ -103,6 +95,13 @@ func (m *member) current() *life {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.life
+}
+
+// leaves notes that the replica is to be taken out of the cluster, or is back.
+func (m *member) leaves(absent bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.absent = absent
 }
 
 // leads reports whether the replica takes itself for the leader.
@@ -250,42 +249,6 @@ func (m *member) crash(l *life, power plan.Power, fault int) bool {
 	return true
 }
 
-// arm makes the replica crash at a step.
-func (m *member) arm(a *armed) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.armed = a
-}
-
-// armedFor takes the crash that waits for a step of a life.
-func (m *member) armedFor(l *life, step plan.Mode) (plan.Power, int, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	a := m.armed
-	if a == nil || a.step != step || a.hit || m.life != l {
-		return "", 0, false
-	}
-	if a.after > 0 {
-		a.after--
-		return "", 0, false
-	}
-	a.hit, m.wanted = true, false
-	if step == plan.InInstall || step == plan.InRestore {
-		m.c.record(history.Event{Kind: history.Mark, Node: uint8(m.number), Text: string(history.MarkCrashedInInstall)})
-	}
-	return a.power, a.fault, true
-}
-
-// disarm takes back a crash that waits, and says whether it has happened.
-func (m *member) disarm(a *armed) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.armed == a {
-		m.armed = nil
-	}
-	return a.hit
-}
-
 // settled waits until the replica is down, whatever another fault wants meanwhile.
 func (m *member) settled() {
 	for m.current() != nil {
@@ -314,53 +277,6 @@ func (m *member) wipe() {
 	defer m.mu.Unlock()
 	m.device.wipe()
 	m.barred = false
-}
-
-// marker is node.Marker on the device.
-func (m *member) marker() node.Marker { return deviceMarker{m} }
-
-type deviceMarker struct{ m *member }
-
-// Joining implements node.Marker.
-func (d deviceMarker) Joining() (bool, error) {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	return d.m.device.joining, nil
-}
-
-// Joined implements node.Marker.
-func (d deviceMarker) Joined() error {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	d.m.device.joining, d.m.device.strictly = false, false
-	return nil
-}
-
-// Strictly is what node asks of a marker that knows it.
-func (d deviceMarker) Strictly() (bool, error) {
-	d.m.mu.Lock()
-	defer d.m.mu.Unlock()
-	return d.m.device.strictly, nil
-}
-
-// String implements node.Marker.
-func (d deviceMarker) String() string { return "device" }
-
-// drifting is a clock that goes wrong little by little.
-type drifting struct {
-	from  time.Time
-	over  time.Duration
-	total time.Duration
-}
-
-func (m *member) skewNow() time.Duration {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if d := m.drift; d != nil {
-		share := min(float64(time.Since(d.from))/float64(d.over), 1)
-		return m.skew + time.Duration(share*float64(d.total))
-	}
-	return m.skew
 }
 
 // reached notes how far the replica is.

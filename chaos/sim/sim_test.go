@@ -63,14 +63,14 @@ func TestQuietCluster(t *testing.T) {
 		"workload name=demo seed=1 clients=4 rate=20 queries=0.1 duplicates=0.1\n"+
 		"replica 1 tracker=prefetch checkpoint=50\nreplica 2 tracker=cow opt=none checkpoint=60\nreplica 3 tracker=compare\n")})
 	agree(t, o)
-	if o.Result.Commits < 100 || o.Result.Simulated < 25*time.Second {
+	if o.Result.Commits < 100 || o.Result.Simulated < 20*time.Second {
 		t.Errorf("%d rounds in %v", o.Result.Commits, o.Result.Simulated)
 	}
 }
 
 // shape is that of the seeds in tests.
 func shape() plan.Shape {
-	s := plan.Shape{Opts: []string{"none", "speed"}, Workloads: []string{"uniform", "demo"}}
+	s := plan.Shape{Opts: []string{"none", "speed"}, Workloads: []string{"small", "uniform"}}
 	for _, tracker := range memstore.Trackers() {
 		s.Trackers = append(s.Trackers, string(tracker))
 	}
@@ -79,7 +79,7 @@ func shape() plan.Shape {
 
 // A short slice of seeds; LOCKSTEP_SEEDS=100-200 runs others.
 func TestSeeds(t *testing.T) {
-	from, to := uint64(1), uint64(6)
+	from, to := uint64(1), uint64(20)
 	if text := os.Getenv("LOCKSTEP_SEEDS"); text != "" {
 		a, b, _ := strings.Cut(text, "-")
 		from, _ = strconv.ParseUint(a, 10, 64)
@@ -100,11 +100,16 @@ func TestSeeds(t *testing.T) {
 	t.Logf("%s\n%v of processor time, %.0f faults a minute", batch.Sentence(nil), cpu, float64(struck)/cpu.Minutes())
 }
 
-// Plans that have found something in simulated runs are kept.
+// Plans that have found something are kept; those of real runs are simulated too, if they can be. With -short only what has failed in
+// simulations runs.
 func TestKeptPlans(t *testing.T) {
-	names, err := filepath.Glob("../../testdata/plan/sim-*.plan")
-	if err != nil {
-		t.Fatal(err)
+	pattern := "../../testdata/plan/*.plan"
+	if testing.Short() {
+		pattern = "../../testdata/plan/sim-*.plan"
+	}
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no kept plans: %v", err)
 	}
 	for _, name := range names {
 		text, err := os.ReadFile(name)
@@ -113,6 +118,7 @@ func TestKeptPlans(t *testing.T) {
 		}
 		p := parse(t, string(text))
 		if p.Supports(plan.Sim) == nil {
+			t.Logf("%s", filepath.Base(name))
 			agree(t, testPool(t).Run(t.Context(), Job{Plan: p}))
 		}
 	}

@@ -1,0 +1,154 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"lockstep/chaos/history"
+	"lockstep/chaos/plan"
+)
+
+// corruptCheckpoints damages the newest checkpoint of replicas. A file is damaged in a copy that takes its place: what is mapped
+// already stays whole, as the pages do that a kernel holds.
+func (c *cluster) corruptCheckpoints(f *plan.Fault, nodes []int, number int) *running {
+	var hits uint64
+	for _, n := range nodes {
+		m := c.members[n-1]
+		m.mu.Lock()
+		files := m.device.files
+		m.mu.Unlock()
+		if files == nil || !c.mayHarm(n) {
+			continue
+		}
+		var index uint64
+		var what string
+		m.dice.with(func(r *randomSource) { index, what = files.damageNewest(f.Variant(), r) })
+		if index != 0 {
+			hits++
+			c.record(history.Event{Kind: history.Damaged, Node: uint8(n), Fault: uint32(number), Index: index, Text: what})
+		}
+	}
+	return &running{end: func() uint64 { return hits }}
+}
+
+// damageNewest damages a file of the newest checkpoint and gives its index.
+func (f *files) damageNewest(mode plan.Mode, r *rand.Rand) (index uint64, what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	newest := ""
+	for name := range f.dirs["."].now {
+		var i uint64
+		if _, err := fmt.Sscanf(name, "checkpoint-%d-", &i); err == nil && i >= index && strings.HasPrefix(name, "checkpoint-") {
+			newest, index = name, i
+		}
+	}
+	d := f.dirs[newest]
+	if d == nil {
+		return 0, ""
+	}
+	var names []string
+	for name := range d.now {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	name := names[r.IntN(len(names))]
+	node := d.now[name]
+	data, err := os.ReadFile(node.path)
+	if err != nil || len(data) == 0 {
+		return 0, ""
+	}
+	data, what = damageBytes(data, mode, r)
+	if what == "" || f.replaceLocked(node, data) != nil {
+		return 0, ""
+	}
+	return index, fmt.Sprintf("%s of %s: %s", name, newest, what)
+}
+
+// replaceLocked gives every name of a file other contents.
+func (f *files) replaceLocked(node *inode, data []byte) error {
+	f.next++
+	home := filepath.Join(f.home, "inodes", fmt.Sprint(f.next))
+	if err := os.WriteFile(home, data, 0o644); err != nil {
+		return err
+	}
+	node.path, node.size, node.synced = home, int64(len(data)), int64(len(data))
+	for dir, d := range f.dirs {
+		for name, n := range d.now {
+			if n != node {
+				continue
+			}
+			path := filepath.Join(f.tree(), dir, name)
+			if err := joinErrors(os.Remove(path), os.Link(home, path)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// damageBytes damages a file's contents; "" says that nothing changed.
+func damageBytes(data []byte, mode plan.Mode, r *rand.Rand) ([]byte, string) {
+	at := r.IntN(len(data))
+	switch mode {
+	case plan.Truncate:
+		return data[:at], fmt.Sprintf("cut at %d", at)
+	case plan.Extend:
+		return append(data, 1, 2, 3), "three bytes longer"
+	case plan.Zero:
+		end := min(at+512, len(data))
+		if len(strings.Trim(string(data[at:end]), "\x00")) == 0 {
+			data[at] ^= 1
+			return data, fmt.Sprintf("bit flipped at %d", at)
+		}
+		clear(data[at:end])
+		return data, fmt.Sprintf("zeros from %d to %d", at, end)
+	case plan.Swap, plan.Stale:
+		if len(data) < 1024 || string(data[:512]) == string(data[512:1024]) {
+			break
+		}
+		first := append([]byte(nil), data[:512]...)
+		copy(data, data[512:1024])
+		copy(data[512:], first)
+		return data, "two sectors swapped"
+	}
+	data[at] ^= 1 << r.IntN(8)
+	return data, fmt.Sprintf("bit flipped at %d", at)
+}
+
+// mayHarm reports whether a replica may lose what it has. A plan within the budget counts on the quiet windows between its episodes to
+// be long enough for repairs: where one was not, the harm is left out.
+func (c *cluster) mayHarm(n int) bool {
+	return c.plan.Allow != (plan.Allow{}) || c.dispensable(n, nil)
+}
+
+// corruptLogs damages replicas' logs where they lie.
+func (c *cluster) corruptLogs(f *plan.Fault, nodes []int, number int) *running {
+	var hits uint64
+	for _, n := range nodes {
+		m := c.members[n-1]
+		if !c.mayHarm(n) {
+			continue
+		}
+		m.mu.Lock()
+		what := ""
+		m.dice.with(func(r *randomSource) {
+			if l := m.life; l != nil {
+				l.disk.mu.Lock()
+				what = l.disk.image.damage(f.Variant(), r)
+				l.disk.mu.Unlock()
+				return
+			}
+			what = m.device.image.damage(f.Variant(), r)
+		})
+		m.mu.Unlock()
+		if what != "" {
+			hits++
+			c.record(history.Event{Kind: history.Damaged, Node: uint8(n), Fault: uint32(number), Text: "log: " + what})
+		}
+	}
+	return &running{end: func() uint64 { return hits }}
+}

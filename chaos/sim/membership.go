@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"lockstep/chaos/history"
+	"lockstep/chaos/plan"
+)
+
+// transfer tells the leader to hand on.
+func (c *cluster) transfer(f *plan.Fault) *running {
+	to := c.resolve(f.To, nil)
+	leader := c.leaderNow()
+	if leader == 0 || len(to) == 0 {
+		return nil
+	}
+	target := to[0]
+	if target == leader {
+		target = leader%len(c.members) + 1
+	}
+	l := c.members[leader-1].current()
+	if l == nil || target == leader {
+		return nil
+	}
+	go func() {
+		select {
+		case <-l.running:
+		case <-l.dead:
+			return
+		}
+		if l.process == nil {
+			return
+		}
+		r := l.process.Raft()
+		if r == nil {
+			return
+		}
+		if r.LeadershipTransferToServer(serverID(target), raft.ServerAddress(serverID(target))).Error() == nil {
+			c.record(history.Event{Kind: history.Mark, Node: uint8(target), Text: string(history.MarkTransfer)})
+		}
+	}()
+	return &running{end: func() uint64 { return 1 }}
+}
+
+// membership takes replicas out of the cluster, or their votes, and back at the end. Both wait for a leader, which a fault may keep
+// from answering: so they happen beside the walk through the plan, which ends that fault.
+func (c *cluster) membership(f *plan.Fault, nodes []int) *running {
+	var hits atomic.Uint64
+	ended := make(chan struct{})
+	go func() {
+		var out []int
+		for _, n := range nodes {
+			if f.Variant() == plan.Replace && !c.dispensable(n, ended) {
+				continue
+			}
+			c.members[n-1].leaves(true)
+			if out = append(out, n); c.member(func(r *raft.Raft) error { return c.leave(r, f.Variant(), n) }, ended) {
+				hits.Add(1)
+			}
+		}
+		select {
+		case <-ended:
+		case <-c.failed:
+			return
+		}
+		for _, n := range out {
+			if f.Variant() == plan.Replace && hits.Load() > 0 && c.dispensable(n, nil) {
+				c.renew(c.members[n-1])
+			}
+			if c.member(func(r *raft.Raft) error {
+				return r.AddVoter(serverID(n), raft.ServerAddress(serverID(n)), 0, time.Second).Error()
+			}, nil) {
+				c.members[n-1].leaves(false)
+			}
+		}
+	}()
+	return &running{end: func() uint64 {
+		close(ended)
+		return hits.Load()
+	}}
+}
+
+func allOf(members []*member, is func(*member) bool) bool {
+	return !slices.ContainsFunc(members, func(m *member) bool { return !is(m) })
+}
+
+// renew stops a replica, makes its device new and starts it. It waits until the replica is down.
+func (c *cluster) renew(m *member) {
+	m.want(false, false)
+	m.settled()
+	m.wipe()
+	m.want(true, false)
+}
+
+// dispensable waits until the cluster can do without what a replica has: all others are up, are members and have what they acknowledged.
+// False means that given came first; nil does not wait.
+func (c *cluster) dispensable(n int, given <-chan struct{}) bool {
+	whole := func(m *member) bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.number == n || m.life != nil && !m.device.joining && !m.absent
+	}
+	for !allOf(c.members, whole) {
+		if given == nil || !sleep(50*time.Millisecond, given) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *cluster) leave(r *raft.Raft, mode plan.Mode, n int) error {
+	if mode == plan.Demote {
+		return r.DemoteVoter(serverID(n), 0, time.Second).Error()
+	}
+	return r.RemoveServer(serverID(n), 0, time.Second).Error()
+}
+
+// member changes the membership by whoever leads, as often as it takes; false means that given, or the run's end, came first.
+func (c *cluster) member(change func(*raft.Raft) error, given <-chan struct{}) bool {
+	for {
+		if leader := c.leaderNow(); leader != 0 {
+			if l := c.members[leader-1].current(); l != nil && l.ready() {
+				if r := l.process.Raft(); r != nil && r.State() == raft.Leader && change(r) == nil {
+					return true
+				}
+			}
+		}
+		select {
+		case <-given:
+			return false
+		default:
+		}
+		if !sleep(250*time.Millisecond, c.failed) {
+			return false
+		}
+	}
+}
