@@ -15,6 +15,8 @@ import (
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+
+	"lockstep/fsm"
 )
 
 // A leader that was cut off with entries that it never committed comes back after the others have cut their logs beyond the
@@ -56,9 +58,13 @@ func appendUncommitted(t *testing.T, path string, term uint64, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	round, err := (&fsm.Round{Time: 1}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var entries []*raft.Log
 	for i := range n {
-		entries = append(entries, &raft.Log{Index: last + 1 + uint64(i), Term: term, Type: raft.LogCommand, Data: []byte("never committed")})
+		entries = append(entries, &raft.Log{Index: last + 1 + uint64(i), Term: term, Type: raft.LogCommand, Data: round})
 	}
 	if err := errors.Join(disk.StoreLogs(entries), disk.Close()); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,8 @@ import (
 
 const checkpointsDoc = `A checkpoint is what it says: its root is the one that the replicas found after its round, and its index lies at that round's entry or
 behind it and before the next round's. That holds for checkpoints that are written, that a node starts from and that are installed.
-Judged by checkpoint, started and installed against applied. A checkpoint of a round that nobody has reported is compared when
+A node that refuses its own was given a damaged one by a fault. Judged by checkpoint, started and installed against applied, and by
+checkpoint-refused against damaged. A checkpoint of a round that nobody has reported is compared when
 somebody does, as long as few enough wait.`
 
 // checkpoints is the truth of checkpoints.
@@ -16,13 +17,16 @@ type checkpoints struct {
 	// waiting are checkpoints of rounds that nobody has reported, by round.
 	waiting map[uint64]history.Event
 	checked uint64
+	// damaged are nodes whose files a fault has damaged; lies is set when a disk has said that it synced what it did not.
+	damaged map[uint8]bool
+	lies    bool
 }
 
 // maxWaiting bounds the checkpoints that wait for their rounds.
 const maxWaiting = 1024
 
 func startCheckpoints(s *Suite) checker {
-	return &checkpoints{suite: s, waiting: map[uint64]history.Event{}}
+	return &checkpoints{suite: s, waiting: map[uint64]history.Event{}, damaged: map[uint8]bool{}}
 }
 
 func (c *checkpoints) observe(e *history.Event) *Violation {
@@ -41,6 +45,14 @@ func (c *checkpoints) observe(e *history.Event) *Violation {
 		if w, ok := c.waiting[e.Round]; ok {
 			delete(c.waiting, e.Round)
 			return c.compare(e, &w)
+		}
+	case history.Damaged:
+		c.damaged[e.Node] = true
+	case history.FaultBegin:
+		c.lies = c.lies || faultKind(e.Text) == "lying-disk"
+	case history.CheckpointRefused:
+		if e.Peer == 0 && e.Index != 0 && !c.damaged[e.Node] && !c.lies {
+			return broken(e, "node %d refuses its own checkpoint of entry %d, which no fault has damaged: %s", e.Node, e.Index, e.Text)
 		}
 	}
 	return nil

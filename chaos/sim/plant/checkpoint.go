@@ -71,7 +71,7 @@ var checkpointPlants = []Plant{
 		Expect: []string{"checkpoint-truth", "apply-order", agreement}, faults: killed, seams: indexAhead},
 	{Name: "no-folder-sync", Doc: "the folder of the checkpoints is never synced.", Expect: []string{"liveness", "committed-kept", "checkpoint-truth"},
 		faults: "at 10s for 500ms crash nodes=2 power=lost\nat 20s for 500ms crash nodes=3 power=lost\n", seams: noFolderSync},
-	{Name: "no-file-sync", Doc: "a checkpoint's files are not synced before it gets its name.", Expect: []string{"liveness", "no-panic"},
+	{Name: "no-file-sync", Doc: "a checkpoint's files are not synced before it gets its name.", Expect: []string{"checkpoint-truth", "no-panic"},
 		faults: "at 10s for 500ms crash nodes=2 power=lost\nat 20s for 500ms crash nodes=3 power=lost\n", seams: noFileSync},
 }
 
