@@ -45,7 +45,7 @@ func readCanisterManifest(t *testing.T) (hashes map[string]string, compiler stri
 func TestCanistersMatchTheManifest(t *testing.T) {
 	hashes, _ := readCanisterManifest(t)
 	var files []string
-	for _, pattern := range []string{"build.sh", "include/*", "kv/*", "memory/*"} {
+	for _, pattern := range []string{"build.sh", "include/*", "bank/*", "kv/*", "memory/*"} {
 		found, err := filepath.Glob(filepath.Join(canisterFolder, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -89,7 +89,7 @@ func TestCanistersBuildAgain(t *testing.T) {
 	if version, _, _ := strings.Cut(string(out), "\n"); version != compiler {
 		t.Skipf("built with %q; only %q makes the same bytes", version, compiler)
 	}
-	for _, name := range []string{"kv", "memory"} {
+	for _, name := range []string{"bank", "kv", "memory"} {
 		built, err := os.ReadFile(filepath.Join(folder, name+".wasm"))
 		if err != nil {
 			t.Fatal(err)
@@ -101,17 +101,17 @@ func TestCanistersBuildAgain(t *testing.T) {
 }
 
 func TestEmbeddedNames(t *testing.T) {
-	if got, want := testdata.Canisters(), []string{"counter", "faulty", "kv", "memory"}; !slices.Equal(got, want) {
+	if got, want := testdata.Canisters(), []string{"bank", "counter", "faulty", "kv", "memory"}; !slices.Equal(got, want) {
 		t.Errorf("canisters %v, want %v", got, want)
 	}
-	if got, want := testdata.Workloads(), []string{"demo", "memory", "skewed", "small", "uniform"}; !slices.Equal(got, want) {
+	if got, want := testdata.Workloads(), []string{"bank", "demo", "memory", "skewed", "small", "uniform"}; !slices.Equal(got, want) {
 		t.Errorf("workloads %v, want %v", got, want)
 	}
 	_, _, err := testdata.Canister("kw")
-	if want := `no canister "kw" comes with Lockstep; there are counter, faulty, kv, memory`; err == nil || err.Error() != want {
+	if want := `no canister "kw" comes with Lockstep; there are bank, counter, faulty, kv, memory`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if _, err = testdata.Workload("demmo"); err == nil || !strings.Contains(err.Error(), "there are demo, memory, skewed, small, uniform") {
+	if _, err = testdata.Workload("demmo"); err == nil || !strings.Contains(err.Error(), "there are bank, demo, memory, skewed, small, uniform") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // The workloads that come with Lockstep ask only for what the canisters can do: every message is replied to, but for those to the
-// canister that traps.
+// canister that traps. That of the banks, whose messages fail on purpose, has a test of its own.
 func TestEmbeddedWorkloadsRun(t *testing.T) {
 	const most = 3000 // messages of each workload
 	canisters := map[string]compiled{}
@@ -18,6 +18,9 @@ func TestEmbeddedWorkloadsRun(t *testing.T) {
 		canisters[name] = compile(t, embeddedModule(t, name))
 	}
 	for _, name := range testdata.Workloads() {
+		if name == "bank" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			text, err := testdata.Workload(name)
 			if err != nil {

@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+
+	"lockstep/fsm"
 )
 
 // A fixedSource is a message line: the same message every time.
@@ -27,6 +29,16 @@ type generator struct {
 	write, read  generatedCall
 	readFraction float64
 	values       templateValues
+}
+
+// A lifeSource makes changes of a canister's life, each of them one of a list with equal chances.
+type lifeSource struct {
+	canister string
+	changes  []fsm.Kind
+}
+
+func (s *lifeSource) message(_ uint64, choices *randomChoices) WorkloadMessage {
+	return WorkloadMessage{Canister: s.canister, Change: s.changes[choices.random.IntN(len(s.changes))]}
 }
 
 // templateValues are what the names in a template stand for; those that a kind of generator does not have are zero.

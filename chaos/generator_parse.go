@@ -1,15 +1,21 @@
 package chaos
 
-import "strings"
+import (
+	"strings"
+
+	"lockstep/fsm"
+)
 
 // generatorKinds are the values of "generate".
-var generatorKinds = []string{"uniform", "skewed", "memory"}
+var generatorKinds = []string{"uniform", "skewed", "memory", "life"}
 
 // readGenerator reads a line such as {"generate":"uniform","canister":"kv","keys":1000,"count":5000}.
 func (p *workloadParser) readGenerator(f *jsonFields) workloadPart {
 	kind := f.text("generate", "")
 	g := &generator{}
 	switch kind {
+	case "life":
+		return p.readLife(f)
 	case "uniform":
 		readKeyed(f, g)
 	case "skewed":
@@ -26,6 +32,27 @@ func (p *workloadParser) readGenerator(f *jsonFields) workloadPart {
 	f.unknown("a generator of the kind " + kind)
 	p.canisters[g.write.canister] = true
 	return workloadPart{length: count, source: &seededGenerator{g, seed}}
+}
+
+// lifeChanges are the words of "change".
+var lifeChanges = map[string]fsm.Kind{"install": fsm.KindInstall, "upgrade": fsm.KindUpgrade, "reinstall": fsm.KindReinstall,
+	"stop": fsm.KindStop, "start": fsm.KindStart, "delete": fsm.KindDelete}
+
+// readLife reads a line such as {"generate":"life","canister":"kv","change":["stop","upgrade","start"],"count":20}.
+func (p *workloadParser) readLife(f *jsonFields) workloadPart {
+	s := &lifeSource{canister: f.name("canister", "")}
+	for _, word := range f.names("change", "stop", "upgrade", "start") {
+		change, ok := lifeChanges[word]
+		if !ok {
+			f.fault("field \"change\" has %q; there are install, upgrade, reinstall, stop, start, delete", clip(word))
+			continue
+		}
+		s.changes = append(s.changes, change)
+	}
+	count := f.number(numberField{name: "count", otherwise: 1000, min: 1, max: MaxRepeat})
+	f.unknown("a generator of the kind life")
+	p.canisters[s.canister] = true
+	return workloadPart{length: count, source: s}
 }
 
 // A seededGenerator is a generator whose line has a seed of its own, which changes every choice.

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"lockstep/fsm"
 )
 
 func TestShuffleVisitsEveryPlaceOnce(t *testing.T) {
@@ -151,5 +153,35 @@ func BenchmarkMessage(b *testing.B) {
 	for b.Loop() {
 		w.Message(1, index)
 		index++
+	}
+}
+
+// Changes of a canister's life are messages like others, and bring the module that the canister has.
+func TestLifeGenerator(t *testing.T) {
+	w := mustParse(t, `{"generate":"life","canister":"counter-2","change":["stop","upgrade","delete"],"count":60}`)
+	modules, err := CompleteModules(nil, w.Canisters())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for i := range w.Len() {
+		m := w.Message(3, i)
+		message, err := m.Replicated(modules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := message.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		if brings := len(message.Module) > 0; brings != (message.Kind == fsm.KindUpgrade) {
+			t.Errorf("%s with a module: %t", message.Kind, brings)
+		}
+		seen[m.Title()]++
+	}
+	if len(seen) != 3 || seen["counter-2:stop"] < 5 || seen["counter-2:upgrade"] < 5 || seen["counter-2:delete"] < 5 {
+		t.Errorf("changes %v", seen)
+	}
+	if _, err := (&WorkloadMessage{Canister: "kv", Change: fsm.KindUpgrade}).Replicated(modules); err == nil {
+		t.Error("an upgrade to an unknown module is made")
 	}
 }

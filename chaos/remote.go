@@ -20,6 +20,7 @@ type remote struct {
 	addresses []string
 	replicas  []Replica
 	client    *node.Client // for everything that is no client's message
+	modules   []Module     // that were to be installed
 
 	mu      sync.Mutex
 	clients map[int]*node.Client // of the driver's clients, by number
@@ -88,6 +89,7 @@ func (r *remote) newestRound(ctx context.Context) (fsm.RoundNumber, error) {
 
 // install installs modules under their names. A canister that is there with the same module is left as it is.
 func (r *remote) install(ctx context.Context, modules []Module) error {
+	r.modules = modules
 	for _, m := range modules {
 		there, err := r.has(ctx, m)
 		for !there && err == nil {
@@ -196,7 +198,7 @@ func (r *remote) connect(ctx context.Context, number int) (Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &remoteCaller{client: client, session: session}, nil
+	return &remoteCaller{client: client, session: session, modules: r.modules}, nil
 }
 
 func (r *remote) clientOf(number int) (*node.Client, error) {
@@ -215,24 +217,35 @@ func (r *remote) clientOf(number int) (*node.Client, error) {
 	return c, err
 }
 
-// remoteCaller sends one client's messages: updates in its session, queries outside it.
+// remoteCaller sends one client's messages: updates in its session, queries and changes of a canister's life outside it.
 type remoteCaller struct {
 	client  *node.Client
 	session *node.Session
+	modules []Module
 }
 
 // Call sends a message and waits for its outcome.
 func (c *remoteCaller) Call(ctx context.Context, m WorkloadMessage) (fsm.Status, error) {
-	send := c.session.Update
-	if m.Query {
-		send = c.client.Query
-	}
-	response, err := send(ctx, m.Canister, m.Method, m.Arg)
+	response, err := c.send(ctx, m)
 	var call *node.CallError
 	if errors.As(err, &call) && call.Outcome == node.OutcomeRefused {
 		return 0, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return response.Status, err
+}
+
+func (c *remoteCaller) send(ctx context.Context, m WorkloadMessage) (node.Response, error) {
+	switch {
+	case m.Query:
+		return c.client.Query(ctx, m.Canister, m.Method, m.Arg)
+	case m.Change == 0:
+		return c.session.Update(ctx, m.Canister, m.Method, m.Arg)
+	}
+	change, err := m.Replicated(c.modules)
+	if err != nil {
+		return node.Response{}, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return c.client.Change(ctx, m.Canister, change)
 }
 
 // remoteReplica asks one replica over its client port.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"lockstep/fsm"
 	"lockstep/testdata"
 )
 
@@ -32,7 +33,35 @@ const (
 type WorkloadMessage struct {
 	Canister, Method string
 	Arg              []byte
-	Query            bool // to be sent as a query, outside the log
+	Query            bool     // to be sent as a query, outside the log
+	Change           fsm.Kind // if not 0, no method is called: the canister is stopped, started, upgraded …
+}
+
+// Replicated is the message as the state machine takes it, outside any session. An installation or upgrade is to the canister's
+// own module, which must be among the modules.
+func (m *WorkloadMessage) Replicated(modules []Module) (fsm.Message, error) {
+	out := fsm.Message{Kind: fsm.KindUpdate, Canister: m.Canister, Method: m.Method, Arg: m.Arg}
+	if m.Change == 0 {
+		return out, nil
+	}
+	out = fsm.Message{Kind: m.Change, Canister: m.Canister}
+	switch m.Change {
+	case fsm.KindInstall, fsm.KindUpgrade, fsm.KindReinstall:
+		i := slices.IndexFunc(modules, func(module Module) bool { return module.Name == m.Canister })
+		if i < 0 {
+			return out, fmt.Errorf("%s of canister %s: its module is not known here", m.Change, m.Canister)
+		}
+		out.Module = modules[i].Wasm
+	}
+	return out, nil
+}
+
+// Title is the message in a word, for people: kv.put, or bank-b:stop.
+func (m *WorkloadMessage) Title() string {
+	if m.Change != 0 {
+		return m.Canister + ":" + m.Change.String()
+	}
+	return m.Canister + "." + m.Method
 }
 
 // A Workload is a sequence of messages without end: its file's messages in order, generated ones among them, and then from the

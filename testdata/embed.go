@@ -15,16 +15,17 @@ import (
 
 // FS holds canister/NAME/NAME.wasm or .wat, and workload/NAME.jsonl.
 //
-//go:embed canister/kv/kv.wasm canister/memory/memory.wasm
+//go:embed canister/bank/bank.wasm canister/kv/kv.wasm canister/memory/memory.wasm
 //go:embed canister/counter/counter.wat canister/faulty/faulty.wat
 //go:embed workload/*.jsonl
 var FS embed.FS
 
 // Canister returns the module of an embedded canister, and its file in FS, whose ending says whether the module is binary
-// (.wasm) or text (.wat). The error for an unknown name lists the names there are.
+// (.wasm) or text (.wat). A name with a "-" is another canister of the module in front of it: kv-2 is a kv. The error for an unknown name lists the names there are.
 func Canister(name string) (module []byte, file string, err error) {
+	kind, _, _ := strings.Cut(name, "-")
 	for _, ending := range []string{".wasm", ".wat"} {
-		file = path.Join("canister", name, name+ending)
+		file = path.Join("canister", kind, kind+ending)
 		if module, err = FS.ReadFile(file); err == nil {
 			return module, file, nil
 		}

@@ -24,6 +24,7 @@ var registry = []entry{
 	{"exactly-once", onceDoc, false, true, false, startOnce},
 	{"linearizability", linearDoc, true, true, false, startLinear},
 	{"second-opinion", opinionDoc, false, true, false, startOpinion},
+	{"conservation", conservationDoc, false, true, false, startConservation},
 	{"checkpoint-truth", checkpointsDoc, false, true, false, startCheckpoints},
 	{"corruption-refused", corruptionDoc, false, true, false, startCorruption},
 	{"replay-equivalence", replayDoc, false, true, false, startReplayed},

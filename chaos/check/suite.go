@@ -167,7 +167,7 @@ type recent struct {
 func (r *recent) add(e *history.Event) {
 	switch e.Kind {
 	case history.Applied, history.Executed, history.Appended, history.Committed, history.Invoked, history.Returned,
-		history.Gauge, history.Compacted, history.Published, history.Voted:
+		history.Gauge, history.Audited, history.Compacted, history.Published, history.Voted:
 		return
 	}
 	r.ring[r.n%len(r.ring)] = *e

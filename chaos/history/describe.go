@@ -53,6 +53,8 @@ func (e *Event) runWords() string {
 		return "the voters are " + e.Text
 	case Gauge:
 		return fmt.Sprintf("%s: %s is %d", e.who(), e.Text, e.Count)
+	case Audited:
+		return fmt.Sprintf("audit after round %d: %s", e.Round, e.Text)
 	case Invoked:
 		return fmt.Sprintf("client %d calls %s (%s %d%s)", e.Client, e.Text, e.Class, e.Op, e.session())
 	case Returned:

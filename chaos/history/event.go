@@ -103,6 +103,9 @@ const (
 	Configured
 	// Gauge is a resource's size: Text is its name, Count its size.
 	Gauge
+	// Audited is what a canister's books say after Round: Text is its name and then name=number, with spaces between. Count is 1
+	// for an audit at the end, when everything that was on its way has had the time to arrive.
+	Audited
 
 	// Invoked is a client's call on its way to Node (0: any), Text the method.
 	Invoked

@@ -70,6 +70,7 @@ var kindSpecs = [...]kindSpec{
 	InstallFailed:     {"install-failed", fNode, fPeer | fIndex | fRound | fText},
 	Configured:        {"members", fText, fNode | fIndex | fTerm},
 	Gauge:             {"gauge", fText, fNode | fCount},
+	Audited:           {"audited", fRound | fText, fNode | fCount},
 	Invoked:           {"invoked", fOp | fClass, fNode | fClient | fSession | fSequence | fText},
 	Returned:          {"returned", fOp | fOutcome, fNode | fClient | fIndex | fRound | fRan | fRoot | fDigest | fText},
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"lockstep/chaos"
 	"lockstep/chaos/history"
 	"lockstep/fsm"
 	"lockstep/node"
@@ -41,11 +42,29 @@ type request struct {
 	class             history.Class
 	node              int
 	canister, method  string
-	arg               []byte
+	arg               []byte // or the module of a change that brings one
 	session, sequence uint64
+	change            fsm.Kind // 0: a method is called
+	// reply is what the canister has answered, if it has.
+	reply []byte
+}
+
+// title is the request in a word.
+func (q *request) title() string {
+	m := chaos.WorkloadMessage{Canister: q.canister, Method: q.method, Change: q.change}
+	return m.Title()
 }
 
 func (q *request) url(address string) string {
+	base := "http://" + address + "/v1/canisters/" + url.PathEscape(q.canister)
+	switch q.change {
+	case fsm.KindInstall, fsm.KindUpgrade, fsm.KindReinstall:
+		return base + "?mode=" + q.change.String()
+	case fsm.KindStop, fsm.KindStart:
+		return base + "/" + q.change.String()
+	case fsm.KindDelete:
+		return base
+	}
 	kind, more := "update", ""
 	switch q.class {
 	case history.Query:
@@ -53,14 +72,18 @@ func (q *request) url(address string) string {
 	case history.StaleQuery:
 		kind, more = "query", "?consistency=stale"
 	}
-	return "http://" + address + "/v1/canisters/" + url.PathEscape(q.canister) + "/" + kind + "/" + url.PathEscape(q.method) + more
+	return base + "/" + kind + "/" + url.PathEscape(q.method) + more
 }
 
 // send sends it and gives the event of its return, without its number, and the status; 0 without a result.
 func (c *caller) send(ctx context.Context, q *request) (history.Event, fsm.Status) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, q.url(c.addresses[q.node-1]), bytes.NewReader(q.arg))
+	method := http.MethodPost
+	if q.change == fsm.KindDelete {
+		method = http.MethodDelete
+	}
+	r, err := http.NewRequestWithContext(ctx, method, q.url(c.addresses[q.node-1]), bytes.NewReader(q.arg))
 	if err != nil {
 		return history.Event{Kind: history.Returned, Outcome: history.Refused, Text: err.Error()}, 0
 	}
@@ -110,6 +133,7 @@ func (c *caller) answer(q *request, r *http.Request) (history.Event, fsm.Status)
 		e.Text = "the answer is not readable: " + err.Error()
 		return e, 0
 	}
+	q.reply = result.Reply
 	return result2event(q, &result), result.Status
 }
 

@@ -170,7 +170,16 @@ func (c *client) message() {
 		return
 	}
 	c.sequence++
-	c.update(&request{class: history.Update, canister: m.Canister, method: m.Method, arg: m.Arg, session: c.session, sequence: c.sequence})
+	msg, err := m.Replicated(c.work.modules)
+	if err != nil {
+		c.run.record(history.Event{Kind: history.Note, Text: err.Error()})
+		return
+	}
+	arg := msg.Arg
+	if msg.Module != nil {
+		arg = msg.Module
+	}
+	c.update(&request{class: history.Update, canister: m.Canister, method: m.Method, change: m.Change, arg: arg, session: c.session, sequence: c.sequence})
 }
 
 func (c *client) query(class history.Class) {
@@ -215,11 +224,12 @@ func (c *client) update(q *request) {
 func (c *client) call(q *request) (history.Event, fsm.Status) {
 	op := c.ops.Add(1)
 	c.run.record(history.Event{Kind: history.Invoked, Class: q.class, Op: op, Client: uint32(c.number), Node: uint8(q.node),
-		Session: q.session, Sequence: q.sequence, Text: q.canister + "." + q.method})
+		Session: q.session, Sequence: q.sequence, Text: q.title()})
 	e, status := c.caller.send(context.Background(), q) // one that has begun is waited for
 	e.Op, e.Client, e.Node = op, uint32(c.number), uint8(q.node)
 	for old := c.newest.Load(); e.Round > old && !c.newest.CompareAndSwap(old, e.Round); old = c.newest.Load() {
 	}
 	c.run.record(e)
+	c.run.audited(q, &e, status, 0)
 	return e, status
 }

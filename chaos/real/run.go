@@ -221,6 +221,7 @@ func (r *run) settle(ctx context.Context, clients *clients) (converged time.Dura
 		return 0
 	}
 	clients.end()
+	r.audit(ctx, quiet)
 	ctx, cancel := context.WithTimeout(ctx, max(time.Until(began.Add(quiet)), reportWithin))
 	defer cancel()
 	last := r.lastRound(ctx)

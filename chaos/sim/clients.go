@@ -155,7 +155,12 @@ func (cl *client) next() {
 		return
 	}
 	cl.sequence++
-	msg := fsm.Message{Kind: fsm.KindUpdate, Session: cl.session, Sequence: cl.sequence, Canister: m.Canister, Method: m.Method, Arg: m.Arg}
+	msg, err := m.Replicated(cl.c.work.modules)
+	if err != nil {
+		cl.c.fail(err)
+		return
+	}
+	msg.Session, msg.Sequence = cl.session, cl.sequence
 	answered, expired := cl.repeat(msg)
 	if expired {
 		cl.session = 0
@@ -206,7 +211,7 @@ func (cl *client) send(m fsm.Message) (node.Answer, error) {
 	op := ops.Add(1)
 	to := cl.choose()
 	cl.c.record(history.Event{Kind: history.Invoked, Op: op, Class: history.Update, Node: uint8(to), Client: uint32(cl.number),
-		Session: uint64(m.Session), Sequence: m.Sequence, Text: m.Canister + "." + m.Method})
+		Session: uint64(m.Session), Sequence: m.Sequence, Text: title(&m)})
 	after := cl.healed.Load()
 	a, err := cl.c.call(to, func(ctx context.Context, p process) (node.Answer, error) { return p.Submit(ctx, m) })
 	cl.returned(op, to, a, err)
@@ -230,6 +235,17 @@ func (cl *client) query(q fsm.Query, class history.Class) {
 		return p.Query(ctx, q)
 	})
 	cl.returned(op, to, a, err)
+	if err == nil {
+		cl.c.audited(&q, &a, 0)
+	}
+}
+
+// title is a message in a word.
+func title(m *fsm.Message) string {
+	if m.Kind == fsm.KindUpdate {
+		return m.Canister + "." + m.Method
+	}
+	return m.Canister + ":" + m.Kind.String()
 }
 
 // returned records the end of a call.

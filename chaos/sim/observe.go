@@ -97,13 +97,30 @@ func (l *life) applied(entry *raft.Log, data []byte, result *fsm.RoundResult) {
 		if i >= len(round.ids) {
 			break
 		}
-		id, r := round.ids[i], &result.Results[i]
-		if id.session == 0 {
-			continue
+		if r := &result.Results[i]; r.Status == fsm.StatusPending {
+			c.mu.Lock()
+			c.pending[r.Ref] = round.ids[i]
+			c.mu.Unlock()
+		} else {
+			l.executed(entry.Index, result.Round, uint32(i), round.ids[i], r)
 		}
-		l.record(history.Event{Kind: history.Executed, Index: entry.Index, Round: uint64(result.Round), Slot: uint32(i), Session: id.session,
-			Sequence: id.sequence, Ran: ranIn(r), Digest: digestOf(r)})
 	}
+	for i := range result.Completed {
+		done := &result.Completed[i]
+		c.mu.Lock()
+		id := c.pending[done.Ref]
+		c.mu.Unlock()
+		l.executed(entry.Index, result.Round, uint32(done.Ref.Position), id, &done.Result)
+	}
+}
+
+// executed records a message that was answered. One whose canister waited for others counts as run in the round that answered it.
+func (l *life) executed(index uint64, round fsm.RoundNumber, slot uint32, id messageID, r *fsm.Result) {
+	if id.session == 0 {
+		return
+	}
+	l.record(history.Event{Kind: history.Executed, Index: index, Round: uint64(round), Slot: slot, Session: id.session, Sequence: id.sequence,
+		Ran: ranIn(r), Digest: digestOf(r)})
 }
 
 // ranIn is the round in which a message ran the first time, 0 if it did not run.

@@ -15,6 +15,7 @@ import (
 	"lockstep/chaos/check"
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
+	"lockstep/fsm"
 )
 
 // Options say how a plan is run; they change nothing that the plan decides.
@@ -81,6 +82,7 @@ type cluster struct {
 	engines     map[string]*canister.Engine
 	checkpoints map[checkpointKey]checkpointState
 	log         map[uint64]*committedRound
+	pending     map[fsm.Ref]messageID // messages whose canister waits or has waited for others
 	commits     uint64
 	leader      int
 	leaderTerm  uint64
@@ -128,7 +130,7 @@ func newCluster(p *plan.Plan, o Options) (*cluster, error) {
 	}
 	c := &cluster{plan: p, opts: o, seams: o.Seams, began: time.Now(), real: startRealClock(), over: make(chan struct{}),
 		failed: make(chan struct{}), engines: map[string]*canister.Engine{}, checkpoints: map[checkpointKey]checkpointState{},
-		log: map[uint64]*committedRound{}, dice: newDice(p.Seed, 0x73696d), installs: map[int]*keptInstall{}}
+		log: map[uint64]*committedRound{}, pending: map[fsm.Ref]messageID{}, dice: newDice(p.Seed, 0x73696d), installs: map[int]*keptInstall{}}
 	if c.seams == nil {
 		c.seams = &Seams{}
 	}
@@ -239,6 +241,7 @@ func (c *cluster) run() {
 	c.walk()
 	c.heal()
 	clients.settle()
+	c.audit()
 	c.converge()
 	c.record(history.Event{Kind: history.Ended})
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the canisters written in C, and writes down in MANIFEST what was built from what.
 #
-#   build.sh          build kv/kv.wasm and memory/memory.wasm, write MANIFEST
+#   build.sh          build bank/bank.wasm, kv/kv.wasm and memory/memory.wasm, write MANIFEST
 #   build.sh DIR      build into DIR instead; nothing here changes (tests use this)
 #
 # Needs clang with the wasm32 target and wasm-ld: on Debian, apt-get install clang lld
@@ -11,7 +11,7 @@ export LC_ALL=C
 
 here=$(cd "$(dirname "$0")" && pwd)
 clang=${CLANG:-clang}
-canisters="kv memory"
+canisters="bank kv memory"
 
 missing=
 command -v "$clang" >/dev/null || missing="$missing clang"
@@ -40,5 +40,5 @@ cd "$here"
 {
     echo "# SHA-256 of the C canisters, their sources and the script; written by build.sh, check with: sha256sum -c MANIFEST"
     echo "# compiler: $("$clang" --version | head -n 1)"
-    sha256sum build.sh include/*.h kv/*.h kv/*.c kv/*.wasm memory/*.c memory/*.wasm
+    sha256sum build.sh include/*.h bank/*.c bank/*.wasm kv/*.h kv/*.c kv/*.wasm memory/*.c memory/*.wasm
 } >MANIFEST

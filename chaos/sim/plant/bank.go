@@ -1,0 +1,33 @@
+package plant
+
+import (
+	"github.com/hashicorp/raft"
+
+	"lockstep/fsm"
+)
+
+// banks has two banks that send each other money.
+const banks = `time run=12s quiet=16s window=1s
+replica 1 tracker=prefetch checkpoint=60 trailing=16 messages=8
+replica 2 tracker=cow opt=none checkpoint=71 trailing=16 messages=8
+replica 3 tracker=compare checkpoint=90 trailing=16 messages=8 workers=1
+workload name=bank clients=8 rate=60 queries=0.3 duplicates=0.2
+`
+
+// also makes a bug that all replicas share: now and then a message runs that nobody has sent. No root differs.
+func also(m fsm.Message) func(int, *raft.Log, *fsm.Round) {
+	return func(_ int, e *raft.Log, r *fsm.Round) {
+		if e.Index%97 == 0 {
+			r.Messages = append(r.Messages, m)
+		}
+	}
+}
+
+// bankPlants are bugs that all replicas share, so that they agree on a state that is wrong.
+var bankPlants = []Plant{
+	{Name: "money-lost", Doc: "a message that failed leaves a part of its changes behind, on all replicas alike.", Expect: []string{"conservation"},
+		shape: banks, seams: rounds(also(fsm.Message{Kind: fsm.KindUpdate, Canister: "bank-b", Method: "leak"}))},
+	{Name: "call-delivered-twice", Doc: "a call between canisters is carried out a second time, on all replicas alike.",
+		Expect: []string{"conservation"}, shape: banks,
+		seams: rounds(also(fsm.Message{Kind: fsm.KindUpdate, Canister: "bank-a", Method: "deposit", Arg: append([]byte{5}, make([]byte, 15)...)}))},
+}
