@@ -61,11 +61,8 @@ func (r *run) explain(ctx context.Context, v *check.Verdict) []string {
 	ctx, cancel := context.WithTimeout(ctx, explainWithin)
 	defer cancel()
 	for _, f := range v.Findings {
-		if w := f.Violation; w != nil && f.State == check.Broken && len(w.Nodes) > 1 {
-			lines, err := r.compare(ctx, w)
-			if err != nil {
-				lines = append(lines, "nothing more can be said: "+err.Error())
-			}
+		if w := f.Violation; w != nil && f.State == check.Broken && (len(w.Nodes) > 1 || len(w.Nodes) == 1 && len(w.Roots) > 1) {
+			lines := r.differences(ctx, w)
 			for _, line := range lines { // the report shows them with the evidence
 				w.Evidence = append(w.Evidence, history.Event{At: w.At, Kind: history.Note, Text: line})
 			}
@@ -75,8 +72,34 @@ func (r *run) explain(ctx context.Context, v *check.Verdict) []string {
 	return nil
 }
 
-func (r *run) compare(ctx context.Context, v *check.Violation) ([]string, error) {
-	a, b := r.members[v.Nodes[0]-1], r.members[v.Nodes[1]-1]
+// differences compares the two replicas that a violation names. If it names one only, because an answer to a client says otherwise,
+// the other is the first one that differs from it.
+func (r *run) differences(ctx context.Context, v *check.Violation) []string {
+	a, others := r.members[v.Nodes[0]-1], r.members
+	if len(v.Nodes) > 1 {
+		others = []*member{r.members[v.Nodes[1]-1]}
+	}
+	var lines []string
+	for _, b := range others {
+		if a == b {
+			continue
+		}
+		found, err := r.compare(ctx, v, a, b)
+		if err == nil {
+			return found
+		}
+		if lines = found; !errors.Is(err, errSame) {
+			lines = append(lines, "nothing more can be said: "+err.Error())
+		}
+	}
+	return lines
+}
+
+// errSame says that the logs of two replicas, and what they give, are the same.
+var errSame = errors.New("no difference")
+
+// compare tells the differences of two replicas' logs and states in lines. The error is errSame if there are none.
+func (r *run) compare(ctx context.Context, v *check.Violation, a, b *member) ([]string, error) {
 	fa, err := replay.OpenFolder(a.dir)
 	if err != nil {
 		return nil, err
@@ -94,7 +117,7 @@ func (r *run) compare(ctx context.Context, v *check.Violation) ([]string, error)
 	round := v.Round
 	if len(v.Roots) < 2 { // the logs were found to differ before the states were
 		nodes := r.track.view().nodes
-		round = min(nodes[v.Nodes[0]-1].round, nodes[v.Nodes[1]-1].round)
+		round = min(nodes[a.number-1].round, nodes[b.number-1].round)
 	}
 	ca, err := r.stateAt(ctx, a, fa, round)
 	if err != nil {
@@ -109,7 +132,7 @@ func (r *run) compare(ctx context.Context, v *check.Violation) ([]string, error)
 		return lines, err
 	}
 	if d.Empty() {
-		return append(lines, fmt.Sprintf("both logs, repeated on the same options, give the same state after round %d: it is a replica's options or memory that made the difference", round)), nil
+		return append(lines, fmt.Sprintf("both logs, repeated on the same options, give the same state after round %d: it is a replica's options or memory that made the difference", round)), errSame
 	}
 	return append(lines, describe(d, a, b)...), nil
 }
@@ -189,7 +212,7 @@ func (r *run) stateAt(ctx context.Context, m *member, f *replay.Folder, round ui
 				return nil
 			}
 			var err error
-			path, err = replay.WriteCheckpoint(machine, filepath.Join(r.data, fmt.Sprintf("state-%d", m.number)), res.Index)
+			path, err = replay.WriteCheckpoint(machine, filepath.Join(r.data, fmt.Sprintf("state-%d-%d", m.number, r.searched.Add(1))), res.Index)
 			return err
 		}})
 	if err == nil && path == "" {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"lockstep/chaos/history"
@@ -54,7 +56,9 @@ func (r *run) fault(ctx context.Context, id int) {
 	s.hits += r.struck[uint32(id)]
 	r.mu.Unlock()
 	r.record(history.Event{Kind: history.FaultEnd, Fault: uint32(id), Text: f.String(), Count: s.hits})
-	r.track.faultEnded()
+	if s.hits > 0 {
+		r.track.faultEnded()
+	}
 }
 
 // wait waits; false means that ctx ended first.
@@ -134,13 +138,19 @@ func (s *strike) untilCompacted() {
 	})
 }
 
-// kill ends processes and starts them again at the end.
+// kill ends processes, all at once, and starts them again at the end.
 func (s *strike) kill() {
+	var hits atomic.Uint64
+	var ending sync.WaitGroup
 	for _, m := range s.nodes {
-		if m.hold(s.id, s.fault.Kind == plan.Restart) {
-			s.hits++
-		}
+		ending.Go(func() {
+			if m.hold(s.id, s.fault.Kind == plan.Restart) {
+				hits.Add(1)
+			}
+		})
 	}
+	ending.Wait()
+	s.hits += hits.Load()
 	<-s.ctx.Done()
 	for _, m := range s.nodes {
 		s.note(m.number, m.release())

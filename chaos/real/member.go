@@ -132,8 +132,8 @@ func (m *member) hold(fault int, gently bool) bool {
 	return true
 }
 
-// stopWithin bounds an orderly stop.
-const stopWithin = 10 * time.Second
+// stopWithin bounds an orderly stop: of a replica whose disk hangs, for one.
+const stopWithin = 3 * time.Second
 
 func (m *member) endLocked(fault int, gently bool) {
 	if m.proc == nil {
@@ -144,6 +144,7 @@ func (m *member) endLocked(fault int, gently bool) {
 	if gently {
 		e = history.Event{Kind: history.Stopped, Text: "asked to"}
 		m.proc.input.Close()
+		m.proc.signal(syscall.SIGCONT) // one that stands still could not stop: supervisors do the same
 		select {
 		case <-m.proc.done:
 		case <-time.After(stopWithin):

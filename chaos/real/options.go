@@ -41,8 +41,8 @@ type Progress struct {
 // Result is what a run ends with.
 type Result struct {
 	Verdict check.Verdict
-	// Faults counts those that began, Struck those that had an effect, Verified those after which all replicas were seen equal
-	// again; Elapsed is the time from the first to the end of the quiet ending.
+	// Faults counts those that began, Struck those that had an effect, Verified those of these after which all replicas were
+	// seen equal again; Elapsed is the time from the first to the end of the quiet ending.
 	Faults, Struck, Verified int
 	Elapsed                  time.Duration
 	// Converged is how long after healing all replicas were equal; 0 if they never were.

@@ -47,6 +47,8 @@ type run struct {
 	alarm   chan struct{} // closed at the first violation
 	once    sync.Once
 	begun   atomic.Int64
+	// searched counts the states that were made to explain a difference.
+	searched atomic.Int64
 
 	// mu guards the order of the history and the fields below.
 	mu     sync.Mutex

@@ -85,6 +85,26 @@ func TestRunSurvivesFaults(t *testing.T) {
 	}
 }
 
+// A replica that stands still when it is asked to stop is woken up, and stops in order.
+func TestStopOfAPausedReplica(t *testing.T) {
+	result, l := run(t, real.Options{}, "at 200ms for 900ms pause nodes=leader", "at 500ms for 100ms restart nodes=1,2,3")
+	if result.Verdict.Judgement != check.Agreed {
+		t.Fatalf("%s", result.Verdict.Sentence)
+	}
+	stopped := 0
+	for i := range l.Events {
+		if e := &l.Events[i]; e.Kind == history.Stopped {
+			stopped++
+			if e.Text != "asked to" {
+				t.Errorf("node %d: %s", e.Node, e.Text)
+			}
+		}
+	}
+	if stopped != 3 {
+		t.Errorf("%d replicas were stopped", stopped)
+	}
+}
+
 func TestLyingReplicaIsFound(t *testing.T) {
 	result, _ := run(t, real.Options{Lie: true})
 	if result.Verdict.Judgement != check.Violated {

@@ -93,7 +93,7 @@ func (t *tracker) least() (round uint64, ok bool) {
 	return round, true
 }
 
-// faultEnded puts a fault among those that wait for all replicas to be equal again.
+// faultEnded puts a fault that had an effect among those that wait for all replicas to be equal again.
 func (t *tracker) faultEnded() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -4,10 +4,10 @@
 //	history.jsonl         everything that happened
 //	faults.jsonl          the faults among it
 //	roots.csv             round, index, each replica's root
-//	logs/n1.log …         what the replicas wrote
+//	logs/n1.log …         what the replicas wrote; of a simulated one what it did, in words
 //	verdict.json          the verdict with every checker's finding
-//	report.html           one page: lanes, faults, throughput, agreement, the verdict in a sentence
-//	linearizability.html  porcupine's picture of the newest calls, or of those around a violation
+//	report.html           one page: the verdict in a sentence, lanes, faults, throughput, agreement, and porcupine's picture of the
+//	                      newest calls, or of those around a violation
 //
 // The page is made of the history alone, so that an old folder can be shown and judged again (Rejudge). It holds its own
 // style, script and data and needs no network. Long runs are thinned out to what a screen can show before they are put into the page:

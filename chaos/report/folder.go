@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -24,7 +25,6 @@ const (
 	RootsFile   = "roots.csv"
 	VerdictFile = "verdict.json"
 	PageFile    = "report.html"
-	PictureFile = "linearizability.html"
 	LogsFolder  = "logs"
 )
 
@@ -115,8 +115,44 @@ func writeAll(dir string, p Page) error {
 			return e.Encode(p.Verdict)
 		}),
 		write(dir, RootsFile, func(w io.Writer) error { return history.WriteRoots(w, p.Log.Header.Replicas, p.Log.RootTable()) }),
-		write(dir, PictureFile, func(w io.Writer) error { return Picture(w, p.Log, p.Verdict) }),
+		writeLogs(dir, p.Log),
 		write(dir, PageFile, func(w io.Writer) error { return Render(w, p) }))
+}
+
+// writeLogs writes what each replica did, in words, where there is no log of its own: a simulated replica writes none.
+func writeLogs(dir string, l *history.Log) error {
+	if l.Header.Layer != "sim" {
+		return nil
+	}
+	logs := filepath.Join(dir, LogsFolder)
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		return err
+	}
+	var errs []error
+	for n := range l.Header.Replicas {
+		errs = append(errs, write(logs, fmt.Sprintf("n%d.log", n+1), func(w io.Writer) error {
+			b := bufio.NewWriter(w)
+			for i := range l.Events {
+				if e := &l.Events[i]; int(e.Node) == n+1 && e.Kind != history.Invoked && e.Kind != history.Returned {
+					fmt.Fprintln(b, e) // Flush tells
+				}
+			}
+			return b.Flush()
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+// Complete writes what a folder with the history of a run that is over has besides it.
+func Complete(dir, plan string, v check.Verdict) error {
+	if err := write(dir, PlanFile, func(w io.Writer) error { _, err := io.WriteString(w, plan); return err }); err != nil {
+		return err
+	}
+	l, err := readHistory(dir)
+	if err != nil {
+		return err
+	}
+	return writeAll(dir, Page{Plan: plan, Log: l, Verdict: v})
 }
 
 // write writes a file under another name and renames it when it is whole.

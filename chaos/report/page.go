@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
 	_ "embed"
 	"encoding/json"
@@ -28,7 +29,7 @@ var pageCSS string
 var pageJS string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"clock": history.Clock, "doc": check.Doc,
+	"clock": history.Clock, "doc": check.Doc, "notes": notes, "witnesses": witnesses,
 }).Parse(pageHTML))
 
 // Page is what a report shows.
@@ -44,9 +45,17 @@ func Render(w io.Writer, p Page) error {
 	if err != nil {
 		return fmt.Errorf("render report: %w", err)
 	}
+	var calls bytes.Buffer
+	if err := Picture(&calls, p.Log, p.Verdict); err != nil {
+		return fmt.Errorf("render report: %w", err)
+	}
+	embedded, err := json.Marshal(calls.String())
+	if err != nil {
+		return fmt.Errorf("render report: %w", err)
+	}
 	// The data are put between script tags: json.Marshal escapes <, > and &.
 	return pageTemplate.Execute(w, map[string]any{
-		"Style": template.CSS(pageCSS), "Script": template.JS(pageJS), "Data": template.JS(data),
+		"Style": template.CSS(pageCSS), "Script": template.JS(pageJS), "Data": template.JS(data), "Calls": template.JS(embedded),
 		"V": p.Verdict, "H": p.Log.Header, "Plan": p.Plan, "Cut": p.Log.Cut,
 		"Title": title(p.Verdict), "Text": afterColon(p.Verdict.Sentence), "Violations": violations(p.Verdict), "Marks": marks(p.Verdict),
 		"Faults": p.Verdict.Faults, "Facts": facts(p),
@@ -82,6 +91,21 @@ func violations(v check.Verdict) []*check.Violation {
 	}
 	slices.SortStableFunc(all, func(a, b *check.Violation) int { return cmp.Compare(a.At, b.At) })
 	return all
+}
+
+// notes are what was found out about a violation: entry, message, canister, page, bytes. witnesses are the events themselves.
+func notes(evidence []history.Event) []string {
+	var all []string
+	for i := range evidence {
+		if evidence[i].Kind == history.Note {
+			all = append(all, evidence[i].Words())
+		}
+	}
+	return all
+}
+
+func witnesses(evidence []history.Event) []history.Event {
+	return slices.DeleteFunc(slices.Clone(evidence), func(e history.Event) bool { return e.Kind == history.Note })
 }
 
 // mark is a rare path with how often it was reached.

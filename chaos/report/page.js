@@ -1,11 +1,12 @@
 "use strict";
 // The chart: faults, a lane a node, agreement, calls, latency over one time axis. data is made by picture.go.
 const colours = {
-  leader: "#2f6fd0", follower: "#b9cdec", candidate: "#f0c75e", down: "#4a4f57",
+  leader: "#2f6fd0", follower: "var(--follower)", candidate: "#f0c75e", down: "var(--down)",
   checkpoint: "#6b7785", install: "#8a4fbf", start: "#1a7f4b", note: "#d07a00", bad: "#c0262d",
-  fault: "#e8912d", ok: "#3c9d6b", refused: "#e3b341", unknown: "#b0563f", strip: ["#f1f3f5", "#f0c75e", "#3c9d6b", "#c0262d"],
+  fault: "#e8912d", ok: "#3c9d6b", refused: "#e3b341", unknown: "#b0563f", strip: ["var(--quiet)", "#f0c75e", "#3c9d6b", "#c0262d"],
 };
-const left = 112, right = 14, laneHeight = 58, axisHeight = 22;
+let left = 112; // less on narrow screens
+const right = 14, laneHeight = 58, axisHeight = 22;
 const newest = data.strip.map((_, b) => Math.max(...data.nodes.map(n => n.rounds[b])));
 const mostBehind = Math.max(10, ...data.nodes.flatMap(n => n.rounds.map((r, b) => newest[b] - r)));
 const view = { from: 0, to: data.end };
@@ -68,9 +69,9 @@ function drawFaults(y, bottom) {
     if (!everywhere) bar(f.a, f.b, y, bottom - y, colours.fault, null, { opacity: data.faults.length > 60 ? 0.05 : 0.10 });
     if (rows[i] >= shown) return;
     const top = y + rows[i] * (h + 2), words = f.s.replace(/^at \S+ (for \S+ )?/, "");
-    bar(f.a, f.b, top, h, everywhere ? "#d9dde3" : colours.fault, `fault ${f.n}: ${f.s}\n${f.hit ? "struck " + f.hit + " times" : "had no effect"}`, { rx: 2, opacity: f.hit ? 1 : 0.45 });
+    bar(f.a, f.b, top, h, everywhere ? "var(--everywhere)" : colours.fault, `fault ${f.n}: ${f.s}\n${f.hit ? "struck " + f.hit + " times" : "had no effect"}`, { rx: 2, opacity: f.hit ? 1 : 0.45 });
     const room = x(Math.min(f.b, view.to)) - x(Math.max(f.a, view.from));
-    if (h > 10 && room > words.length * 6 + 8) el("text", { x: Math.max(x(f.a), left) + 4, y: top + 10, style: "font-size:10px;fill:#3c2a10" }, words);
+    if (h > 10 && room > words.length * 6 + 8) el("text", { x: Math.max(x(f.a), left) + 4, y: top + 10, style: `font-size:10px;fill:var(${everywhere ? "--ink" : "--fault-ink"})` }, words);
   });
   return y + Math.max(shown * (h + 2), 15) + 6;
 }
@@ -80,16 +81,16 @@ function drawLane(n, y) {
   el("text", { x: 8, y: y + 12, class: "name" }, "node " + (n + 1));
   for (const s of node.roles) {
     bar(s.a, s.b, y, 12, colours[s.is], `node ${n + 1}: ${s.is}${s.t ? " in term " + s.t : ""}\n${seconds(s.a)} to ${seconds(s.b)}`);
-    if (s.is === "down") bar(s.a, s.b, y + 12, h, "#4a4f57", null, { opacity: 0.09 });
+    if (s.is === "down") bar(s.a, s.b, y + 12, h, "var(--down)", null, { opacity: 0.09 });
   }
   const top = y + 14, most = Math.max(data.newest, 1);
   drawLag(n, top + h, h - 12);
   let d = "";
   for (const [, e, x0, w] of columns(2)) d += `${d ? "L" : "M"}${(x0 + w).toFixed(1)},${(top + (h - 4) * (1 - node.rounds[e - 1] / most)).toFixed(1)}`;
-  el("path", { d, fill: "none", stroke: "#2b3a55", "stroke-width": 1.3 });
+  el("path", { d, fill: "none", stroke: "var(--stroke)", "stroke-width": 1.3 });
   const now = node.rounds[clamp(Math.ceil(view.to / data.step), 1, node.rounds.length) - 1];
   el("text", { x: 8, y: y + 28 }, "round " + now);
-  el("line", { x1: left, x2: width - right, y1: y + laneHeight - 4, y2: y + laneHeight - 4, stroke: "#e8ebef" });
+  el("line", { x1: left, x2: width - right, y1: y + laneHeight - 4, y2: y + laneHeight - 4, stroke: "var(--quiet)" });
   for (const p of node.points) drawPoint(p, y + laneHeight - 9);
 }
 
@@ -124,7 +125,7 @@ function drawStrip(y) {
   for (const p of data.problems || []) {
     if (p.x < view.from || p.x > view.to) continue;
     el("line", { x1: x(p.x), x2: x(p.x), y1: 0, y2: y + 14, stroke: colours.bad, "stroke-width": 1.5, "stroke-dasharray": "4 3" });
-    el("text", { x: x(p.x) + 5, y: y - 4, style: "fill:#c0262d;font-weight:600;paint-order:stroke;stroke:#fff;stroke-width:4px" }, "first difference");
+    el("text", { x: x(p.x) + 5, y: y - 4, style: "fill:var(--bad);font-weight:600;paint-order:stroke;stroke:var(--paper);stroke-width:4px" }, "first difference");
     hits.push({ x0: x(p.x) - 4, x1: x(p.x) + 4, y0: y, y1: y + 14, text: p.s, first: true });
   }
 }
@@ -146,11 +147,14 @@ function drawCalls(y, h) {
 function drawLatency(y, h) {
   const some = data.latency[0].filter(v => v > 0), least = Math.max(50, (some.length ? Math.min(...some) : 100) / 2), most = Math.max(4 * least, ...data.latency[1]), at = v => y + h * (1 - Math.log(Math.max(v, least) / least) / Math.log(most / least));
   scale("latency", y, h, most, v => v >= 1e6 ? (v / 1e6).toFixed(1) + " s" : (v / 1000).toFixed(0) + " ms");
-  [["#9fb3cf", 1], ["#2b3a55", 0]].forEach(([stroke, i]) => {
-    let d = "", pen = "M";
+  [["var(--stroke-soft)", 1], ["var(--stroke)", 0]].forEach(([stroke, i]) => {
+    let d = "", pen = "M", gap = 0;
     for (const [b, e, x0, w] of columns(4)) {
       const v = Math.max(...data.latency[i].slice(b, e));
-      if (v <= 0) continue;
+      if (v <= 0) { gap++; continue; }
+      if (gap * w > 24) pen = "M"; // nothing was answered for a while: no line
+      gap = 0;
+      if (pen === "M") d += `M${x0.toFixed(1)},${at(v).toFixed(1)}`, pen = "L"; // a lone value is seen too
       d += `${pen}${(x0 + w / 2).toFixed(1)},${at(v).toFixed(1)}`;
       pen = "L";
     }
@@ -165,19 +169,20 @@ function drawLatency(y, h) {
 function scale(name, y, h, most, text) {
   el("text", { x: 8, y: y + 12, class: "name" }, name);
   el("text", { x: 8, y: y + 26 }, "to " + text(most));
-  el("line", { x1: left, x2: width - right, y1: y + h, y2: y + h, stroke: "#cfd5dc" });
+  el("line", { x1: left, x2: width - right, y1: y + h, y2: y + h, stroke: "var(--line)" });
 }
 
 function drawAxis(y, top) {
-  const step = niceStep(view.to - view.from, 10);
+  const step = niceStep(view.to - view.from, width < 700 ? 5 : 10);
   for (let t = Math.ceil(view.from / step) * step; t <= view.to + 1e-9; t += step) {
-    el("line", { x1: x(t), x2: x(t), y1: top, y2: y, stroke: "#e8ebef" });
+    el("line", { x1: x(t), x2: x(t), y1: top, y2: y, stroke: "var(--quiet)" });
     el("text", { x: x(t), y: y + 14, "text-anchor": "middle" }, +t.toFixed(6) + " s");
   }
 }
 
 function draw() {
-  width = Math.max(600, chart.clientWidth);
+  width = Math.max(320, chart.clientWidth);
+  left = width < 700 ? 78 : 112;
   hits = [];
   svg = document.createElementNS(NS, "svg");
   const rows = Math.min(Math.max(1, ...packed(data.faults).map(r => r + 1)), 14), faultHeight = Math.max(rows * (rows > 7 ? 10 : 15), 15) + 6;
@@ -235,6 +240,15 @@ document.getElementById("legend").append(...legend.map(([name, colour]) => {
   e.append(i, name);
   return e;
 }));
+// The picture of calls is a page of its own, shown when it is asked for.
+const callsBox = document.getElementById("calls");
+callsBox.addEventListener("toggle", () => {
+  if (callsBox.querySelector("iframe")) return;
+  const frame = document.createElement("iframe");
+  frame.srcdoc = calls;
+  callsBox.append(frame);
+});
+if (location.hash === "#calls") callsBox.open = true;
 if (data.thinned) document.getElementById("thinned").textContent = "So many events that some are left out of the lanes.";
 // #t=12,16 shows those seconds, so that a stretch can be linked to.
 const stretch = /^#t=([0-9.]+),([0-9.]+)$/.exec(location.hash);

@@ -95,10 +95,10 @@ func picture(l *history.Log) *drawing {
 	p := &painter{step: end/bins + 1, open: make([]span, n), rounds: make([]uint64, n), drawn: make([]int, n), bands: map[uint32]int{},
 		latencies: make([][]time.Duration, bins), seen: map[uint64]*witnessed{}}
 	p.End, p.Step, p.Healed = end.Seconds(), p.step.Seconds(), -1
-	p.Nodes = make([]lane, n)
+	p.Nodes, p.Faults, p.Problems = make([]lane, n), []band{}, []point{} // the page's script wants lists, also empty ones
 	p.Strip = make([]int, bins)
 	for i := range p.Nodes {
-		p.Nodes[i].Rounds = make([]uint64, bins)
+		p.Nodes[i] = lane{Roles: []span{}, Rounds: make([]uint64, bins), Points: []point{}}
 	}
 	for i := range p.Calls {
 		p.Calls[i] = make([]int, bins)

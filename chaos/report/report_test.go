@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -52,7 +53,7 @@ func TestAFolderHoldsEverything(t *testing.T) {
 	l := synth.Make(synth.Busy(3, 3, 30*time.Second))
 	spoil(l, 2, 17*time.Second)
 	v := record(t, dir, l)
-	for _, name := range []string{PlanFile, HistoryFile, FaultsFile, RootsFile, VerdictFile, PageFile, PictureFile, LogsFolder} {
+	for _, name := range []string{PlanFile, HistoryFile, FaultsFile, RootsFile, VerdictFile, PageFile, LogsFolder} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -84,8 +85,10 @@ func TestThePageStandsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := page.String()
-	if outside := regexp.MustCompile(`(src=|href="//|@import|https?://)[^\s]*`).FindAllString(text, -1); len(outside) != 1 || outside[0] != `http://www.w3.org/2000/svg";` {
-		t.Errorf("the page refers to %v", outside)
+	for _, outside := range regexp.MustCompile(`(\ssrc=|href="//|@import|https?://)[^\s"'\\]*`).FindAllString(text, -1) {
+		if outside != "http://www.w3.org/2000/svg" { // a name, not an address
+			t.Errorf("the page refers to %v", outside)
+		}
 	}
 	if n := strings.Count(text, "</script>"); n != 1 {
 		t.Errorf("%d scripts end in the page", n)
@@ -97,6 +100,43 @@ func TestThePageStandsAlone(t *testing.T) {
 	}
 	if strings.Contains(text, "ZgotmplZ") {
 		t.Error("the template refused something")
+	}
+}
+
+// The script walks lists without asking whether they are there: a run without faults and events must have empty ones.
+func TestNothingOfADrawingIsNull(t *testing.T) {
+	data, err := json.Marshal(picture(&history.Log{Header: history.Header{Replicas: 3}}))
+	if err != nil || bytes.Contains(data, []byte("null")) {
+		t.Errorf("%s, %v", data, err)
+	}
+}
+
+// A run that was lied to tells where its states differ before anything else about it; one that agreed has nothing to shrink.
+func TestThePageSaysWhere(t *testing.T) {
+	l := synth.Make(synth.Busy(3, 3, 10*time.Second))
+	l.Header.Shrink = "the-shrink-command"
+	v := check.Judge(t.Context(), l, check.Config{})
+	var good, bad bytes.Buffer
+	if err := Render(&good, Page{Log: l, Verdict: v}); err != nil {
+		t.Fatal(err)
+	}
+	spoil(l, 2, 6*time.Second)
+	v = check.Judge(t.Context(), l, check.Config{})
+	for i := range v.Findings {
+		if violation := v.Findings[i].Violation; violation != nil {
+			violation.Evidence = append(violation.Evidence, history.Event{Kind: history.Note, Text: "canister kv, page 5"})
+		}
+	}
+	if err := Render(&bad, Page{Log: l, Verdict: v}); err != nil {
+		t.Fatal(err)
+	}
+	where, chart := strings.Index(bad.String(), "canister kv, page 5"), strings.Index(bad.String(), `id="chart"`)
+	shrink := strings.Index(bad.String(), "the-shrink-command")
+	if where < 0 || where > chart || shrink < 0 || shrink > chart {
+		t.Errorf("where at %d, shrink at %d, chart at %d", where, shrink, chart)
+	}
+	if strings.Contains(good.String(), "the-shrink-command") {
+		t.Error("a run that agreed is offered to be shrunk")
 	}
 }
 

@@ -195,7 +195,8 @@ func (t *chaosTotals) add(r *chaosRun) {
 
 func (t *chaosTotals) sentence(real bool, elapsed time.Duration) string {
 	if real {
-		return fmt.Sprintf("%d verified faults in %v: %.0f a minute", t.verified, elapsed.Round(time.Second), float64(t.verified)/elapsed.Minutes())
+		return fmt.Sprintf("%d verified faults in %v: %.0f a minute, %.0f a minute a core", t.verified, elapsed.Round(time.Second),
+			float64(t.verified)/elapsed.Minutes(), perMinute(t.verified, processorTime()))
 	}
 	perMinute := 0.0
 	if t.cpu > 0 {

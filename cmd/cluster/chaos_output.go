@@ -97,12 +97,8 @@ func (t *chaosOutput) verdict(r chaosRun) {
 	if r.verdict.Judgement == check.Violated {
 		t.explain(&r)
 	}
-	switch {
-	case r.dir == "":
-	case r.kept:
+	if r.kept {
 		fmt.Fprintf(t.w, "\nreport   %s\n", filepath.Join(r.dir, report.PageFile))
-	default:
-		fmt.Fprintf(t.w, "\nreport   removed; keep the next one with --out DIR\n")
 	}
 	if r.rerun != "" {
 		fmt.Fprintf(t.w, "again    %s\n", r.rerun)

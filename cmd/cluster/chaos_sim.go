@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"lockstep/canister"
 	"lockstep/chaos/check"
-	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
 	"lockstep/chaos/report"
 	"lockstep/chaos/sim"
@@ -82,7 +79,7 @@ func (o *chaosOptions) simulated(out sim.Outcome, e execution) chaosRun {
 		return r
 	}
 	if e.dir != "" {
-		r.err = writeReport(e, out.Result.Verdict)
+		r.err = report.Complete(e.dir, e.plan.String(), out.Result.Verdict)
 	}
 	speed := 0.0
 	if out.Result.CPU > 0 {
@@ -91,33 +88,4 @@ func (o *chaosOptions) simulated(out sim.Outcome, e execution) chaosRun {
 	r.figures = fmt.Sprintf("%d faults, %d had an effect; %v simulated in %v: %.0f times real time a core", out.Result.Faults, out.Result.Struck,
 		out.Result.Simulated.Round(time.Millisecond), out.Took.Round(time.Millisecond), speed)
 	return r
-}
-
-// writeReport writes what a simulated run's report has besides its history.
-func writeReport(e execution, v check.Verdict) error {
-	plan := filepath.Join(e.dir, report.PlanFile)
-	if err := os.WriteFile(plan, []byte(e.plan.String()), 0o644); err != nil {
-		return err
-	}
-	l, err := report.Load(e.dir)
-	if err != nil {
-		return err
-	}
-	for name, content := range map[string]func(io.Writer) error{
-		report.VerdictFile: func(w io.Writer) error { return json.NewEncoder(w).Encode(v) },
-		report.RootsFile:   func(w io.Writer) error { return history.WriteRoots(w, l.Log.Header.Replicas, l.Log.RootTable()) },
-		report.PictureFile: func(w io.Writer) error { return report.Picture(w, l.Log, v) },
-		report.PageFile: func(w io.Writer) error {
-			return report.Render(w, report.Page{Plan: l.Plan, Log: l.Log, Verdict: v})
-		},
-	} {
-		f, err := os.Create(filepath.Join(e.dir, name))
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(content(f), f.Close()); err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
-		}
-	}
-	return nil
 }
