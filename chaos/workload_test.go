@@ -86,7 +86,7 @@ func TestFaultyLines(t *testing.T) {
 		{ok + `,"reapeat":2}`, `test:1: unknown field "reapeat"; a message has canister, method, query, text, hex, base64, repeat`},
 		{"{\"canister\":\"k\xff\"}", `test:1: not UTF-8 text; arguments of other bytes are written as "hex" or "base64"`},
 		{`{"generate":"gaussian"}`, `test:1: unknown generator "gaussian"; there are uniform, skewed, memory, life`},
-		{`{"generate":"life","canister":"kv","change":["stop","burn"]}`, `test:1: field "change" has "burn"; there are install, upgrade`},
+		{`{"generate":"life","canister":"kv","change":["stop","burn"]}`, `test:1: field "change" has "burn"; there are install, upgrade, reinstall, stop, start, delete`},
 		{`{"generate":"life"}`, `test:1: field "canister" is missing`},
 		{`{"generate":"uniform","zipf":1}`, `test:1: unknown field "zipf"; a generator of the kind uniform has generate, keys, value_bytes, canister, ` +
 			`read_fraction, method, text, read_method, read_text, count, seed`},

@@ -2,6 +2,8 @@ package check
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,8 +43,8 @@ func ParseBooks(text string) (Books, error) {
 			delete(to, name)
 		}
 	}
-	for name := range to {
-		return b, fmt.Errorf("audit of %s: it has no %s", b.Canister, name)
+	if len(to) > 0 {
+		return b, fmt.Errorf("audit of %s: it has no %s", b.Canister, strings.Join(slices.Sorted(maps.Keys(to)), ", "))
 	}
 	return b, nil
 }

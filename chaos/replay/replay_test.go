@@ -74,7 +74,7 @@ func newRecording(t *testing.T, log raft.LogStore) *recording {
 	return r
 }
 
-func module(t *testing.T, name string) []byte {
+func module(t testing.TB, name string) []byte {
 	t.Helper()
 	code, _, err := testdata.Canister(name)
 	if err != nil {
