@@ -109,7 +109,7 @@ type setUp struct {
 	fuel  uint64 // for all of it together
 	spent uint64
 	steps uint32 // so far
-	timer *int64
+	timer *uint64
 }
 
 // phase is an entry point that is run if the module has it.

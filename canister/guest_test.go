@@ -183,7 +183,7 @@ var stepKinds = map[string]func(*stage, step) Outcome{
 		return s.execute([]byte("caller"), Input{Entry: EntryInspect, Method: st.method, Arg: st.arg})
 	},
 	"timer": func(s *stage, st step) Outcome {
-		if r := s.rigs[0]; s.timer == 0 || s.timer > r.now() {
+		if r := s.rigs[0]; s.timer == 0 || s.timer > uint64(r.now()) {
 			return Outcome{Status: statusIdle}
 		}
 		s.timer = 0

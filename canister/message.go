@@ -59,9 +59,9 @@ type Outcome struct {
 	Text       string // why, if not Replied; valid UTF-8, bounded
 	Fuel       uint64 // spent
 
-	Calls    []Call // to be made, in order; none unless the changes are kept
-	Timer    *int64 // when the global timer is to be due, in nanoseconds since 1970, 0 for never; nil if not set
-	Accepted bool   // EntryInspect: the message may come in
+	Calls    []Call  // to be made, in order; none unless the changes are kept
+	Timer    *uint64 // when the global timer is to be due, in nanoseconds since 1970, 0 for never; nil if not set
+	Accepted bool    // EntryInspect: the message may come in
 }
 
 func (o Outcome) String() string {

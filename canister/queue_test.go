@@ -13,7 +13,7 @@ type queue struct {
 	rigs    []*rig
 	items   []item
 	version uint64
-	timer   int64
+	timer   uint64
 	runs    int // executions so far
 }
 

@@ -136,7 +136,7 @@ func (u *upgrade) run(env Env, arg []byte, o UpgradeOptions) (Outcome, error) {
 		{program.PostUpgradeExport, systemapi.InInit, arg},
 	})
 	if out.Timer == nil {
-		out.Timer = new(int64)
+		out.Timer = new(uint64)
 	}
 	return out, err
 }

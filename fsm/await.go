@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"lockstep/pagetrie"
 )
@@ -122,7 +123,7 @@ func (m *Machine) HasWork() bool {
 	}
 	s := &m.current.state
 	for _, c := range s.canisters {
-		if len(c.Queue) > 0 || c.dueCall(s.Time+1) || c.timerDue(s.Time+1) {
+		if len(c.Queue) > 0 || c.dueCall(s.Time+1) || c.timerDue(s.Time+1, &s.Limits) {
 			return true
 		}
 	}
@@ -139,8 +140,8 @@ func (m *Machine) NextTimer() (time int64, set bool) {
 	}
 	for _, c := range m.current.state.canisters {
 		due := c.nextDeadline()
-		if c.Life == Running && c.Timer != 0 && (due == 0 || c.Timer < due) {
-			due = c.Timer
+		if t := int64(min(c.Timer, math.MaxInt64)); c.timerRuns(&m.current.state.Limits) && (due == 0 || t < due) {
+			due = t
 		}
 		if due != 0 && (!set || due < time) {
 			time, set = due, true

@@ -52,7 +52,7 @@ type canisterHead struct {
 	Limits      canister.Limits
 	Version     uint64
 	Life        Life
-	Timer       int64
+	Timer       uint64
 	NextContext contextID
 	NextCall    callID
 	Stops       []origin

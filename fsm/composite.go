@@ -20,7 +20,7 @@ type compositeQuery struct {
 
 // runQuery runs a query of a canister, composite or not.
 func (m *Machine) runQuery(p *published, c *canisterRecord, q Query) (canister.Outcome, error) {
-	env := c.env(&p.state, q.Caller)
+	env := c.env(&p.state, callerOf(q.Caller))
 	env.Log = m.logOf(c.ID)
 	message := canister.Message{Method: q.Method, Arg: q.Arg}
 	if !isComposite(c, q.Method) {

@@ -39,7 +39,7 @@ type CanisterContents struct {
 	Controllers [][]byte
 	Version     uint64
 	Life        Life
-	Timer       int64
+	Timer       uint64
 	// NextContext and NextCall are the numbers that its next call context and its next call get.
 	NextContext, NextCall uint64
 	// Stopping counts the requests that wait for it to stop.

@@ -30,7 +30,7 @@ func (m *Machine) inspect(p *published, msg *Message) (string, error) {
 	if record == nil || record.Life != Running || !record.live.Module().Has(canister.EntryInspect) {
 		return "", nil
 	}
-	env := record.env(&p.state, msg.Caller)
+	env := record.env(&p.state, callerOf(msg.Caller))
 	env.Log = m.logOf(record.ID)
 	outcome, err := record.live.Inspect(env, record.State, canister.Message{Method: msg.Method, Arg: msg.Arg})
 	switch {

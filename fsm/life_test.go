@@ -40,6 +40,33 @@ func TestTimersGoOffByRoundTime(t *testing.T) {
 	}
 }
 
+// A timer that falls due while the canister waits for as many responses as it may is not lost, and no round is made for it.
+func TestATimerWaitsForResponses(t *testing.T) {
+	r := puppets(t, "a", "b")
+	r.state.Limits.Calls, r.state.Limits.TurnMessages = 1, 1
+	wantReply(t, r.one(run("a", timer(1)+call{to: 2, arg: reply("")}.script()+reply(""))), "")
+	if _, set := r.NextTimer(); set {
+		t.Error("the timer is said to go off before the response")
+	}
+	r.apply(&Round{})
+	if got := r.count("a"); got != 0 {
+		t.Errorf("count %d before the response", got)
+	}
+	r.rest()
+	if got := r.count("a"); got != 100 || r.HasWork() {
+		t.Errorf("count %d when all is at rest; work %v", got, r.HasWork())
+	}
+}
+
+// A client that gives no caller is the anonymous principal; the empty one is the management canister's.
+func TestClientsWithoutACallerAreAnonymous(t *testing.T) {
+	r := puppets(t, "a")
+	wantReply(t, r.one(run("a", replyCaller)), "\x04")
+	msg := run("a", replyCaller)
+	msg.Caller = []byte("alice")
+	wantReply(t, r.one(msg), "alice")
+}
+
 func TestHeartbeats(t *testing.T) {
 	r := puppets(t, "a")
 	r.state.Limits.HeartbeatRounds = 3

@@ -58,7 +58,7 @@ type Message struct {
 	// numbers that run only grow. Session 0 runs the message whenever it arrives.
 	Session  SessionID
 	Sequence uint64
-	// Caller is handed to the canister as the caller's identity, at most MaxCallerBytes.
+	// Caller is handed to the canister as the caller's identity, at most MaxCallerBytes; an empty one as the anonymous principal.
 	Caller []byte
 	// Canister is the canister's name: of the one to call, to install, or to change.
 	Canister string
@@ -172,4 +172,13 @@ func ValidateCanisterName(name string) error {
 		return fmt.Errorf("canister name %q: character %q at %d is not allowed; names are of a-z and 0-9, after the first also of - _ and dots", name, r, i)
 	}
 	return nil
+}
+
+// callerOf is the principal that canisters see for what a client gave as its caller. The empty principal is the management
+// canister's, which no client is.
+func callerOf(given []byte) []byte {
+	if len(given) == 0 {
+		return []byte{0x04} // anonymous
+	}
+	return given
 }

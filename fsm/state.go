@@ -79,7 +79,7 @@ type canisterRecord struct {
 	Version uint64
 	Life    Life
 	// Timer is the round time from which the global timer is due; 0 for none.
-	Timer int64
+	Timer uint64
 	traffic
 
 	// live runs the canister: messages on the newest record, queries on any.
@@ -87,9 +87,14 @@ type canisterRecord struct {
 	hash pagetrie.Hash
 }
 
-// timerDue reports whether the global timer goes off in a round of that time.
-func (c *canisterRecord) timerDue(time int64) bool {
-	return c.Life == Running && c.Timer != 0 && c.Timer <= time
+// timerDue reports whether the global timer goes off in a round of that time. While the canister waits for as many responses as
+// the limits allow, the timer waits too.
+func (c *canisterRecord) timerDue(time int64, l *Limits) bool {
+	return c.timerRuns(l) && c.Timer <= uint64(max(time, 0))
+}
+
+func (c *canisterRecord) timerRuns(l *Limits) bool {
+	return c.Life == Running && c.Timer != 0 && uint64(len(c.Calls)) < l.Calls
 }
 
 func newState(limits Limits) State {

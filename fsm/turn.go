@@ -54,7 +54,7 @@ func (t *turn) busy() bool { return len(t.jobs) > 0 || !t.begun && t.round.wakes
 
 // wakes reports whether a canister has something to do in this round even if no message comes.
 func (w *roundWork) wakes(c *canisterRecord) bool {
-	return len(c.Queue) > 0 || c.dueCall(w.next.Time) || c.timerDue(w.next.Time) || w.heartbeat(c)
+	return len(c.Queue) > 0 || c.dueCall(w.next.Time) || c.timerDue(w.next.Time, &w.next.Limits) || w.heartbeat(c)
 }
 
 func (w *roundWork) heartbeat(c *canisterRecord) bool {
@@ -122,7 +122,7 @@ func (t *turn) turnsAway() (code uint32, reason string) {
 }
 
 func (t *turn) runTimer() error {
-	if !t.record.timerDue(t.round.next.Time) {
+	if !t.record.timerDue(t.round.next.Time, &t.round.next.Limits) {
 		return nil
 	}
 	t.record.Timer = 0
@@ -169,7 +169,7 @@ func (t *turn) runMessages() error {
 // client is the sender of message i.
 func (w *roundWork) client(i int) origin {
 	msg := &w.round.Messages[i]
-	return origin{Kind: fromClient, Caller: msg.Caller, Ref: Ref{Round: w.next.Round, Position: uint64(i)}, Session: msg.Session}
+	return origin{Kind: fromClient, Caller: callerOf(msg.Caller), Ref: Ref{Round: w.next.Round, Position: uint64(i)}, Session: msg.Session}
 }
 
 // number is the next execution's, apart from those of the round's messages.

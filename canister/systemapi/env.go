@@ -14,7 +14,7 @@ type Env struct {
 	Controllers [][]byte // principals
 	Version     uint64   // of the canister: rises with every change
 	Status      uint32   // 1 running, 2 stopping, 3 stopped; 0 is taken for 1
-	Timer       int64    // when the global timer is due, 0 if it is not set
+	Timer       uint64   // when the global timer is due, 0 if it is not set
 	CallsLeft   uint64   // that the execution may make: call_perform answers that it cannot for more
 
 	// Seed adds to the source of randomness; with Canister, Round and Message
@@ -76,7 +76,7 @@ type Effects struct {
 	Reply         []byte // if Reply; the caller's own
 	Reject        string // if Reject
 	Calls         []Call
-	Timer         *int64 // when the global timer is to be due, 0 for never; nil if not set
-	Accepted      bool   // accept_message was called
-	CertifiedData []byte // as it is now
+	Timer         *uint64 // when the global timer is to be due, 0 for never; nil if not set
+	Accepted      bool    // accept_message was called
+	CertifiedData []byte  // as it is now
 }

@@ -109,9 +109,9 @@ func (h *Host) globalTimerSet(a []uint64) (uint64, error) {
 	if h.effects.Timer != nil {
 		before = *h.effects.Timer
 	}
-	due := int64(a[0])
+	due := a[0] // the slice belongs to the call path
 	h.effects.Timer = &due
-	return uint64(before), nil
+	return before, nil
 }
 
 // performanceCounter gives the fuel spent, by this execution (0) or by all of
