@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"log/slog"
 	"sync/atomic"
 
@@ -12,7 +13,8 @@ import (
 // The folder may replace one that was lost. What that one had acknowledged is gone, and a majority may have counted on it: a
 // vote for a candidate that lacks those entries would lose them for good. So a joining replica votes only for candidates that
 // are as new as itself, as when a cluster begins. It has joined when it holds an entry of the current leader's own term that is
-// committed: everything committed before is in its log then. A marker keeps this through restarts.
+// committed, in its log or as the last one of a checkpoint: it has everything committed before then. A marker keeps this through
+// restarts.
 //
 // A replica that has set its log aside is joining strictly: it certainly belonged to a cluster with a history, so it votes for
 // nobody.
@@ -20,18 +22,25 @@ type joiner struct {
 	marker Marker
 	logger *slog.Logger
 	log    raft.LogStore
-	on     atomic.Bool
-	strict bool
+	// checkpoints are this replica's.
+	checkpoints checkpointLister
+	on          atomic.Bool
+	strict      bool
 }
 
 // strictMarker is a Marker that tells a folder whose log was set aside from one that is new.
 type strictMarker interface{ Strictly() (bool, error) }
 
+// checkpointLister is the part of a raft.SnapshotStore that says what is there.
+type checkpointLister interface {
+	List() ([]*raft.SnapshotMeta, error)
+}
+
 // newestOfNew is the last log index of a replica that holds nothing but the cluster's first configuration.
 const newestOfNew = 1
 
-func newJoiner(marker Marker, log raft.LogStore, logger *slog.Logger) (*joiner, error) {
-	j := &joiner{marker: marker, logger: logger, log: log}
+func newJoiner(marker Marker, log raft.LogStore, checkpoints checkpointLister, logger *slog.Logger) (*joiner, error) {
+	j := &joiner{marker: marker, logger: logger, log: log, checkpoints: checkpoints}
 	on, err := marker.Joining()
 	j.on.Store(on)
 	if m, ok := marker.(strictMarker); ok && on && err == nil {
@@ -71,8 +80,7 @@ func (j *joiner) committed(index, term uint64) {
 	if !j.on.Load() || index == 0 {
 		return
 	}
-	var entry raft.Log
-	if err := j.log.GetLog(index, &entry); err != nil || entry.Term != term {
+	if held, err := j.termAt(index); err != nil || held != term {
 		return
 	}
 	if err := j.marker.Joined(); err != nil {
@@ -82,4 +90,21 @@ func (j *joiner) committed(index, term uint64) {
 	if j.on.Swap(false) {
 		j.logger.Info("joined the cluster", "index", index, "term", term)
 	}
+}
+
+// termAt gives the term of an entry in the log, or of the last entry in a checkpoint: a checkpoint that was sent may hold all that is
+// committed, and in a cluster at rest nothing follows it into the log.
+func (j *joiner) termAt(index uint64) (uint64, error) {
+	var entry raft.Log
+	err := j.log.GetLog(index, &entry)
+	if !errors.Is(err, raft.ErrLogNotFound) {
+		return entry.Term, err
+	}
+	metas, listErr := j.checkpoints.List()
+	for _, meta := range metas {
+		if meta.Index == index {
+			return meta.Term, listErr
+		}
+	}
+	return 0, errors.Join(err, listErr)
 }

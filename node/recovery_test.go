@@ -290,7 +290,7 @@ func TestJoinerWantsTheLeadersTerm(t *testing.T) {
 	if err := os.WriteFile(dir.file(joiningFile), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j, err := newJoiner(dir, log, slog.New(slog.DiscardHandler))
+	j, err := newJoiner(dir, log, raft.NewInmemSnapshotStore(), slog.New(slog.DiscardHandler))
 	if err != nil || !j.on.Load() {
 		t.Fatal("not joining", err)
 	}
@@ -300,7 +300,33 @@ func TestJoinerWantsTheLeadersTerm(t *testing.T) {
 		}
 	}
 	j.committed(4, 2)
-	if again, err := newJoiner(dir, log, j.logger); j.on.Load() || err != nil || again.on.Load() {
+	if again, err := newJoiner(dir, log, j.checkpoints, j.logger); j.on.Load() || err != nil || again.on.Load() {
 		t.Errorf("still joining: %v", err)
+	}
+}
+
+// A checkpoint that ends with the newest committed entry holds all that is committed: in a cluster at rest nothing follows it into
+// the log, and the replica must vote all the same.
+func TestReplicaJoinsByACheckpoint(t *testing.T) {
+	checkpoints := raft.NewInmemSnapshotStore()
+	sink, err := checkpoints.Create(raft.SnapshotVersionMax, 7, 2, raft.Configuration{}, 1, nil)
+	if err != nil || sink.Close() != nil {
+		t.Fatal(err)
+	}
+	dir := &dataDir{path: t.TempDir()}
+	if err := os.WriteFile(dir.file(joiningFile), []byte(joiningStrictly), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, err := newJoiner(dir, raft.NewInmemStore(), checkpoints, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []struct{ index, term uint64 }{{7, 3}, {8, 2}, {6, 2}} {
+		if j.committed(at.index, at.term); !j.on.Load() {
+			t.Errorf("joined with commit index %d of term %d", at.index, at.term)
+		}
+	}
+	if j.committed(7, 2); j.on.Load() {
+		t.Error("still joining")
 	}
 }

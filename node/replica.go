@@ -121,7 +121,7 @@ func (r *replica) hasWork() bool {
 
 func (r *replica) startRaft() error {
 	var err error
-	if r.joiner, err = newJoiner(r.parts.Marker, r.log, r.logger); err != nil {
+	if r.joiner, err = newJoiner(r.parts.Marker, r.log, r.checkpoints, r.logger); err != nil {
 		return err
 	}
 	guard := &installGuard{logger: r.logger, log: r.log, onInstalled: r.installed, onConflict: func(c *conflict) { r.stop(c) }}
@@ -137,9 +137,17 @@ func (r *replica) startRaft() error {
 	if err := r.bootstrap(conf, stable, transport); err != nil {
 		return err
 	}
+	before, err := r.checkpoints.List()
+	if err != nil {
+		return err
+	}
 	r.raft, err = raft.NewRaft(conf, r.machine, r.log, stable, r.checkpoints, transport)
 	if err != nil {
-		return fmt.Errorf("start Raft: %w", err)
+		err = fmt.Errorf("start Raft: %w", err)
+		if after, listErr := r.checkpoints.List(); listErr == nil && len(after) == 0 && len(before) > 0 {
+			err = fmt.Errorf("%w: %w", errNoneRestored, err)
+		}
+		return err
 	}
 	guard.attach(r.raft)
 	r.batcher = newBatcher(r.cfg, r.raft, r.machine.Latest, r.metrics)

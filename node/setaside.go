@@ -31,6 +31,9 @@ func unusable(err error) bool {
 	return errors.As(err, &gap) || errors.As(err, &damage)
 }
 
+// errNoneRestored marks a failed opening that found damage in every checkpoint, and has set them all aside. The next opening sees none.
+var errNoneRestored = errors.New("every checkpoint is damaged")
+
 // asider is a Ground that can put away what a replica cannot use. The next Open then finds nothing, as in a folder that was
 // wiped, and the replica is joining, strictly (joiner).
 type asider interface {
@@ -42,12 +45,16 @@ type asider interface {
 // lost, both are put aside, and the replica starts with nothing.
 func openReplicaOrAside(cfg *Config, ground Ground, m *metrics, cut *conflict) (*replica, error) {
 	r, err := openReplica(cfg, ground, m, cut)
+	if errors.Is(err, errNoneRestored) {
+		cfg.Logger.Warn("no checkpoint could be restored; opening without", "err", err)
+		r, err = openReplica(cfg, ground, m, cut)
+	}
 	if !unusable(err) {
 		return r, err
 	}
 	a, able := ground.(asider)
 	if !able || len(cfg.Peers) < 2 {
-		return nil, fmt.Errorf("%w; move the data folder away and start the node with an empty one", err)
+		return nil, fmt.Errorf("%w; no other replica can send it: put a sound copy of the data folder in its place, or move it away and start the node with an empty one, which begins with nothing", err)
 	}
 	reason := err
 	where, asideErr := a.SetAside()

@@ -13,16 +13,22 @@ import (
 // damagePages changes a byte in every page file of a stopped node's checkpoints.
 func damagePages(t *testing.T, dir string) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, checkpointsDir, "checkpoint-*", "*.pages"))
+	damageFiles(t, dir, "*.pages", func(size int) int { return size / 2 })
+}
+
+// damageFiles changes the byte at an offset in every file of a stopped node's checkpoints whose name matches.
+func damageFiles(t *testing.T, dir, pattern string, offset func(size int) int) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, checkpointsDir, "checkpoint-*", pattern))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("page files: %v, %v", files, err)
+		t.Fatalf("files %s: %v, %v", pattern, files, err)
 	}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		content[len(content)/2] ^= 1
+		content[offset(len(content))] ^= 1
 		if err := os.Remove(file); err != nil { // they are read-only, and shared by hard link
 			t.Fatal(err)
 		}
@@ -62,6 +68,75 @@ func TestUnusableLogIsSetAside(t *testing.T) {
 	c.eventually("the replica has joined", func() bool { return !c.nodes[victim].Status().Joining })
 	if r, err := client.Query(c.ctx, "counter", "get", nil); err != nil || count(r) != 46 {
 		t.Errorf("count %d, want 46; %v", count(r), err)
+	}
+}
+
+// checkpointFaults are places in a checkpoint's files, by when a start finds damage there: by opening, by restoring, or behind that.
+var checkpointFaults = []struct {
+	name, pattern string
+	offset        func(size int) int
+}{
+	{"manifest", "manifest", func(size int) int { return size / 2 }},
+	{"table", "table", func(size int) int { return size / 2 }},
+	{"page", "*.pages", func(int) int { return 4095 }},
+	{"page hash", "*.pages", func(size int) int { return size - 41 }},
+	{"footer", "*.pages", func(size int) int { return size - 1 }},
+	{"tree record", "*.tree", func(size int) int { return size - 1 }},
+	{"tree header", "*.tree", func(int) int { return 0 }},
+}
+
+// Whatever is damaged in all checkpoints, and whenever it is found, the others send the replica the state.
+func TestReplicaOutlivesTheDamageOfAllCheckpoints(t *testing.T) {
+	for _, f := range checkpointFaults {
+		t.Run(f.name, func(t *testing.T) {
+			c := startCluster(t, 3, smallLogs)
+			client := c.client()
+			c.install(client, "counter")
+			c.add(client, "counter", 20)
+			c.agree()
+			victim := c.follower()
+			c.stop(victim)
+			damageFiles(t, c.cfgs[victim].DataDir, f.pattern, f.offset)
+			c.start(victim)
+			c.add(client, "counter", 1)
+			c.agree()
+			c.eventually("damage is told", func() bool { return strings.Contains(c.log.String(), "damaged") })
+		})
+	}
+}
+
+// A single replica refuses to start, or ends when the damage is found behind the start, and says what to do.
+func TestSingleReplicaWithoutASoundCheckpoint(t *testing.T) {
+	for _, f := range checkpointFaults {
+		t.Run(f.name, func(t *testing.T) {
+			c := startCluster(t, 1, smallLogs)
+			client := c.client()
+			c.install(client, "counter")
+			c.add(client, "counter", 20)
+			c.stop(0)
+			damageFiles(t, c.cfgs[0].DataDir, f.pattern, f.offset)
+			n, err := Start(c.cfgs[0])
+			if err == nil {
+				c.nodes[0] = n
+				if f.name == "tree header" { // restoring needs none of it; what is in memory is sound
+					c.add(client, "counter", 1)
+					return
+				}
+				<-n.Done()
+				if s := n.Status(); s.State != StateFailed {
+					t.Errorf("status: %s: %s", s.State, s.Reason)
+				}
+				err = n.Err()
+			}
+			for _, want := range []string{"no readable checkpoint", "no other replica can send it", "put a sound copy of the data folder in its place"} {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want %q", err, want)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(c.cfgs[0].DataDir, raftFile)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -143,7 +218,7 @@ func TestStrictJoinerVotesForNobody(t *testing.T) {
 		if err := os.WriteFile(dir.file(joiningFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j, err := newJoiner(dir, raft.NewInmemStore(), slog.New(slog.DiscardHandler))
+		j, err := newJoiner(dir, raft.NewInmemStore(), raft.NewInmemSnapshotStore(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

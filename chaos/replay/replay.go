@@ -153,6 +153,9 @@ func (p *player) run() (err error) {
 	p.report.From, p.report.FromRound, p.report.Round, p.report.Root = p.start.name, at.Round, at.Round, Root(at.Root)
 	p.report.Index = p.start.index
 	p.confirmed, p.roots[at.Round] = at.Round, at.Root
+	if p.cfg.To != 0 && at.Round > p.cfg.To {
+		return fmt.Errorf("%w: %s is of round %d, and the last round to repeat is %d; begin from an older checkpoint", ErrStart, p.start.name, at.Round, p.cfg.To)
+	}
 	p.waitFor(p.source.checkpoints)
 	suspect, err := p.play()
 	if err != nil || suspect == nil {

@@ -191,6 +191,10 @@ func TestReplayAgrees(t *testing.T) {
 	if report = r.replay(c); report.Finding != nil || report.FromRound != 5 || report.Round != 7 || Root(r.roots[7]) != report.Root {
 		t.Errorf("from a checkpoint: %+v", report)
 	}
+	c.To = 4
+	if _, err := Replay(t.Context(), c); !errors.Is(err, ErrStart) || !strings.Contains(err.Error(), "is of round 5, and the last round to repeat is 4") {
+		t.Errorf("a start behind the last round: %v", err)
+	}
 }
 
 func TestKnownRootsAreCompared(t *testing.T) {

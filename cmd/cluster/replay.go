@@ -41,7 +41,8 @@ a folder in use is refused.
 
 Rounds at the end of the log that no later round attests are repeated too; they may not have been committed.
 
-Exit codes: 0 every root agrees, 1 one differs or the log is damaged, 2 nothing could be compared, 3 it could not be done.`,
+Exit codes: 0 every root agrees, 1 one differs or the log is damaged, 2 nothing could be compared or the log ends before --to,
+3 it could not be done.`,
 		Example: `  cluster replay ./demo/n1
   cluster replay ./demo/n1 --tracker compare --opt-level none --workers 1
   cluster replay ./demo/n1 --from checkpoint-2048-2-0 --to 3000`,
@@ -106,11 +107,16 @@ func (o *replayOptions) run(c *cobra.Command, dir string) error {
 	switch {
 	case report.Finding != nil:
 		return &exitError{exitBad, nil}
-	case report.Attested+report.Known+comparedCheckpoints(&report) == 0:
+	case report.Round < fsm.RoundNumber(o.to):
+		return &exitError{exitUndecided, fmt.Errorf("round %d was not reached: the log ends with round %d", o.to, report.Round)}
+	case compared(&report) == 0:
 		return &exitError{exitUndecided, errors.New("nothing says what the roots should be: no round is attested and no checkpoint lies on the way")}
 	}
 	return nil
 }
+
+// compared counts the roots that were held against another.
+func compared(r *replay.Report) uint64 { return r.Attested + r.Known + comparedCheckpoints(r) }
 
 func comparedCheckpoints(r *replay.Report) (n uint64) {
 	for _, c := range r.Checkpoints {
@@ -130,18 +136,30 @@ func printReplay(w io.Writer, r *replay.Report, asJSON bool) error {
 	fmt.Fprintf(w, "from %s (round %d) to round %d, log index %d: %d rounds, %d messages in %s\n",
 		r.From, r.FromRound, r.Round, r.Index, r.Rounds, r.Messages, r.Elapsed.Round(time.Millisecond))
 	fmt.Fprintf(w, "root %s\n", r.Root)
-	fmt.Fprintf(w, "compared: %d attested roots, %d checkpoints; the newest attested round is %d\n", r.Attested, comparedCheckpoints(r), r.LastAttested)
+	fmt.Fprintf(w, "compared with the roots that %d later rounds attest%s, and with %d checkpoints on the way\n", r.Attested, attestedUpTo(r), comparedCheckpoints(r))
 	for _, c := range r.Checkpoints {
 		if !c.Compared {
 			fmt.Fprintf(w, "not compared: %s: %s\n", c.Path, c.Note)
 		}
 	}
-	if r.Finding == nil {
-		_, err := fmt.Fprintln(w, "every root agrees")
-		return err
+	switch {
+	case r.Finding != nil:
+		printFinding(w, r.Finding)
+	case compared(r) > 0:
+		fmt.Fprintln(w, "every root agrees")
 	}
-	printFinding(w, r.Finding)
 	return nil
+}
+
+// attestedUpTo says how far the attestations reach, and that rounds behind them have none.
+func attestedUpTo(r *replay.Report) string {
+	switch {
+	case r.Attested == 0:
+		return ""
+	case r.LastAttested < r.Round:
+		return fmt.Sprintf(" (the newest is that of round %d: nothing in what was repeated attests rounds %d to %d)", r.LastAttested, r.LastAttested+1, r.Round)
+	}
+	return fmt.Sprintf(" (the newest is that of round %d)", r.LastAttested)
 }
 
 func printFinding(w io.Writer, f *replay.Finding) {
