@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,12 +47,13 @@ checkpoints, and restoring states of several sizes in a process of its own. It t
 of memory.
 
 Exit code 0 when it could measure, whatever it measured; 3 when it could not.`,
-		Example: "  cluster bench checkpoint\n  cluster bench checkpoint --json > result.json\n  cluster bench checkpoint --restore 64,1024,4096 --dir /data/tmp",
+		Example: "  cluster bench checkpoint\n  cluster bench checkpoint --json > result.json\n  cluster bench checkpoint --only restore --restore 64,1024,4096 --dir /data/tmp",
 		Args:    arguments(0, 0),
 		RunE:    func(c *cobra.Command, _ []string) error { return b.run(c) },
 	}
 	c.Flags().BoolVar(&b.json, "json", false, "print JSON")
 	c.Flags().StringVar(&b.config.Dir, "dir", "", "`folder` to make files in; the disk under it is what is measured (default the system's for temporary files)")
+	c.Flags().StringSliceVar(&b.config.Only, "only", nil, "measure only these `parts`: "+strings.Join(bench.Parts(), ", "))
 	c.Flags().IntSliceVar(&b.config.Restore, "restore", []int{64, 1024}, "sizes of the states to restore, in `MiB`, at most 4096; 4096 takes a minute and 10 GiB of disk more")
 	return c
 }

@@ -4,7 +4,7 @@
 //	plain.go     one memory of random pages without a canister: bytes written, merges, disk, writing and verifying, sending
 //	ledger.go    a file layer that counts bytes written and bytes on disk
 //	machine.go   a state machine with a canister: rounds beside checkpoints
-//	restore.go   a process of its own that restores a checkpoint and runs a message
+//	restore.go   a process of its own that restores a checkpoint as a node does, and runs a message
 //	compress.go  pages of a real Wasm memory through compressors
 //
 // Every time is the wall's, of runs that take turns in one process, and stands beside what it is compared with. Bytes are counted.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"lockstep/canister"
@@ -21,11 +23,35 @@ type Config struct {
 	// RestoreCommand is the command line of a process that calls RestoreChild with its last argument and prints what that gives as
 	// JSON. Empty: restoring is not measured.
 	RestoreCommand []string
+	// Only are the parts to measure, see Parts; empty: all of them.
+	Only []string
 	// Progress is told what is being measured; nil means nobody.
 	Progress func(string)
 }
 
-// Run measures everything. It stops when ctx ends, with what it has and ctx's error.
+// parts are what can be measured, in the order in which it is.
+var parts = []struct {
+	name    string
+	measure func(*run) error
+}{
+	{"bytes", (*run).bytesWritten},
+	{"merges", (*run).pyramid},
+	{"speed", (*run).throughput},
+	{"transfer", (*run).transfer},
+	{"compression", (*run).compression},
+	{"rounds", (*run).rounds},
+	{"restore", (*run).restores},
+}
+
+// Parts are the names of what can be measured.
+func Parts() (names []string) {
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// Run measures everything, or what c.Only names. It stops when ctx ends, with what it has and ctx's error.
 func Run(ctx context.Context, c Config) (r *Result, err error) {
 	if c.Progress == nil {
 		c.Progress = func(string) {}
@@ -36,6 +62,11 @@ func Run(ctx context.Context, c Config) (r *Result, err error) {
 	for _, size := range c.Restore {
 		if size < 1 || size > 4096 {
 			return nil, fmt.Errorf("a state of %d MiB can't be restored: sizes from 1 to 4096 are possible", size)
+		}
+	}
+	for _, name := range c.Only {
+		if !slices.Contains(Parts(), name) {
+			return nil, fmt.Errorf("%q can't be measured: want some of %s", name, strings.Join(Parts(), ", "))
 		}
 	}
 	dir, err := os.MkdirTemp(c.Dir, "lockstep-bench-")
@@ -50,8 +81,11 @@ func Run(ctx context.Context, c Config) (r *Result, err error) {
 	defer engine.Close()
 	b := &run{ctx: ctx, config: c, dir: dir, engine: engine, result: newResult(dir)}
 	start := time.Now()
-	for _, part := range []func() error{b.bytesWritten, b.pyramid, b.throughput, b.transfer, b.compression, b.rounds, b.restores} {
-		if err := errors.Join(ctx.Err(), part()); err != nil {
+	for _, p := range parts {
+		if len(c.Only) > 0 && !slices.Contains(c.Only, p.name) {
+			continue
+		}
+		if err := errors.Join(ctx.Err(), p.measure(b)); err != nil {
 			return b.result, err
 		}
 		b.result.Seconds = time.Since(start).Seconds()
