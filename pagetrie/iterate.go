@@ -12,14 +12,18 @@ func (m Map) All() iter.Seq2[uint64, Value] {
 	return func(yield func(uint64, Value) bool) { each(m.root, yield) }
 }
 
-// Range iterates over the entries with lo <= key < hi, ascending by key. A hi of 0 stands for 2^64, the end of the key
-// space, so that Range(0, 0) is everything.
+// Range iterates over the entries with lo <= key < hi, ascending by key: none unless lo < hi. [Map.From] has no end.
 func (m Map) Range(lo, hi uint64) iter.Seq2[uint64, Value] {
 	return func(yield func(uint64, Value) bool) {
-		if last := hi - 1; lo <= last {
-			eachWithin(m.root, lo, last, yield)
+		if lo < hi {
+			eachWithin(m.root, lo, hi-1, yield)
 		}
 	}
+}
+
+// From iterates over the entries with lo <= key, ascending by key.
+func (m Map) From(lo uint64) iter.Seq2[uint64, Value] {
+	return func(yield func(uint64, Value) bool) { eachWithin(m.root, lo, math.MaxUint64, yield) }
 }
 
 // each yields the entries of n, and reports whether the consumer wants more.

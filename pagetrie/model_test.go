@@ -205,7 +205,7 @@ func checkRanges(t *testing.T, r *rand.Rand, m Map, entries []Entry, probes []ui
 		lo, hi := probes[r.IntN(len(probes))], probes[r.IntN(len(probes))]
 		want := []Entry{}
 		for _, e := range entries {
-			if e.Key >= lo && (e.Key < hi || hi == 0) {
+			if e.Key >= lo && e.Key < hi {
 				want = append(want, e)
 			}
 		}
@@ -216,6 +216,7 @@ func checkRanges(t *testing.T, r *rand.Rand, m Map, entries []Entry, probes []ui
 		if !slices.Equal(got, want) {
 			t.Errorf("Range(%#x, %#x) = %v, want %v", lo, hi, got, want)
 		}
+		checkFrom(t, m, lo, entries)
 		stop := r.IntN(len(entries) + 1)
 		got = got[:0]
 		for k, v := range m.Range(lo, hi) {
@@ -227,6 +228,18 @@ func checkRanges(t *testing.T, r *rand.Rand, m Map, entries []Entry, probes []ui
 		if !slices.Equal(got, want[:min(stop, len(want))]) {
 			t.Errorf("Range(%#x, %#x), stopped after %d: %v", lo, hi, stop, got)
 		}
+	}
+}
+
+func checkFrom(t *testing.T, m Map, lo uint64, entries []Entry) {
+	t.Helper()
+	want := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return e.Key < lo })
+	got := []Entry{}
+	for k, v := range m.From(lo) {
+		got = append(got, Entry{k, v})
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("From(%#x) = %v, want %v", lo, got, want)
 	}
 }
 

@@ -77,7 +77,8 @@ func groupMask(used bitmap, slot uint) bitmap {
 }
 
 // Verify checks p against the root of a map and returns what that map has under key: the hash of the value, if there
-// is one. The error is ErrProof, or says how the proof is malformed.
+// is one. A root and a key have one proof: whatever else is in it, even where it would not matter, is an error. The error is
+// ErrProof, or says how the proof is malformed.
 func (p *Proof) Verify(root Hash, key uint64) (value Hash, present bool, err error) {
 	var d digester
 	if p.Entries == 0 || len(p.Path) == 0 {
@@ -86,10 +87,17 @@ func (p *Proof) Verify(root Hash, key uint64) (value Hash, present bool, err err
 		}
 		return Hash{}, false, nil
 	}
+	if !p.Path[0].holds(p.Entries) {
+		return Hash{}, false, ErrProof
+	}
 	var want Hash
+	var at place
 	for i := range p.Path {
 		s := &p.Path[i]
 		digest, next, ok, err := d.step(s, key)
+		if err == nil {
+			err = at.admit(&s.View)
+		}
 		if err != nil {
 			return Hash{}, false, fmt.Errorf("step %d: %w", i, err)
 		}
@@ -103,13 +111,21 @@ func (p *Proof) Verify(root Hash, key uint64) (value Hash, present bool, err err
 		if last {
 			return next, ok, nil
 		}
-		want = next
+		slot, _ := s.route(key)
+		want, at = next, place{newOpened(&s.View), slot}
 	}
 	panic("unreachable")
 }
 
 // step returns the digest of s, and what key leads to there: the hash of its value or the digest of a kid.
 func (d *digester) step(s *Step, key uint64) (digest, next Hash, ok bool, err error) {
+	used := bitmap(s.Used)
+	if err := s.checkHead(); err != nil {
+		return Hash{}, Hash{}, false, err
+	}
+	if len(s.Groups) != groupsUsed(used) { // none of a bucket
+		return Hash{}, Hash{}, false, fmt.Errorf("malformed: %d digests of groups, want %d", len(s.Groups), groupsUsed(used))
+	}
 	if s.Kind == Bucket {
 		if err := s.View.check(); err != nil {
 			return Hash{}, Hash{}, false, err
@@ -120,10 +136,6 @@ func (d *digester) step(s *Step, key uint64) (digest, next Hash, ok bool, err er
 			}
 		}
 		return d.foreign(&s.View), next, ok, nil
-	}
-	used := bitmap(s.Used)
-	if s.Kind != Leaf && s.Kind != Branch || s.Shift > 63 || len(s.Groups) != groupsUsed(used) {
-		return Hash{}, Hash{}, false, fmt.Errorf("malformed: kind %d, shift %d, %d groups", s.Kind, s.Shift, len(s.Groups))
 	}
 	var all digests
 	i := 0
@@ -136,6 +148,9 @@ func (d *digester) step(s *Step, key uint64) (digest, next Hash, ok bool, err er
 	digest = d.foreignNode(&s.View, &all)
 	slot, ok := s.route(key)
 	if !ok {
+		if len(s.Hashes) != 0 {
+			return Hash{}, Hash{}, false, fmt.Errorf("malformed: %d hashes of a node that does not lead to the key", len(s.Hashes))
+		}
 		return digest, Hash{}, false, nil
 	}
 	mask := groupMask(used, slot)

@@ -14,17 +14,22 @@ type Ref struct {
 
 // Remote is one version of a map on another machine. Who implements it sends the refs there and calls [Map.Nodes].
 type Remote interface {
-	// Entries and the root of the map. Both stay the same for the life of a Remote.
+	// Head is the number of entries and the root of the map. Both stay the same for the life of a Remote. Everything else is
+	// checked against them, and nothing checks them: to learn how a map differs that others have agreed on, give their root,
+	// not the one that the machine asked for nodes tells.
 	Head() (entries uint64, root Hash)
-	// Nodes returns a view of each of the refs, at most MaxRefs, in their order: one round trip.
+	// Nodes returns a view of each of the refs, at most MaxRefs, in their order: one round trip. The answer need not be trusted.
 	Nodes(refs []Ref) ([]View, error)
 }
 
 // MaxRefs is how many nodes are asked for in one round trip: 1 MiB of hashes at most.
 const MaxRefs = 1024
 
-// Nodes returns the views of the nodes that refs name; an error if there is no such node.
+// Nodes returns the views of the nodes that refs name; an error if there is no such node, or if there are more than MaxRefs.
 func (m Map) Nodes(h Hasher, refs []Ref) ([]View, error) {
+	if len(refs) > MaxRefs {
+		return nil, fmt.Errorf("%d nodes asked for at once, at most %d are given", len(refs), MaxRefs)
+	}
 	d := digester{hasher: h}
 	views := make([]View, 0, len(refs))
 	for _, ref := range refs {
@@ -53,38 +58,27 @@ type RemoteChange struct {
 }
 
 // RemoteDiff returns the keys at which local differs from a map on another machine, ascending. Every node received is
-// checked against the remote root, so a wrong answer is an error and not a wrong difference.
+// checked: its digest against the root that [Remote.Head] gives, and its place, so that no key is told twice or at a place where
+// a lookup would not find it. A node that local has as well is not asked for. An answer that does not fit is an error that
+// names the node; so is a map of which more than 2^22 nodes differ.
 //
 // Cost: one round trip for each level of the remote map (and for each MaxRefs nodes of it that differ), carrying the
 // nodes on the way to the keys that differ.
 func RemoteDiff(local Map, h Hasher, remote Remote) ([]RemoteChange, error) {
-	w := walk{local: local, digester: digester{hasher: h}}
-	entries, root := remote.Head()
-	if root == local.Root(h) {
+	w := walk{local: local, foreignMap: newForeignMap(remote)}
+	w.hasher = h
+	if w.root == local.Root(h) {
 		return nil, nil
 	}
 	front := []wanted{{last: 1<<64 - 1}}
-	if entries == 0 {
-		if root != w.root(nil) {
-			return nil, fmt.Errorf("remote root %v is not that of an empty map", root)
-		}
+	if w.entries == 0 {
 		w.compare(front[0], nil, nil)
-		front = nil
+		return w.changes, w.checkEmpty()
 	}
 	for depth := 0; len(front) > 0; depth++ {
-		var next []wanted
-		for batch := range slices.Chunk(front, MaxRefs) {
-			views, err := fetch(remote, batch, depth)
-			if err != nil {
-				return nil, err
-			}
-			for i := range views {
-				digest := w.foreign(&views[i])
-				if depth == 0 && w.seal(entries, digest) != root || depth > 0 && digest != batch[i].digest {
-					return nil, fmt.Errorf("remote node at depth %d for key %#x: not the one that the root has", depth, batch[i].key)
-				}
-				next = w.visit(next, batch[i], &views[i])
-			}
+		next, err := w.descend(front, depth)
+		if err != nil {
+			return nil, err
 		}
 		front = next
 	}
@@ -94,59 +88,72 @@ func RemoteDiff(local Map, h Hasher, remote Remote) ([]RemoteChange, error) {
 
 // wanted is a remote node to look at, all that the remote map has from first to last.
 type wanted struct {
-	key         uint64 // that leads to the node
+	place
 	first, last uint64
 	digest      Hash
 }
 
 // walk is one run of RemoteDiff.
 type walk struct {
-	digester
+	foreignMap
 	local   Map
 	changes []RemoteChange
 }
 
-func fetch(remote Remote, batch []wanted, depth int) ([]View, error) {
-	refs := make([]Ref, len(batch))
-	for i, want := range batch {
-		refs[i] = Ref{Key: want.key, Depth: uint8(depth)}
-	}
-	views, err := remote.Nodes(refs)
-	if err != nil {
-		return nil, fmt.Errorf("fetch nodes at depth %d: %w", depth, err)
-	}
-	if len(views) != len(refs) {
-		return nil, fmt.Errorf("fetch nodes at depth %d: %d answers to %d questions", depth, len(views), len(refs))
-	}
-	for i := range views {
-		if err := views[i].check(); err != nil {
-			return nil, fmt.Errorf("fetch nodes at depth %d: %w", depth, err)
+// descend looks at the nodes of the front, all of one depth, and returns those below them to look at.
+func (w *walk) descend(front []wanted, depth int) (next []wanted, err error) {
+	for batch := range slices.Chunk(front, MaxRefs) {
+		places := make([]place, len(batch))
+		for i := range batch {
+			places[i] = batch[i].place
+		}
+		views, err := w.fetch(places, depth)
+		if err != nil {
+			return nil, err
+		}
+		for i := range views {
+			if _, err := w.take(places[i], &views[i], batch[i].digest); err != nil {
+				return nil, err
+			}
+			if next, err = w.visit(next, batch[i], &views[i]); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return views, nil
+	for i := range front { // now all kids of the branches above are known
+		if in := front[i].in; in != nil && (i == 0 || in != front[i-1].in) {
+			if err := in.check(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return next, nil
 }
 
 // visit compares v with what the local map has in its place, and appends the kids of v that have to be looked at.
-func (w *walk) visit(next []wanted, at wanted, v *View) []wanted {
+func (w *walk) visit(next []wanted, at wanted, v *View) ([]wanted, error) {
 	if v.Kind != Branch {
 		w.compare(at, v.keys(), v.Hashes)
-		return next
+		return next, nil
 	}
+	o := newOpened(v)
 	first := at.first
-	for i, rest := 0, bitmap(v.Used); rest != 0; i++ {
-		key := v.Base | uint64(rest.lowest())<<v.Shift
+	for i, rest := 0, o.starts; rest != 0; i++ {
+		p := place{o, rest.lowest()}
 		rest &= rest - 1
 		last := at.last
 		if rest != 0 {
-			last = v.Base | uint64(rest.lowest())<<v.Shift - 1
+			last = p.last()
 		}
 		same := alone(w.local.root, first, last)
 		if same == nil || w.node(same) != v.Hashes[i] {
-			next = append(next, wanted{key: key, first: first, last: last, digest: v.Hashes[i]})
+			next = append(next, wanted{place: p, first: first, last: last, digest: v.Hashes[i]})
+		} else if out := outline(same); p.admit(&out) != nil {
+			return nil, p.admit(&out)
 		}
 		first = last + 1
 	}
-	return next
+	return next, o.check()
 }
 
 // keys are those of the values of v, a bucket or leaf.

@@ -7,7 +7,8 @@ import (
 )
 
 // DiffRemotes returns the keys at which two maps on two other machines differ, ascending; what a has is Local in the changes,
-// what b has Remote. Every node received is checked against the root that its side has announced.
+// what b has Remote. Every node received is checked as in [RemoteDiff], against the root of its own side. What lies below a
+// node that both sides name is equal, and not looked at.
 //
 // Cost: round trips as in [RemoteDiff], on both sides. A node that both sides have is looked into only if one of them shows it
 // a level later than the other, as maps of different height do, and then for one level.
@@ -28,19 +29,16 @@ func DiffRemotes(a, b Remote) ([]RemoteChange, error) {
 
 // farSide is one of the two maps, as far as it is known.
 type farSide struct {
-	digester
-	remote  Remote
-	entries uint64
-	root    Hash
+	foreignMap
 	depth   int // of the nodes in front
 	front   []*farNode
 	known   map[Hash]*farNode // every node that was named, by its digest, which covers its keys
-	found   []farEntry
+	entered []farEntry
 }
 
 // farNode is a node of which the digest is known.
 type farNode struct {
-	key    uint64 // that leads to it
+	place
 	digest Hash
 	above  *farNode
 	same   bool // the other side has it as well
@@ -63,34 +61,35 @@ type farEntry struct {
 }
 
 func newFarSide(r Remote) *farSide {
-	s := &farSide{remote: r, known: map[Hash]*farNode{}}
-	s.entries, s.root = r.Head()
-	s.front = []*farNode{{}}
-	return s
+	return &farSide{foreignMap: newForeignMap(r), known: map[Hash]*farNode{}, front: []*farNode{{}}}
 }
 
 // descend reads the nodes of the front that the other side is not known to have, and makes their kids the front.
 func (s *farSide) descend(other *farSide) error {
 	if s.depth == 0 && s.entries == 0 {
 		s.front = nil
-		if s.root != s.digester.root(nil) {
-			return fmt.Errorf("remote root %v is not that of an empty map", s.root)
-		}
-		return nil
+		return s.checkEmpty()
 	}
 	front := slices.DeleteFunc(s.front, (*farNode).covered)
 	s.front = nil
 	for batch := range slices.Chunk(front, MaxRefs) {
-		refs := make([]wanted, len(batch))
+		places := make([]place, len(batch))
 		for i, n := range batch {
-			refs[i].key = n.key
+			places[i] = n.place
 		}
-		views, err := fetch(s.remote, refs, s.depth)
+		views, err := s.fetch(places, s.depth)
 		if err != nil {
 			return err
 		}
 		for i := range views {
-			if err := s.take(batch[i], &views[i], other); err != nil {
+			if err := s.enter(batch[i], &views[i], other); err != nil {
+				return err
+			}
+		}
+	}
+	for i, n := range front {
+		if n.in != nil && (i == 0 || n.in != front[i-1].in) {
+			if err := n.in.check(); err != nil {
 				return err
 			}
 		}
@@ -99,45 +98,55 @@ func (s *farSide) descend(other *farSide) error {
 	return nil
 }
 
-// take adds what a node shows.
-func (s *farSide) take(n *farNode, v *View, other *farSide) error {
-	digest := s.foreign(v)
-	if n.above == nil && s.depth == 0 {
-		if s.seal(s.entries, digest) != s.root {
-			return fmt.Errorf("remote node at depth 0: not the one that the root has")
-		}
-		n.digest = digest
-		s.meet(n, other)
+// enter adds what a node shows.
+func (s *farSide) enter(n *farNode, v *View, other *farSide) error {
+	digest, err := s.take(n.place, v, n.digest)
+	if err != nil {
+		return err
 	}
-	if digest != n.digest {
-		return fmt.Errorf("remote node at depth %d for key %#x: not the one that the root has", s.depth, n.key)
+	if n.above == nil {
+		n.digest = digest
+		if err := s.meet(n, other); err != nil {
+			return err
+		}
 	}
 	if v.Kind != Branch {
 		for i, key := range v.keys() {
-			s.found = append(s.found, farEntry{key, v.Hashes[i], n})
+			s.entered = append(s.entered, farEntry{key, v.Hashes[i], n})
 		}
 		return nil
 	}
-	for i, rest := 0, bitmap(v.Used); rest != 0; i++ {
-		kid := &farNode{key: v.Base | uint64(rest.lowest())<<v.Shift, digest: v.Hashes[i], above: n}
+	o := newOpened(v)
+	for i, rest := 0, o.starts; rest != 0; i++ {
+		kid := &farNode{place: place{o, rest.lowest()}, digest: v.Hashes[i], above: n}
 		rest &= rest - 1
-		s.meet(kid, other)
+		if err := s.meet(kid, other); err != nil {
+			return err
+		}
 		s.front = append(s.front, kid)
 	}
 	return nil
 }
 
-// meet notes a node, and whether both sides have it.
-func (s *farSide) meet(n *farNode, other *farSide) {
+// meet notes a node, and whether both sides have it. A digest covers keys: a map has it once, and two maps have it at places
+// with keys in common.
+func (s *farSide) meet(n *farNode, other *farSide) error {
+	if twin := s.known[n.digest]; twin != nil {
+		return fmt.Errorf("remote map has node %v twice, for keys %#x and %#x", n.digest, twin.first(), n.first())
+	}
 	s.known[n.digest] = n
 	if twin := other.known[n.digest]; twin != nil {
+		if twin.first() > n.last() || n.first() > twin.last() {
+			return fmt.Errorf("remote maps have node %v at different places, for keys %#x and %#x", n.digest, n.first(), twin.first())
+		}
 		n.same, twin.same = true, true
 	}
+	return nil
 }
 
 // living are the entries that the other side may not have, ascending.
 func (s *farSide) living() []farEntry {
-	list := slices.DeleteFunc(s.found, func(e farEntry) bool { return e.in.covered() })
+	list := slices.DeleteFunc(s.entered, func(e farEntry) bool { return e.in.covered() })
 	slices.SortFunc(list, func(a, b farEntry) int { return cmp.Compare(a.key, b.key) })
 	return list
 }

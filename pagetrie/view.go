@@ -47,23 +47,54 @@ func (d *digester) view(n node) View {
 	return v
 }
 
-// check reports a view that no node has.
+// check reports a view that no node has: fields of another kind must be zero.
 func (v *View) check() error {
-	ok := false
-	switch v.Kind {
-	case Bucket:
-		ok = len(v.Keys) > 0 && len(v.Keys) <= bucketMax && len(v.Hashes) == len(v.Keys)
-	case Leaf:
-		ok = v.Base%fanOut == 0 && len(v.Hashes) == bitmap(v.Used).count()
-	case Branch:
-		ok = v.Shift >= fanBits && v.Shift < 64 && v.Shift%fanBits == 0 && prefixAbove(v.Base, v.Shift) == v.Base &&
-			len(v.Hashes) == bitmap(v.Used).count() && len(v.Hashes) > 1
+	want := len(v.Keys)
+	if v.Kind != Bucket {
+		want = bitmap(v.Used).count()
 	}
-	if !ok {
-		return fmt.Errorf("malformed node: kind %d, base %#x, shift %d, slots %b, %d keys, %d hashes",
-			v.Kind, v.Base, v.Shift, v.Used, len(v.Keys), len(v.Hashes))
+	if err := v.checkHead(); err != nil || len(v.Hashes) != want {
+		return v.malformed()
 	}
 	return nil
+}
+
+// checkHead is check without the hashes.
+func (v *View) checkHead() error {
+	used, ok := bitmap(v.Used), false
+	switch v.Kind {
+	case Bucket:
+		ok = len(v.Keys) > 0 && v.Base == 0 && v.Shift == 0 && used == 0 && lightKeys(v.Keys)
+	case Leaf:
+		ok = v.Base%fanOut == 0 && v.Shift == 0 && len(v.Keys) == 0 && used.count() >= crowd
+	case Branch:
+		ok = v.Shift >= fanBits && v.Shift < 64 && v.Shift%fanBits == 0 && prefixAbove(v.Base, v.Shift) == v.Base &&
+			len(v.Keys) == 0 && used.count() > 1 && used.highest() <= uint(^uint64(0)>>v.Shift)
+	}
+	if !ok {
+		return v.malformed()
+	}
+	return nil
+}
+
+func (v *View) malformed() error {
+	return fmt.Errorf("malformed node: kind %d, base %#x, shift %d, slots %b, %d keys, %d hashes",
+		v.Kind, v.Base, v.Shift, v.Used, len(v.Keys), len(v.Hashes))
+}
+
+// lightKeys reports whether keys are those of a bucket.
+func lightKeys(keys []uint64) bool {
+	if len(keys) > bucketMax {
+		return false
+	}
+	var ents [bucketMax]Entry
+	for i, key := range keys {
+		if i > 0 && keys[i-1] >= key {
+			return false
+		}
+		ents[i].Key = key
+	}
+	return light(ents[:len(keys)])
 }
 
 // foreign computes the digest of a node of which only the view is known; it has passed check.
