@@ -20,7 +20,7 @@ func FromSorted(entries []Entry) Map {
 	return Map{shape(entries, 0)}
 }
 
-// Get returns the value of key.
+// Get returns the value of key, or 0 and false.
 //
 // Cost: one node for each digit in which keys differ, at most 13; 4 nodes for 10^6 adjacent keys.
 func (m Map) Get(key uint64) (Value, bool) {
@@ -49,13 +49,12 @@ func get(n node, key uint64) (Value, bool) {
 			return 0, false
 		}
 		if x.kids.leaves != nil {
-			l := x.kids.leaves[i-1]
-			return l.vals[key&slotMask], l.has(key)
+			return x.kids.leaves[i-1].get(key)
 		}
 		n = x.kids.mixed[i-1]
 	}
 	if l, ok := n.(*leaf); ok {
-		return l.vals[key&slotMask], l.has(key)
+		return l.get(key)
 	}
 	if b, ok := n.(*bucket); ok {
 		if i, found := b.search(key); found {

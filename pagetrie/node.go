@@ -151,6 +151,13 @@ func searchEntries(ents []Entry, key uint64) int {
 
 func (l *leaf) has(key uint64) bool { return (key^l.base) < fanOut && l.present.has(uint(key)) }
 
+func (l *leaf) get(key uint64) (Value, bool) {
+	if !l.has(key) {
+		return 0, false
+	}
+	return l.vals[key&slotMask], true
+}
+
 func (x *inner) slot(key uint64) uint { return uint(key>>(x.shift&63)) & slotMask }
 
 // matches is Okasaki & Gill's matchPrefix: key belongs below x.

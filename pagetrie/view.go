@@ -49,11 +49,10 @@ func (d *digester) view(n node) View {
 
 // check reports a view that no node has: fields of another kind must be zero.
 func (v *View) check() error {
-	want := len(v.Keys)
-	if v.Kind != Bucket {
-		want = bitmap(v.Used).count()
+	if err := v.checkHead(); err != nil {
+		return err
 	}
-	if err := v.checkHead(); err != nil || len(v.Hashes) != want {
+	if len(v.Hashes) != len(v.Keys)+bitmap(v.Used).count() { // one of the two is 0
 		return v.malformed()
 	}
 	return nil
