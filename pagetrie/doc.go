@@ -31,10 +31,11 @@
 // # Hash
 //
 // The root is SHA-256 over the shape, see FORMAT.md. It is computed when asked for, and only for nodes that are new
-// since the last time: a changed entry costs two calls a level, of at most 8 and 4 hashes each. Nodes that do not depend
+// since the last time: a changed entry costs two messages a level, of at most 8 and 4 hashes each. Nodes that do not depend
 // on each other are worked on together, so that their cache misses overlap and, by sha256x2, two are hashed in little more
-// than the time of one. [Map.Prove] makes proofs of presence and absence; [RemoteDiff] finds what differs from a map on
-// another machine, a level a round trip.
+// than the time of one. [DiffRemotes] finds what differs between maps on two other machines, a level a round
+// trip; [RemoteDiff] does with one that is here, and [Map.Prove] makes proofs of presence and absence. Whatever comes from
+// elsewhere must have not only the right digests but the shape of its contents.
 //
 // # Stored maps
 //

@@ -9,7 +9,8 @@ import (
 // calls for maps that share nodes must be given the same h, or ones that agree, since digests stay in the nodes.
 // Concurrent calls are safe and at worst do the same work twice.
 //
-// Cost: two SHA-256 calls for each node that is new since it was last part of a root, and one HashValue for each value
+// Cost: for each node that is new since it was last part of a root one SHA-256 message, and, unless it is a bucket, one for each
+// group of 8 of its slots in which something changed; one for the root. One HashValue for each value
 // in a group of 8 slots, or in a bucket, that changed. Where the processor can, two nodes are hashed at a time.
 func (m Map) Root(h Hasher) Hash {
 	d := digester{hasher: h}

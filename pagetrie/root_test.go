@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
-	"sync/atomic"
 	"testing"
 )
 
@@ -171,98 +170,6 @@ func formatGroups(head []byte, groupHead string, slots [32][]byte) [32]byte {
 		}
 	}
 	return sha256.Sum256(append(binary.BigEndian.AppendUint32(head, used), digests...))
-}
-
-// work counts the nodes of n that old does not have, and the SHA-256 calls that their digests need.
-func work(n node, old map[node]bool) (nodes, calls, depth int) {
-	if old[n] {
-		return 0, 0, 0
-	}
-	nodes, depth = 1, 2
-	switch x := n.(type) {
-	case *bucket:
-		return 1, 1, 1
-	case *leaf:
-		calls = 1 + bitCount(groupsOf(bitmap(atomic.LoadUint32(&x.stale)))&groupsOf(x.present))
-	case *inner:
-		calls = 1 + bitCount(groupsOf(bitmap(atomic.LoadUint32(&x.stale)))&groupsOf(x.starts))
-		below := 0
-		for i := range x.kids.count() {
-			n, c, d := work(x.kids.at(i), old)
-			nodes, calls, below = nodes+n, calls+c, max(below, d)
-		}
-		depth += below
-	}
-	return nodes, calls, depth
-}
-
-func bitCount(x uint32) int { return bitmap(x).count() }
-
-func nodesOf(n node, all map[node]bool) {
-	all[n] = true
-	if x, ok := n.(*inner); ok {
-		for i := range x.kids.count() {
-			nodesOf(x.kids.at(i), all)
-		}
-	}
-}
-
-// TestRootCost asserts how many hashes a root costs after k changes: only of new nodes, only of groups that changed,
-// and so at most k x (1 + depth), where a node on the path counts as two levels: its group and itself.
-func TestRootCost(t *testing.T) {
-	for _, p := range keyPatterns {
-		for _, n := range []int{300, 20_000} {
-			for _, k := range []int{1, 10, 200} {
-				t.Run(fmt.Sprintf("%s/n=%d/k=%d", p.name, n, k), func(t *testing.T) {
-					r := rand.New(rand.NewPCG(uint64(n), uint64(k)))
-					model := p.model(r, n, 1000)
-					for i := range uint64(n) { // a dense part for each pattern
-						model[1<<30+i] = Value(i)
-					}
-					base := inOrder(r, model)
-					base.Root(testHasher{})
-					old := map[node]bool{}
-					nodesOf(base.root, old)
-					var delta Builder
-					for range k {
-						delta.Insert(1<<30+r.Uint64N(uint64(n)), Value(2000+r.Uint64N(1000)))
-					}
-					checkRootCost(t, Union(delta.Map(), base), delta.Len(), old)
-					edit := base.Edit()
-					for range k {
-						edit.Insert(p.draw(r), 5000)
-					}
-					checkRootCost(t, edit.Map(), -1, old)
-				})
-			}
-		}
-	}
-}
-
-func checkRootCost(t *testing.T, m Map, changed int, old map[node]bool) {
-	t.Helper()
-	nodes, calls, depth := work(m.root, old)
-	d := digester{hasher: testHasher{}}
-	root := d.root(m.root)
-	if d.calls != calls+1 {
-		t.Errorf("%d SHA-256 calls, new nodes need %d and the root 1", d.calls, calls)
-	}
-	if most := changed*(1+depth) + 1; changed >= 0 && d.calls > most {
-		t.Errorf("%d SHA-256 calls for %d changes at depth %d, want at most %d", d.calls, changed, depth, most)
-	}
-	if changed >= 0 && d.values > 8*changed {
-		t.Errorf("%d value hashes for %d changes", d.values, changed)
-	}
-	if d.calls > 5*nodes+1 {
-		t.Errorf("%d SHA-256 calls for %d nodes", d.calls, nodes)
-	}
-	if want := FromSorted(entriesOf(m)).Root(testHasher{}); root != want {
-		t.Errorf("root %v, made anew %v", root, want)
-	}
-	again := digester{hasher: testHasher{}}
-	if again.root(m.root); again.calls != 1 || again.values != 0 {
-		t.Errorf("root again: %d SHA-256 calls, %d value hashes", again.calls, again.values)
-	}
 }
 
 // batchHasher is a testHasher asked for many hashes at once. It counts how often it is asked, and for one alone.

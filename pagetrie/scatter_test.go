@@ -85,8 +85,8 @@ func TestUnionCost(t *testing.T) {
 					made++
 				}
 			}
-			if _, _, depth := work(merged.root, nil); made > int(k)*(depth+1)/2 { // work counts a leaf or branch twice
-				t.Errorf("stride %d: %d new nodes for %d entries, %d levels", stride, made, k, (depth+1)/2)
+			if levels := levels(merged.root); made > int(k)*levels {
+				t.Errorf("stride %d: %d new nodes for %d entries, %d levels", stride, made, k, levels)
 			}
 			if allocs := testing.AllocsPerRun(1, func() { Union(left, m) }); int(allocs) > made+2 {
 				t.Errorf("stride %d: %v allocations for %d new nodes", stride, allocs, made)

@@ -25,6 +25,8 @@ type work struct {
 	ascending                   []entry
 	shuffled                    []entry
 	hits, seq, miss             []uint64
+	holed                       []entry   // ascending without every eighth
+	holes                       []uint64  // keys that holed does not have
 	one, random100              [][]entry // deltas, one for each time of measuring
 	random10k, run10k, fresh10k [][]entry
 	rounds100, rounds10k        [][]entry // one for each round, each over the outcome of the one before
@@ -41,6 +43,14 @@ func newWork(name string, keys []uint64, seed uint64) *work {
 	for range 200_000 {
 		w.hits = append(w.hits, keys[w.rng.IntN(len(keys))])
 		w.miss = append(w.miss, keys[w.rng.IntN(len(keys))]+1<<40+1)
+	}
+	for i, e := range w.ascending {
+		if i%8 != 5 {
+			w.holed = append(w.holed, e)
+		}
+	}
+	for range 200_000 {
+		w.holes = append(w.holes, keys[w.rng.IntN(len(keys)/8)*8+5])
 	}
 	at := w.rng.IntN(len(keys) - 200_000)
 	w.seq = keys[at : at+200_000]
@@ -147,6 +157,12 @@ func measure(s subject, w *work) (figures map[string]float64, sums map[string]ui
 	figures["bytes an entry"] = float64(heap()-before) / n
 	figures["full GC"] = gcCost()
 	lookups(t, w, figures, sums)
+	holed := load(w.holed)
+	figures["lookup, miss in a hole"] = timed(1, func() { sink = holed.get(w.holes) }) / float64(len(w.holes))
+	if sink != any(uint64(0)) {
+		panic(s.name + ": a key in a hole is found")
+	}
+	holed = nil
 	merges(t, w, figures, sums)
 	figures["snapshot"] = timed(snapshots(s), func() { sink = t.snapshot() })
 	figures["overwrite in place"] = timed(1, func() { t = t.set(w.hits, 5) }) / float64(len(w.hits))
@@ -184,7 +200,7 @@ func gcCost() float64 {
 
 func lookups(t table, w *work, figures map[string]float64, sums map[string]uint64) {
 	for name, keys := range map[string][]uint64{
-		"lookup, random hit": w.hits, "lookup, sequential": w.seq, "lookup, miss": w.miss,
+		"lookup, random hit": w.hits, "lookup, sequential": w.seq, "lookup, miss above all keys": w.miss,
 	} {
 		var sum uint64
 		figures[name] = timed(1, func() { sum = t.get(keys) }) / float64(len(keys))

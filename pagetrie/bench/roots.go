@@ -203,3 +203,20 @@ func reportGC() {
 	}
 	fmt.Println()
 }
+
+// reportStrides prints what maps of 10^6 keys take that lie a fixed step apart.
+func reportStrides() {
+	fmt.Print("bytes an entry of 1 000 000 keys that lie a step apart:\n\n| step | bytes an entry |\n|---:|---:|\n")
+	for _, step := range []uint64{1, 2, 3, 4, 5, 8, 16, 32, 48, 1000} {
+		entries := make([]entry, 1_000_000)
+		for i := range entries {
+			entries[i] = entry{Key: uint64(i) * step, Value: pagetrie.Value(i)}
+		}
+		before := heap()
+		m := pagetrie.FromSorted(entries)
+		fmt.Printf("| %d | %.1f |\n", step, float64(heap()-before)/float64(len(entries)))
+		runtime.KeepAlive(m)
+		runtime.KeepAlive(entries)
+	}
+	fmt.Println()
+}
