@@ -109,6 +109,7 @@ func forgeries() []struct {
 		{"bucket over the next kid", "does not belong at slot 1", forgedBranch(0, 5, map[uint]*forged{0: full(0), 1: forgedBucket(33, 40, 70), 2: full(64)}), 0},
 		{"bucket in a run with another kid", "does not belong at slot 1", forgedBranch(0, 5, map[uint]*forged{1: forgedBucket(33, 70), 3: full(96)}), 0},
 		{"bucket beyond the branch", "does not belong at slot 31", forgedBranch(0, 5, map[uint]*forged{0: full(0), 31: forgedBucket(993, 1<<20)}), 0},
+		{"bucket beyond the branch, in the slot", "does not belong at slot 31", forgedBranch(0, 5, map[uint]*forged{0: full(0), 31: forgedBucket(993, 2017)}), 0},
 		{"two buckets for one", "in 2 buckets, want one", forgedBranch(0, 5, map[uint]*forged{0: full(0), 8: forgedBucket(256, 260), 9: forgedBucket(290)}), 0},
 		{"branch for a bucket", "in 2 buckets, want one", forgedBranch(0, 5, map[uint]*forged{0: forgedBucket(spread(1, 10, 1)...), 9: forgedBucket(spread(290, 10, 1)...)}), 0},
 		{"bucket out of order", "malformed", forgedBucket(5, 4), 0},
@@ -132,7 +133,7 @@ func forgeries() []struct {
 	for s := range uint(32) {
 		many[s] = full(uint64(s) * 32)
 	}
-	list = append(list, forgery{"more nodes than entries", "in 33 nodes", forgedBranch(0, 5, many), 16})
+	list = append(list, forgery{"more nodes than entries", "shows 0, in 33 nodes", forgedBranch(0, 5, many), 16})
 	for i := range list {
 		if list[i].entries == 0 {
 			list[i].entries = list[i].top.entries()
@@ -176,6 +177,11 @@ func TestForgedPlaces(t *testing.T) {
 	_, err := DiffRemotes(&forger{top: far, entries: 64}, &forger{top: near, entries: 64})
 	if err == nil || !strings.Contains(err.Error(), "at different places") {
 		t.Errorf("a node at two places: %v", err)
+	}
+	twice := forgedBranch(0, 5, map[uint]*forged{0: near.kids[1], 1: near.kids[1]})
+	_, err = DiffRemotes(&forger{top: twice, entries: 64}, &forger{top: near.kids[1], entries: 32})
+	if err == nil || !strings.Contains(err.Error(), "twice") {
+		t.Errorf("the other's node at two places: %v", err)
 	}
 }
 
