@@ -13,6 +13,7 @@ import (
 	"lockstep/chaos/check"
 	"lockstep/fsm"
 	"lockstep/memstore"
+	"lockstep/node"
 	"lockstep/snapshot"
 )
 
@@ -55,6 +56,10 @@ func (c *cluster) replay(ctx context.Context, from *snapshot.Checkpoint, t memst
 		}
 		after = from.Index
 	}
+	var applying node.Machine = machine
+	if c.seams.Replays && c.seams.Machine != nil {
+		applying = c.seams.Machine(0, machine)
+	}
 	for _, r := range c.committed() {
 		if r.entry.Index <= after {
 			continue
@@ -63,7 +68,7 @@ func (c *cluster) replay(ctx context.Context, from *snapshot.Checkpoint, t memst
 			return err
 		}
 		entry := r.entry
-		result, ok := machine.Apply(&entry).(*fsm.RoundResult)
+		result, ok := applying.Apply(&entry).(*fsm.RoundResult)
 		if !ok {
 			return fmt.Errorf("entry %d: %w", entry.Index, machine.Stopped())
 		}

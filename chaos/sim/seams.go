@@ -20,6 +20,8 @@ type Seams struct {
 	Checkpoints func(replica int, under node.Checkpoints) node.Checkpoints
 	Machine     func(replica int, under node.Machine) node.Machine
 	Network     func(replica int, under node.Network) node.Network
+	// Replays puts Machine's layers round the machines that repeat the log too, as replica 0: for a bug of all that ever apply a round.
+	Replays bool
 	// Event changes what is recorded; false leaves it out.
 	Event func(*history.Event) bool
 	// Without leaves checkers out, by name.
