@@ -54,8 +54,10 @@ func TestPlants(t *testing.T) {
 		if !c.OK {
 			t.Errorf("%s: %s: %v %.500s %v", p.Name, p.Doc, c.Others, c.Last.Result.Verdict.Sentence, c.Last.Err)
 		}
-		if slices.Equal(p.Expect, []string{"conservation"}) && len(c.Others) > 0 {
-			t.Errorf("%s: all replicas do the same, and %v saw it", p.Name, c.Others)
+		// The run ends at the violation, so replicas may be behind: liveness does not count.
+		others := slices.DeleteFunc(c.Others, func(by string) bool { return by == "liveness" })
+		if slices.Equal(p.Expect, []string{"conservation"}) && len(others) > 0 {
+			t.Errorf("%s: all replicas do the same, and %v saw it", p.Name, others)
 		}
 		if !p.Bare {
 			continue
