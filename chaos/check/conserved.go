@@ -11,7 +11,7 @@ import (
 const conservationDoc = `Canisters that send each other money by calls neither make nor lose any: the accounts of each are what it began with, less what it
 sent, plus what came back and what it took in; what one has taken in is between what its partner knows to have arrived and what the
 partner has sent, whenever the two were asked; two audits of one round are the same; and at the end, when every call has had the time
-to be answered and no timer is set, nothing is on its way and the sum of all accounts is that of the beginning. So each call is carried out once or
+to be answered and every timer to fire, nothing is on its way and the sum of all accounts is that of the beginning. So each call is carried out once or
 not at all, whatever crashed between the rounds that it took, and a message that failed left nothing behind. It finds what all
 replicas do wrong alike, which no comparison of roots can. Judged by audited; runs whose workload keeps no books have none.`
 
@@ -106,17 +106,15 @@ func (c *conservation) compare(a audit, partner []audit) *Violation {
 
 func (c *conservation) finish() Finding {
 	f := seen(c.checked, "audits of canisters that keep books")
-	var balance, opening, onTheWay, due uint64
+	var balance, opening, onTheWay uint64
 	var last audit
 	for _, name := range slices.Sorted(maps.Keys(c.final)) {
 		a := c.final[name]
 		balance, opening, onTheWay = balance+a.Balance, opening+a.Opening, onTheWay+a.OnTheWay()
-		due += a.Due
 		last = a
 	}
 	switch {
 	case len(c.final) < len(c.books): // the run ended before
-	case due != 0: // timers wait for a clock that was wrong: what they send may leave between two audits
 	case onTheWay != 0:
 		f.State, f.Violation = Broken, broken(&last.by, "%d are still on their way at the end, long after the last message", onTheWay)
 	case balance != opening:

@@ -29,6 +29,7 @@ func (c *cluster) audit() {
 	}
 	deadline := time.Now().Add(c.plan.Time.Quiet)
 	for len(asked) > 0 {
+		c.setClocks()
 		answers, rest := c.ask(asked)
 		over := time.Now().After(deadline)
 		if answers != nil && (rest == 0 || over) {
@@ -40,6 +41,25 @@ func (c *cluster) audit() {
 		if over || !sleep(50*time.Millisecond, c.failed) {
 			return
 		}
+	}
+}
+
+// setClocks sets all clocks to the time of the newest round, if they are behind it: after a clock has jumped ahead the time of rounds
+// stands still until the others have caught up, and no timer that was set since fires.
+func (c *cluster) setClocks() {
+	newest := c.began
+	c.mu.Lock()
+	for _, r := range c.log {
+		if r.time.After(newest) {
+			newest = r.time
+		}
+	}
+	c.mu.Unlock()
+	for _, m := range c.members {
+		m.mu.Lock()
+		m.drift = nil
+		m.skew = max(m.skew, time.Until(newest))
+		m.mu.Unlock()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -57,6 +58,8 @@ type messageID struct{ session, sequence uint64 }
 type committedRound struct {
 	entry raft.Log
 	ids   []messageID
+	// time is the clock of the leader that proposed it.
+	time time.Time
 	// digest is that of the entry.
 	digest history.Digest
 }
@@ -72,6 +75,7 @@ func (c *cluster) round(entry *raft.Log, data []byte) *committedRound {
 	r = &committedRound{entry: raft.Log{Index: entry.Index, Term: entry.Term, Type: entry.Type, Data: data}}
 	r.digest = c.digest(&raft.Log{Type: entry.Type, Data: data, Extensions: entry.Extensions})
 	if round, err := fsm.DecodeRound(data); err == nil {
+		r.time = time.Unix(0, round.Time)
 		for i := range round.Messages {
 			m := &round.Messages[i]
 			r.ids = append(r.ids, messageID{uint64(m.Session), m.Sequence})
