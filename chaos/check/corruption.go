@@ -1,18 +1,38 @@
 package check
 
-import "lockstep/chaos/history"
+import (
+	"time"
 
-const corruptionDoc = `A checkpoint that the harness has damaged is never used: the node that has it does not start from it, and nobody installs it from
-there, unless it was written again. Judged by damaged, checkpoint, started, install-begin and installed. A stream that began before the damage
-may still be whole.`
+	"lockstep/chaos/history"
+)
+
+const corruptionDoc = `A checkpoint that the harness has damaged is refused: a node that starts from it proves what it uses and all the rest beside, and
+sets it aside before it has been heard of for 10 s; nobody installs it from there, unless it was written again. Judged by damaged,
+checkpoint, checkpoint-refused, started, install-begin and installed, and by the events of a node that tell that it goes on. A stream
+that began before the damage may still be whole.`
 
 // corruption is the refusal of damaged checkpoints.
 type corruption struct {
 	damaged map[stored]history.Event
+	// trusted are the nodes that run on a damaged checkpoint and have not refused it yet.
+	trusted map[uint8]*trust
 	// streams are the damaged checkpoints that a node began to be sent, by the node that receives.
 	streams map[uint8]stream
 	checked uint64
 }
+
+// trust is a start from a damaged checkpoint.
+type trust struct {
+	damage history.Event
+	last   time.Duration // of the newest event
+	heard  time.Duration // how long the node has run, as far as its events tell
+}
+
+// A node has proven its checkpoint after provenWithin; a silence of more than silence, of a paused node for one, is no time to do so.
+const (
+	provenWithin = 10 * time.Second
+	silence      = time.Second
+)
 
 // stored is a checkpoint on a node's disk.
 type stored struct {
@@ -26,7 +46,7 @@ type stream struct {
 }
 
 func startCorruption(*Suite) checker {
-	return &corruption{damaged: map[stored]history.Event{}, streams: map[uint8]stream{}}
+	return &corruption{damaged: map[stored]history.Event{}, trusted: map[uint8]*trust{}, streams: map[uint8]stream{}}
 }
 
 func (c *corruption) observe(e *history.Event) *Violation {
@@ -39,10 +59,15 @@ func (c *corruption) observe(e *history.Event) *Violation {
 		}
 	case history.Published:
 		delete(c.damaged, own)
+	case history.CheckpointRefused, history.Crashed, history.Stopped, history.Panicked, history.Diverged:
+		if e.Peer == 0 { // else it was a peer's
+			delete(c.trusted, e.Node)
+		}
 	case history.Started:
 		delete(c.streams, e.Node)
+		delete(c.trusted, e.Node)
 		if damage, ok := c.damaged[own]; ok && e.Index != 0 {
-			return broken(e, "node %d started from its checkpoint at entry %d, which was damaged (%s)", e.Node, e.Index, damage.Text).against(damage)
+			c.trusted[e.Node] = &trust{damage: damage, last: e.At}
 		}
 	case history.InstallBegin:
 		from := stored{e.Peer, e.Index}
@@ -55,7 +80,22 @@ func (c *corruption) observe(e *history.Event) *Violation {
 				s.from.node, s.damage.Text).against(s.damage)
 		}
 	}
-	return nil
+	return c.stillTrusted(e)
+}
+
+// stillTrusted finds a node that has run on a damaged checkpoint for too long.
+func (c *corruption) stillTrusted(e *history.Event) *Violation {
+	t := c.trusted[e.Node]
+	if t == nil {
+		return nil
+	}
+	t.heard += min(e.At-t.last, silence)
+	if t.last = e.At; t.heard < provenWithin {
+		return nil
+	}
+	delete(c.trusted, e.Node)
+	return broken(e, "node %d has run for %v on its checkpoint at entry %d, which was damaged (%s), and has not refused it", e.Node,
+		t.heard, t.damage.Index, t.damage.Text).against(t.damage)
 }
 
 func (c *corruption) finish() Finding { return seen(c.checked, "damaged checkpoints followed") }

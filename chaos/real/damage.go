@@ -1,6 +1,7 @@
 package real
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,9 +15,13 @@ import (
 	"lockstep/snapshot"
 )
 
-// damage changes files of replicas while they are down.
+// damage changes files of replicas while they are down. A plan within the budget counts on the quiet windows between its episodes to be
+// long enough for repairs: where one was not, the harm waits for another window, and is left out if that was not enough either.
 func (s *strike) damage() {
 	for _, m := range s.nodes {
+		if s.plan.Allow == (plan.Allow{}) && !s.dispensable(m, s.plan.Time.Window, false) {
+			continue
+		}
 		m.mark(0, s.fault.Kind == plan.CorruptLog)
 		m.hold(s.id, false)
 		e := history.Event{Kind: history.Damaged, Node: uint8(m.number), Fault: uint32(s.id)}
@@ -81,7 +86,7 @@ func damageFile(path string, mode plan.Mode, r *rand.Rand) (string, error) {
 		at := r.IntN((len(data)+blockBytes-1)/blockBytes) * blockBytes
 		return data[at:min(at+blockBytes, len(data))]
 	}
-	what := ""
+	what, before := "", bytes.Clone(data)
 	switch mode {
 	case plan.Truncate:
 		at := r.IntN(len(data))
@@ -108,6 +113,10 @@ func damageFile(path string, mode plan.Mode, r *rand.Rand) (string, error) {
 		data[at] ^= 1 << r.IntN(8)
 		what = fmt.Sprintf("a flipped bit in byte %d of %d", at, len(data))
 	}
+	if bytes.Equal(data, before) {
+		data[0] ^= 1
+		what = fmt.Sprintf("a flipped bit in byte 0 of %d", len(data))
+	}
 	return what, replaceFile(path, data)
 }
 
@@ -123,7 +132,7 @@ func replaceFile(path string, data []byte) error {
 // wipe takes everything from replicas. Carefully: only while the cluster can do without what each of them has.
 func (s *strike) wipe() {
 	for _, m := range s.nodes {
-		if s.fault.Variant() == plan.Careful && !s.dispensable(m) {
+		if s.fault.Variant() == plan.Careful && !s.dispensable(m, time.Until(s.start.Add(s.fault.End())), true) {
 			continue
 		}
 		m.hold(s.id, false)
@@ -141,16 +150,20 @@ func (s *strike) wipe() {
 	<-s.ctx.Done()
 }
 
-// dispensable waits until a leader is seated and every other replica has applied all that any replica has.
-func (s *strike) dispensable(m *member) bool {
-	return s.track.wait(time.Until(s.start.Add(s.fault.End())), s.ctx.Done(), func(v view) bool {
-		for i, n := range v.nodes {
-			if i != m.number-1 && (!n.up || n.round < v.newest) {
-				return false
-			}
+// dispensable waits until every other replica is up and has applied all that any replica has, and, if the replica may not be the one
+// that leads, until another one does. False means that it took too long or the fault is over.
+func (s *strike) dispensable(m *member, within time.Duration, led bool) bool {
+	return s.track.wait(within, s.ctx.Done(), func(v view) bool { return v.canSpare(m.number) && (!led || v.leader != 0 && v.leader != m.number) })
+}
+
+// canSpare reports whether every replica but one is up and has applied all that any replica has.
+func (v *view) canSpare(number int) bool {
+	for i, n := range v.nodes {
+		if i != number-1 && (!n.up || n.round < v.newest) {
+			return false
 		}
-		return v.leader != 0 && v.leader != m.number
-	})
+	}
+	return true
 }
 
 // returned notes when a wiped replica has caught up, some time later.

@@ -47,7 +47,7 @@ func BenchmarkLocalise(b *testing.B) {
 			}
 			for b.Loop() {
 				d, err := CompareDirs(folders[0], folders[1], pagesShown)
-				if err != nil || len(d.Canisters) != 1 || len(d.Canisters[0].Shown) != 1 || d.Canisters[0].Shown[0].Page == 0 {
+				if err != nil || len(d.Canisters) != 1 || d.Canisters[0].Pages != 2 || len(d.Canisters[0].Shown) != 2 {
 					b.Fatalf("%+v, %v", d, err)
 				}
 			}
