@@ -68,6 +68,7 @@ func (o *chaosOptions) plantReal(ctx context.Context, out *chaosOutput) error {
 	}
 	p := o.draw(1)
 	p.Faults, p.Allow = nil, plan.Allow{}
+	p.Workload.Name = "demo" // the lie is in the argument of a put, which not every workload sends
 	began := time.Now()
 	r := o.execute(ctx, out, execution{plan: p, dir: dir, lie: true})
 	if err := errors.Join(r.err, os.RemoveAll(dir)); err != nil {
