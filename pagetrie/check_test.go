@@ -59,11 +59,11 @@ func TestCheckFinds(t *testing.T) {
 			top.kids.mixed, top.starts, top.size = kids, top.starts|bit(7), top.size+1
 		}},
 	} {
-		m, top, l, b := sample()
-		if err := m.CheckHashes(testHasher{}); err != nil {
+		sound, _, _, _ := sample()
+		if err := sound.CheckHashes(testHasher{}); err != nil {
 			t.Fatal(err)
 		}
-		m, top, l, b = sample() // without digests
+		m, top, l, b := sample() // without digests
 		c.harm(top, l, b)
 		if err := m.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("Check: %v; want %q", err, c.want)

@@ -46,13 +46,3 @@ func (b *blocks) block(i int64) ([]byte, error) {
 	b.have[i] = block
 	return block, nil
 }
-
-// bytes is how much has been read.
-func (b *blocks) bytes() (n int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, block := range b.have {
-		n += int64(len(block))
-	}
-	return n
-}
