@@ -71,18 +71,20 @@ func TestUnusableLogIsSetAside(t *testing.T) {
 	}
 }
 
-// checkpointFaults are places in a checkpoint's files, by when a start finds damage there: by opening, by restoring, or behind that.
+// checkpointFaults are places in a checkpoint's files, by when a start finds damage there: by opening, by restoring, or behind
+// that. What is spare is read by few starts: a checkpoint is then replaced by a sound one without a word.
 var checkpointFaults = []struct {
 	name, pattern string
 	offset        func(size int) int
+	spare         bool
 }{
-	{"manifest", "manifest", func(size int) int { return size / 2 }},
-	{"table", "table", func(size int) int { return size / 2 }},
-	{"page", "*.pages", func(int) int { return 4095 }},
-	{"page hash", "*.pages", func(size int) int { return size - 41 }},
-	{"footer", "*.pages", func(size int) int { return size - 1 }},
-	{"tree record", "*.tree", func(size int) int { return size - 1 }},
-	{"tree header", "*.tree", func(int) int { return 0 }},
+	{"manifest", "manifest", func(size int) int { return size / 2 }, false},
+	{"table", "table", func(size int) int { return size / 2 }, false},
+	{"page", "*.pages", func(int) int { return 4095 }, false},
+	{"page hash", "*.pages", func(size int) int { return size - 41 }, false},
+	{"footer", "*.pages", func(size int) int { return size - 1 }, false},
+	{"tree record", "*.tree", func(size int) int { return size - 1 }, true},
+	{"tree header", "*.tree", func(int) int { return 0 }, true},
 }
 
 // Whatever is damaged in all checkpoints, and whenever it is found, the others send the replica the state.
@@ -100,7 +102,9 @@ func TestReplicaOutlivesTheDamageOfAllCheckpoints(t *testing.T) {
 			c.start(victim)
 			c.add(client, "counter", 1)
 			c.agree()
-			c.eventually("damage is told", func() bool { return strings.Contains(c.log.String(), "damaged") })
+			if !f.spare {
+				c.eventually("damage is told", func() bool { return strings.Contains(c.log.String(), "damaged") })
+			}
 		})
 	}
 }
@@ -118,7 +122,7 @@ func TestSingleReplicaWithoutASoundCheckpoint(t *testing.T) {
 			n, err := Start(c.cfgs[0])
 			if err == nil {
 				c.nodes[0] = n
-				if f.name == "tree header" { // restoring needs none of it; what is in memory is sound
+				if f.spare {
 					c.add(client, "counter", 1)
 					return
 				}
