@@ -207,7 +207,7 @@ func TestDamagedLogOfASingleReplicaIsRefused(t *testing.T) {
 	dir := c.cfgs[0].DataDir
 	zeroLog(t, dir)
 	n, err := Start(c.cfgs[0])
-	if err == nil || !strings.Contains(err.Error(), "raft.db is damaged: page") || !strings.Contains(err.Error(), "move the data folder away") {
+	if err == nil || !strings.Contains(err.Error(), "raft.db is damaged: page") || !strings.Contains(err.Error(), "put a sound copy of the data folder in its place") {
 		t.Errorf("got %v, %v", n, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, raftFile)); err != nil {
