@@ -18,7 +18,7 @@ type restoredFile struct {
 	first  pagetrie.Value
 }
 
-// proving is the work of verifying, beside rounds, the files that a state was restored from. Until it has come to a page,
+// proving is the work of verifying, beside rounds, the page files that a state was restored from. Until it has come to a page,
 // memstore proves it when it is used.
 type proving struct{ stop atomic.Bool }
 

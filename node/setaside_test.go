@@ -72,7 +72,7 @@ func TestUnusableLogIsSetAside(t *testing.T) {
 }
 
 // checkpointFaults are places in a checkpoint's files, by when a start finds damage there: by opening, by restoring, or behind
-// that. What is spare is read by few starts: a checkpoint is then replaced by a sound one without a word.
+// that. What is spare is in a tree file, of which a start may read nothing that was damaged: then nothing is told, and nothing is wrong.
 var checkpointFaults = []struct {
 	name, pattern string
 	offset        func(size int) int
