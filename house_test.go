@@ -36,6 +36,7 @@ var importPolicy = []struct {
 	{"node", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm"},
 		[]string{"github.com/hashicorp/raft", "github.com/hashicorp/raft-boltdb/v2", "github.com/hashicorp/go-hclog", "go.etcd.io/bbolt",
 			"github.com/prometheus/client_golang", "golang.org/x/sys", "github.com/klauspost/compress"}},
+	{"node/link", nil, []string{"github.com/hashicorp/raft"}},
 	{"node/logfile", nil, nil},
 	{"chaos", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm", "node", "testdata"},
 		[]string{"github.com/HdrHistogram/hdrhistogram-go", "github.com/anishathalye/porcupine", "github.com/hashicorp/raft", "github.com/hashicorp/go-hclog",

@@ -12,20 +12,18 @@ import (
 	"lockstep/canister"
 	"lockstep/fsm"
 	"lockstep/memstore"
+	"lockstep/node/link"
 )
 
 // Peer is one replica of the cluster as all replicas know it.
 type Peer struct {
-	// ID names the replica: 1 to MaxIDBytes of a-z, A-Z, 0-9, '-', '_' and '.'. It is also its Raft server address.
+	// ID names the replica: 1 to link.MaxIDBytes of a-z, A-Z, 0-9, '-', '_' and '.'. It is also its Raft server address.
 	ID string
 	// Raft is the host:port where its Raft port is reached.
 	Raft string
 	// HTTP is the host:port where its client port is reached.
 	HTTP string
 }
-
-// MaxIDBytes bounds the names of nodes and clusters.
-const MaxIDBytes = 64
 
 // Config is what a node is made of. The zero value of an optional field means the default that its comment names.
 // Nothing in it may influence the replicated state.
@@ -261,21 +259,7 @@ func (f *faults) duration(field string, v, low, high time.Duration) {
 }
 
 func (f *faults) name(field, name string) {
-	if err := validateID(name); err != nil {
+	if err := link.ValidateID(name); err != nil {
 		f.add("%s: %w", field, err)
 	}
-}
-
-func validateID(name string) error {
-	if name == "" || len(name) > MaxIDBytes {
-		return fmt.Errorf("name %q has %d bytes, must have 1 to %d", name, len(name), MaxIDBytes)
-	}
-	for _, r := range name {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
-		default:
-			return fmt.Errorf("name %q: character %q is not allowed: use letters, digits, dots, dashes and underscores", name, r)
-		}
-	}
-	return nil
 }

@@ -11,8 +11,8 @@
 //	                                                           │ raft.Apply
 //	             ┌─────────────────────────────────────────────┤
 //	             ▼                                             ▼
-//	   LogCache ► guardedLog ► Config.Wrap ► raft.db      transport ► streamLayer ► the other replicas
-//	   (logstore.go)                                      (transport.go, guard.go)  (stream.go, handshake.go, frames.go)
+//	   LogCache ► guardedLog ► Config.Wrap ► raft.db      transport ► link.Layer ► the other replicas
+//	   (logstore.go)                                      (transport.go, guard.go)  (folder link)
 //	             │ committed
 //	             ▼
 //	   fencedMachine ► fsm.Machine (fence.go) ──► result, root ──► the message's own sender
@@ -100,7 +100,7 @@
 //	                           stateSync.close waits
 //	drainedPipeline.run        one a follower that raft sends to; its Close, which raft calls
 //	raft's own                 replica.close: raft.Shutdown after the rounds in flight have ended, since raft answers
-//	                           none of them later; its connections' end with streamLayer.Close
+//	                           none of them later; its connections' end with link.Layer's Close
 //	waitGroup                  ends with what it waits for; outlives Stop only when the disk hangs for closeTimeout
 //
 // # Sources

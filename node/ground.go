@@ -14,6 +14,7 @@ import (
 
 	"lockstep/canister"
 	"lockstep/fsm"
+	"lockstep/node/link"
 	"lockstep/node/logfile"
 	"lockstep/snapshot"
 )
@@ -121,22 +122,26 @@ func (g *folderGround) openNetwork(p *Parts) error {
 // tcpNetwork is raft's network transport, and beside it what carries checkpoints, as a SyncNetwork.
 type tcpNetwork struct {
 	*raft.NetworkTransport
-	layer *streamLayer
+	layer *link.Layer
 }
 
 func newTCPNetwork(cfg *Config, listener net.Listener) *tcpNetwork {
-	layer := newStreamLayer(cfg, listener)
+	peers := make(map[string]string, len(cfg.Peers))
+	for _, p := range cfg.Peers {
+		peers[p.ID] = p.Raft
+	}
+	layer := link.NewLayer(link.Config{Self: cfg.ID, Cluster: cfg.ClusterID, Peers: peers, Timeout: cfg.PeerTimeout}, listener)
 	return &tcpNetwork{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: layer, MaxPool: raftConnections,
 		Timeout: cfg.PeerTimeout, Logger: newRaftLogger(cfg.Logger)}), layer}
 }
 
 // OpenSync implements SyncNetwork.
 func (n *tcpNetwork) OpenSync(to raft.ServerAddress) (net.Conn, error) {
-	return n.layer.dial(to, purposeSync, n.layer.timeout)
+	return n.layer.DialCheckpoint(to)
 }
 
 // TakeSync implements SyncNetwork.
-func (n *tcpNetwork) TakeSync(take func(from string, conn net.Conn)) { n.layer.sync.Store(&take) }
+func (n *tcpNetwork) TakeSync(take func(from string, conn net.Conn)) { n.layer.TakeCheckpoints(take) }
 
 // FindEvidence implements Ground.
 func (g *folderGround) FindEvidence() (*KnownDivergenceError, error) { return findEvidence(g.dir) }

@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/klauspost/compress/s2"
+
+	"lockstep/node/link"
 )
 
 // rotPages changes a byte in the middle of every page file of a store, in place.
@@ -48,16 +51,19 @@ type hostile struct {
 
 func dialSync(t *testing.T, to *syncEnd) *hostile {
 	t.Helper()
-	raw, err := net.Dial("tcp", to.addr)
+	layer := link.NewLayer(link.Config{Self: "n3", Cluster: "test", Peers: map[string]string{to.id: to.addr}, Timeout: 5 * time.Second}, unheard{})
+	conn, err := layer.DialCheckpoint(raft.ServerAddress(to.id))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = raw.Close() })
-	if err := greet(raw, greeting{purpose: purposeSync, cluster: "test", from: "n3", to: to.id}, 5*time.Second); err != nil {
-		t.Fatal(err)
-	}
-	return &hostile{t, newSyncConn(newFramedConn(raw, to.id), 5*time.Second)}
+	t.Cleanup(func() { _ = layer.Close() })
+	return &hostile{t, newSyncConn(conn, 5*time.Second)}
 }
+
+// unheard is a listener of one that only dials.
+type unheard struct{ net.Listener }
+
+func (unheard) Close() error { return nil }
 
 func (h *hostile) offer(term, index uint64) {
 	h.t.Helper()
@@ -208,9 +214,7 @@ func recordDelta(t *testing.T, leader *syncEnd) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := leader.cfg
-	cfg.ID = "n3"
-	layer := newStreamLayer(&cfg, listener)
+	layer := link.NewLayer(link.Config{Self: "n3", Cluster: "test", Peers: map[string]string{leader.id: ""}, Timeout: 5 * time.Second}, listener)
 	defer layer.Close()
 	recorded := make(chan []byte, 1)
 	take := func(_ string, conn net.Conn) {
@@ -224,7 +228,7 @@ func recordDelta(t *testing.T, leader *syncEnd) []byte {
 		_ = c.send(kindAnswer, syncAnswer{err: "enough"}.encode())
 		recorded <- append(head, rest...)
 	}
-	layer.sync.Store(&take)
+	layer.TakeCheckpoints(take)
 	go func() {
 		conn, err := layer.Accept()
 		if err == nil {

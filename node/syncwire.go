@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/s2"
+
+	"lockstep/node/link"
 )
 
 // A connection of purpose 2 moves one checkpoint. Messages on it, integers little-endian:
@@ -96,7 +98,7 @@ func (c *syncConn) send(kind byte, parts ...[]byte) error {
 		c.out = append(c.out, p...)
 	}
 	for b := c.out; len(b) > 0; { // in pieces, each with the whole timeout
-		piece := b[:min(len(b), maxFrameBytes)]
+		piece := b[:min(len(b), link.MaxFrameBytes)]
 		if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package node
+package link
 
 import (
 	"bufio"
@@ -12,20 +12,20 @@ import (
 // Behind its greeting, a connection between replicas carries frames in both directions:
 //
 //	offset  size  field      meaning
-//	0       4     length     of the payload, 1 to maxFrameBytes, little-endian
+//	0       4     length     of the payload, 1 to MaxFrameBytes, little-endian
 //	4       4     checksum   CRC-32C of the frame's number in its direction (8 bytes, little-endian, from 0), length and payload
 //	8             payload
 //
 // TCP's own checksum lets some faults of a network through, and Raft's decoder takes what it is given. A frame that is damaged,
 // repeated or missing ends the connection before a byte of it is read.
-const (
-	frameHeadBytes = 8
-	maxFrameBytes  = 64 << 10
-)
+const frameHeadBytes = 8
 
-// CorruptLinkError reports a connection whose bytes did not arrive as they were sent. It is closed; the sender tries again on
+// MaxFrameBytes is the longest payload of a frame. A longer Write becomes several.
+const MaxFrameBytes = 64 << 10
+
+// CorruptError reports a connection whose bytes did not arrive as they were sent. It is closed; the sender tries again on
 // another one.
-type CorruptLinkError struct {
+type CorruptError struct {
 	// Peer is the other node's ID.
 	Peer string
 	// Frame is the number of the frame on this connection.
@@ -33,7 +33,7 @@ type CorruptLinkError struct {
 	Fault string
 }
 
-func (e *CorruptLinkError) Error() string {
+func (e *CorruptError) Error() string {
 	return fmt.Sprintf("connection with node %s is corrupt at frame %d: %s; it is closed, and what was under way is sent again", e.Peer, e.Frame, e.Fault)
 }
 
@@ -53,7 +53,7 @@ type framedConn struct {
 }
 
 func newFramedConn(conn net.Conn, peer string) *framedConn {
-	return &framedConn{Conn: conn, peer: peer, r: bufio.NewReaderSize(conn, maxFrameBytes)}
+	return &framedConn{Conn: conn, peer: peer, r: bufio.NewReaderSize(conn, MaxFrameBytes)}
 }
 
 // checksum covers a frame's number, its length and its payload.
@@ -67,7 +67,7 @@ func checksum(number uint64, payload []byte) uint32 {
 // Write implements net.Conn.
 func (c *framedConn) Write(p []byte) (written int, err error) {
 	for len(p) > 0 && c.writeFault == nil {
-		n := min(len(p), maxFrameBytes)
+		n := min(len(p), MaxFrameBytes)
 		b := binary.LittleEndian.AppendUint32(c.outbound[:0], uint32(n))
 		b = binary.LittleEndian.AppendUint32(b, checksum(c.out, p[:n]))
 		c.outbound = append(b, p[:n]...)
@@ -106,8 +106,8 @@ func (c *framedConn) readFrame() error {
 		return err // io.EOF between two frames
 	}
 	n := binary.LittleEndian.Uint32(head[:])
-	if n == 0 || n > maxFrameBytes {
-		return c.corrupt(fmt.Sprintf("a frame of %d bytes, 1 to %d are possible", n, maxFrameBytes))
+	if n == 0 || n > MaxFrameBytes {
+		return c.corrupt(fmt.Sprintf("a frame of %d bytes, 1 to %d are possible", n, MaxFrameBytes))
 	}
 	if uint32(cap(c.inbound)) < n {
 		c.inbound = make([]byte, max(n, 4096))
@@ -128,5 +128,5 @@ func (c *framedConn) readFrame() error {
 }
 
 func (c *framedConn) corrupt(fault string) error {
-	return &CorruptLinkError{Peer: c.peer, Frame: c.in, Fault: fault}
+	return &CorruptError{Peer: c.peer, Frame: c.in, Fault: fault}
 }

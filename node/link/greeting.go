@@ -1,4 +1,4 @@
-package node
+package link
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ import (
 //	4     checksum
 //
 // A text is its length in one byte and its bytes. A checksum is the CRC-32C of all bytes before it, little-endian. Frames follow
-// (frames.go): purpose 1 is hashicorp/raft's own protocol, purpose 2 a checkpoint (syncwire.go).
+// (frames.go): purpose 1 is hashicorp/raft's own protocol, purpose 2 a checkpoint.
 const (
 	greetingMagic   = "LSRP"
 	greetingVersion = 2
@@ -37,13 +37,31 @@ const (
 type purpose byte
 
 const (
-	purposeRaft purpose = 1
-	purposeSync purpose = 2
+	purposeRaft       purpose = 1
+	purposeCheckpoint purpose = 2
 )
 
 type greeting struct {
 	purpose           purpose
 	cluster, from, to string
+}
+
+// MaxIDBytes is the longest ID of a node or a cluster.
+const MaxIDBytes = 64
+
+// ValidateID says whether an ID can be that of a node or a cluster.
+func ValidateID(id string) error {
+	if id == "" || len(id) > MaxIDBytes {
+		return fmt.Errorf("name %q has %d bytes, must have 1 to %d", id, len(id), MaxIDBytes)
+	}
+	for _, r := range id {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
+		default:
+			return fmt.Errorf("name %q: character %q is not allowed: use letters, digits, dots, dashes and underscores", id, r)
+		}
+	}
+	return nil
 }
 
 // errGreeting marks bytes that are no greeting of this program.
@@ -120,7 +138,7 @@ func readGreeting(under io.Reader) (greeting, error) {
 		return greeting{}, err
 	}
 	for _, id := range [...]string{g.cluster, g.from, g.to} {
-		if err := validateID(id); err != nil {
+		if err := ValidateID(id); err != nil {
 			return greeting{}, fmt.Errorf("%w: %w", errGreeting, err)
 		}
 	}
@@ -146,7 +164,7 @@ func (g greeting) refusal(cluster, self string, known func(string) bool) string 
 		return fmt.Sprintf("this is node %q, not node %q: check the addresses of the peers", self, g.to)
 	case !known(g.from):
 		return fmt.Sprintf("node %q is not a peer of node %q", g.from, self)
-	case g.purpose != purposeRaft && g.purpose != purposeSync:
+	case g.purpose != purposeRaft && g.purpose != purposeCheckpoint:
 		return fmt.Sprintf("node %q knows no connections for purpose %d: is it of another version?", self, g.purpose)
 	}
 	return ""
@@ -215,7 +233,7 @@ func (c *welcomingConn) begin() {
 		return
 	}
 	c.framed = newFramedConn(c.Conn, g.from)
-	if g.purpose == purposeSync {
+	if g.purpose == purposeCheckpoint {
 		c.serve(g.from, c.framed)
 		c.err = io.EOF
 	}
