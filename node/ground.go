@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"lockstep/canister"
 	"lockstep/fsm"
@@ -95,7 +96,7 @@ func (g *folderGround) openLog(p *Parts) error {
 	if err != nil {
 		return fmt.Errorf("open log %s: %w", g.dir.file(raftFile), err)
 	}
-	p.Logs, p.Stable, p.Close = raft.LogStore(disk), raft.StableStore(disk), disk.Close
+	p.Logs, p.Stable, p.Close = diskLog{disk}, raft.StableStore(disk), disk.Close
 	check, err := newFolderCheck(g.dir.path, g.dir.file(raftFile), g.dir.file(checkpointsDir))
 	if err != nil {
 		return fmt.Errorf("look at the data folder: %w", err)
@@ -108,6 +109,18 @@ func (g *folderGround) openLog(p *Parts) error {
 		p.Stable = g.cfg.Wrap.Stable(p.Stable)
 	}
 	return nil
+}
+
+// diskLog is a log in a file whose pages were checked: an entry in it that cannot be decoded is damaged.
+type diskLog struct{ *raftboltdb.BoltStore }
+
+// GetLog implements raft.LogStore. Errors are raft.ErrLogNotFound, bbolt's ErrDatabaseNotOpen, or an *entryError.
+func (d diskLog) GetLog(index uint64, entry *raft.Log) error {
+	err := d.BoltStore.GetLog(index, entry)
+	if err == nil || errors.Is(err, raft.ErrLogNotFound) || errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
+		return err
+	}
+	return &entryError{index, err}
 }
 
 func (g *folderGround) openNetwork(p *Parts) error {

@@ -32,6 +32,18 @@ func (e *StorageError) Unwrap() error { return e.Err }
 // carries a byte and the state machine takes no round, so that whatever raft still does in memory reaches nobody.
 type stopper interface{ stop(error) }
 
+// entryError reports a log entry that is not what was written.
+type entryError struct {
+	index uint64
+	err   error
+}
+
+func (e *entryError) Error() string {
+	return fmt.Sprintf("log entry %d is damaged: %v", e.index, e.err)
+}
+
+func (e *entryError) Unwrap() error { return e.err }
+
 // guardedLog is the log under raft's cache. It turns every error into the replica's end, and keeps the log useful after
 // compaction.
 type guardedLog struct {
@@ -71,14 +83,27 @@ func (g *guardedLog) LastIndex() (uint64, error) {
 // such a failure: a leader would send it on to followers that lag.
 func (g *guardedLog) GetLog(index uint64, entry *raft.Log) error {
 	err := g.under.GetLog(index, entry)
-	if err == nil && entry.Type == raft.LogCommand {
-		err = fsm.CheckRound(entry.Data)
+	if err == nil {
+		err = checkEntry(index, entry)
 	}
 	if err == nil || errors.Is(err, raft.ErrLogNotFound) {
 		return err
 	}
 	g.stop.stop(&StorageError{Op: fmt.Sprintf("read log entry %d", index), Err: err})
 	*entry = raft.Log{Index: index, Type: raft.LogNoop}
+	return nil
+}
+
+// checkEntry tells a damaged entry by what it says of itself. The error is an *entryError.
+func checkEntry(index uint64, entry *raft.Log) error {
+	if entry.Index != index {
+		return &entryError{index, fmt.Errorf("it says that it is entry %d", entry.Index)}
+	}
+	if entry.Type == raft.LogCommand {
+		if err := fsm.CheckRound(entry.Data); err != nil {
+			return &entryError{index, err}
+		}
+	}
 	return nil
 }
 

@@ -60,10 +60,25 @@ func openReplica(cfg *Config, ground Ground, m *metrics, cut *conflict) (*replic
 	steps := []func() error{func() error { return r.openLog(cut) }, r.startRaft}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return nil, errors.Join(err, r.close(errStopping))
+			return nil, errors.Join(r.endedBy(err), r.close(errStopping))
 		}
 	}
+	if err := r.endedBy(nil); unusable(err) {
+		return nil, errors.Join(err, r.close(errStopping))
+	} else if err != nil {
+		r.ended <- err // which is for who runs it
+	}
 	return r, nil
+}
+
+// endedBy is why the replica has ended by itself while it was opened, if it has: then whatever else failed did so because of that.
+func (r *replica) endedBy(err error) error {
+	select {
+	case reason := <-r.ended:
+		return reason
+	default:
+		return err
+	}
 }
 
 // openLog makes the log fit the newest checkpoint and puts guard and cache above it.

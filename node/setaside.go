@@ -28,7 +28,8 @@ func (e *gapError) Error() string {
 func unusable(err error) bool {
 	var gap *gapError
 	var damage *logfile.DamageError
-	return errors.As(err, &gap) || errors.As(err, &damage)
+	var entry *entryError
+	return errors.As(err, &gap) || errors.As(err, &damage) || errors.As(err, &entry)
 }
 
 // errNoneRestored marks a failed opening that found damage in every checkpoint, and has set them all aside. The next opening sees none.

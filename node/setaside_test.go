@@ -1,6 +1,8 @@
 package node
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -8,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
 )
 
 // damagePages changes a byte in every page file of a stopped node's checkpoints.
@@ -197,6 +201,115 @@ func TestDamagedLogIsSetAside(t *testing.T) {
 		t.Errorf("status: %s, set aside %q", s.State, s.SetAside)
 	}
 	c.eventually("the replica has joined", func() bool { return !c.nodes[victim].Status().Joining })
+}
+
+// damageEntries changes a byte in the rounds of a stopped node's log, from an index on.
+func damageEntries(t *testing.T, dir string, from uint64, change func(entry *raft.Log)) {
+	t.Helper()
+	disk, err := raftboltdb.New(raftboltdb.Options{Path: filepath.Join(dir, raftFile)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	last, err := disk.LastIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := 0
+	for index := from; index <= last; index++ {
+		var entry raft.Log
+		if err := disk.GetLog(index, &entry); err != nil {
+			t.Fatal(err)
+		}
+		if entry.Type != raft.LogCommand {
+			continue
+		}
+		change(&entry)
+		if err := disk.StoreLog(&entry); err != nil {
+			t.Fatal(err)
+		}
+		changed++
+	}
+	if changed == 0 {
+		t.Fatalf("no round from entry %d to %d", from, last)
+	}
+}
+
+// A replica with damaged rounds in the part of its log that a start reads is sent the state by the others, wherever the first
+// of them lies; one that has no others says which entry it is.
+func TestDamagedEntriesAreSetAside(t *testing.T) {
+	flip := func(entry *raft.Log) { entry.Data[len(entry.Data)-1] ^= 1 }
+	for _, nodes := range []int{3, 1} {
+		for name, last := range map[string]bool{"the last entry": true, "all behind the checkpoint": false} {
+			t.Run(fmt.Sprintf("%s of %d", name, nodes), func(t *testing.T) {
+				c := startCluster(t, nodes, func(cfg *Config) { cfg.CheckpointEvery = 1 << 20 })
+				client := c.client()
+				c.install(client, "counter")
+				c.add(client, "counter", 20)
+				c.agree()
+				victim := 0
+				if nodes > 1 {
+					victim = c.follower()
+				}
+				dir, from := c.cfgs[victim].DataDir, uint64(2)
+				if last {
+					from = c.nodes[victim].Status().Raft.Last
+				}
+				c.stop(victim)
+				damageEntries(t, dir, from, flip)
+				if nodes == 1 {
+					n, err := Start(c.cfgs[victim])
+					for _, want := range []string{"log entry ", "is damaged", "checksum", "put a sound copy of the data folder in its place"} {
+						if err == nil || !strings.Contains(err.Error(), want) {
+							t.Errorf("got %v, %v, want %q", n, err, want)
+						}
+					}
+					return
+				}
+				c.start(victim)
+				c.add(client, "counter", 1)
+				c.agree()
+				if s := c.nodes[victim].Status(); s.State != StateRunning || !strings.Contains(s.SetAside, "is damaged: log entry is not a readable round") {
+					t.Errorf("status: %s, set aside %q", s.State, s.SetAside)
+				}
+			})
+		}
+	}
+}
+
+// An entry that is no entry, or another one, is damage like a round with a wrong checksum.
+func TestEntriesThatAreNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), raftFile)
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(func(tx *bbolt.Tx) error {
+		logs, err := tx.CreateBucket([]byte("logs"))
+		if err != nil {
+			return err
+		}
+		return logs.Put([]byte{0, 0, 0, 0, 0, 0, 0, 1}, []byte("\xc1 no message pack"))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	disk, err := raftboltdb.New(raftboltdb.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	if err := (diskLog{disk}).GetLog(1, new(raft.Log)); !unusable(err) {
+		t.Errorf("an entry that cannot be decoded: %v", err)
+	}
+	if err := (diskLog{disk}).GetLog(2, new(raft.Log)); !errors.Is(err, raft.ErrLogNotFound) {
+		t.Errorf("an entry that is not there: %v", err)
+	}
+	if err := checkEntry(7, &raft.Log{Index: 6}); !unusable(err) {
+		t.Errorf("another entry: %v", err)
+	}
 }
 
 // A single replica's damaged log is refused with the place of the damage, and stays where it is.
