@@ -3,7 +3,6 @@ package snapshot
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"path/filepath"
 	"sort"
@@ -236,12 +235,9 @@ func openFiles(fsys FS, dir string) (*Checkpoint, error) {
 
 func readManifest(fsys FS, dir string) (*Manifest, error) {
 	path := join(dir, manifestName)
-	f, err := fsys.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Damage{File: path, Fault: "the file is missing"}
-	}
+	f, err := openFile(fsys, path)
 	if err != nil {
-		return nil, fmt.Errorf("open checkpoint: %w", err)
+		return nil, err
 	}
 	defer f.Close()
 	size, err := fileSize(f)

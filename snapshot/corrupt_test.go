@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -239,6 +242,38 @@ func TestNoPartialRestore(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, err)
 		} else {
 			r.Close()
+		}
+	}
+}
+
+// A checkpoint from elsewhere may hold what is no file. Nothing waits for it, and no link leads out of the folder.
+func TestWhatIsNoFile(t *testing.T) {
+	s := openTestStore(t, Config{})
+	m := smallModel()
+	sound := filepath.Join(s.config.Dir, write(t, s, 5, m))
+	outside := filepath.Join(t.TempDir(), "outside")
+	for kind, put := range map[string]func(path string) error{
+		"a pipe":   func(path string) error { return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o644)) },
+		"a folder": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) },
+		"a link":   func(path string) error { return errors.Join(os.Rename(path, outside), os.Symlink(outside, path)) },
+		"a device": func(path string) error { return errors.Join(os.Remove(path), os.Symlink("/dev/zero", path)) },
+	} {
+		for _, file := range []string{manifestName, tableName, "*" + pageFileSuffix, "*" + treeFileSuffix} {
+			dir := filepath.Join(t.TempDir(), filepath.Base(sound))
+			if err := os.CopyFS(dir, os.DirFS(sound)); err != nil {
+				t.Fatal(err)
+			}
+			found, err := filepath.Glob(filepath.Join(dir, file))
+			if err != nil || len(found) == 0 {
+				t.Fatal(file, err)
+			}
+			if err := put(found[0]); err != nil {
+				t.Fatal(err)
+			}
+			var d *Damage
+			if _, err := Verify(dir, testHashing()); !errors.As(err, &d) || d.File != found[0] || d.Fault != errNoFile.Error() {
+				t.Errorf("%s in place of %s: %v", kind, file, err)
+			}
 		}
 	}
 }

@@ -55,14 +55,25 @@ func ignoreMissing(err error) error {
 	return err
 }
 
+// openFile opens a file that must be there.
+func openFile(fsys FS, path string) (File, error) {
+	f, err := fsys.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &Damage{File: path, Fault: "the file is missing"}
+	case errors.Is(err, errNoFile):
+		return nil, &Damage{File: path, Fault: errNoFile.Error()}
+	case err != nil:
+		return nil, fmt.Errorf("open checkpoint file: %w", err)
+	}
+	return f, nil
+}
+
 // openSized opens a file that must have exactly want bytes. A missing file and another length are damage.
 func openSized(fsys FS, path string, want int64) (File, error) {
-	f, err := fsys.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Damage{File: path, Fault: "the file is missing"}
-	}
+	f, err := openFile(fsys, path)
 	if err != nil {
-		return nil, fmt.Errorf("open checkpoint file: %w", err)
+		return nil, err
 	}
 	size, err := fileSize(f)
 	if err == nil && size != want {

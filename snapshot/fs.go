@@ -1,10 +1,12 @@
 package snapshot
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"sort"
+	"syscall"
 )
 
 // FS is the file layer under a Store: the handful of operations that make a checkpoint durable. Production uses OS.
@@ -18,7 +20,8 @@ type FS interface {
 	// Create makes a new file, open for reading and writing; an existing one is an error that matches fs.ErrExist.
 	// The file's own mode is read-only: what a checkpoint holds is never written again.
 	Create(path string) (File, error)
-	// Open opens a file for reading; a missing one is an error that matches fs.ErrNotExist.
+	// Open opens a file for reading; a missing one is an error that matches fs.ErrNotExist, and what is no file one that matches
+	// errNoFile.
 	Open(path string) (File, error)
 	// Link gives an existing file a second name.
 	Link(from, to string) error
@@ -53,7 +56,27 @@ func (OS) Create(path string) (File, error) {
 	return fileOrError(os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o444))
 }
 
-func (OS) Open(path string) (File, error) { return fileOrError(os.Open(path)) }
+// Open follows no link and waits for no other end of a pipe: of what is in a folder that came from elsewhere, only files are read.
+func (OS) Open(path string) (File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errNoFile}
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: path, Err: errNoFile}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// errNoFile is what Open finds in place of a file: a folder, a link, a pipe, a device.
+var errNoFile = errors.New("it is no regular file")
 
 func (OS) Link(from, to string) error { return os.Link(from, to) }
 

@@ -1,7 +1,6 @@
 package drill
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"syscall"
 
 	"lockstep/chaos/replay"
-	"lockstep/node"
 )
 
 // victim is a follower that is not the archive.
@@ -136,42 +134,6 @@ func damageLargest(dir string) (what string, err error) {
 		return "", err
 	}
 	return fmt.Sprintf("flipped a bit at offset %d of %s", len(content)/2, largest), os.WriteFile(largest, content, 0o444)
-}
-
-// corruptLog overwrites a follower's log. What the node says then is what an operator would do: empty the folder.
-func corruptLog(r *rig) error {
-	v, err := r.victim()
-	if err != nil {
-		return err
-	}
-	if err := r.end(syscall.SIGKILL, v); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(r.dir(v, "raft.db"), os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteAt(bytes.Repeat([]byte("not what was written "), 3000), 0)
-	if err := errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	if err := r.start(v); err != nil {
-		return err
-	}
-	if err := r.wait("the replica refuses its log", func() bool {
-		s, ok := r.status(v)
-		return !r.processes[v].running() || ok && s.State == node.StateFailed
-	}); err != nil {
-		return err
-	}
-	r.fact("%s refused its log: %s", r.members()[v].ID, r.lastWords(v))
-	if err := r.end(syscall.SIGKILL, v); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(r.dir(v)); err != nil {
-		return err
-	}
-	return r.start(v)
 }
 
 // lastWords is the last error line that a replica printed.

@@ -3,6 +3,7 @@ package drill
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +30,12 @@ func diskFull(r *rig) error {
 	if err := os.MkdirAll(small, 0o755); err != nil {
 		return err
 	}
-	script := fmt.Sprintf(`mount -t tmpfs -o size=%dm none "$0" && cp -a "$1/." "$0" && mount --bind "$0" "$1" && shift && exec "$@"`, 32+8*r.cfg.SizeMiB)
+	room, err := folderSize(r.dir(v, "checkpoints"))
+	if err != nil {
+		return err
+	}
+	// Enough for what is there, a checkpoint more and a merge.
+	script := fmt.Sprintf(`mount -t tmpfs -o size=%dm none "$0" && cp -a "$1/." "$0" && mount --bind "$0" "$1" && shift && exec "$@"`, 32+3*(room>>20))
 	r.wrap[v] = []string{"unshare", "-Urm", "sh", "-c", script, small, r.dir(v, "checkpoints")}
 	defer delete(r.wrap, v)
 	if err := r.start(v); err != nil {
@@ -43,6 +49,21 @@ func diskFull(r *rig) error {
 		return err
 	}
 	return r.leaveSmallDisk(v, inside)
+}
+
+// folderSize adds up a folder's files.
+func folderSize(dir string) (size int64, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			size += info.Size()
+		}
+		return err
+	})
+	return size, err
 }
 
 // fillAndFree fills the disk, waits until a checkpoint fails, gives the space back and waits until one succeeds.

@@ -25,12 +25,13 @@ func Drills() []Drill {
 		{"wipe-minority", "lose the disks of two of five replicas at once", 5, func(r *rig) error { return wipe(r, 2) }},
 		{"corrupt-follower", "flip bytes in the newest checkpoint of a follower", 0, func(r *rig) error { return corruptCheckpoint(r, false) }},
 		{"corrupt-leader", "flip bytes in the newest checkpoint of the leader", 0, func(r *rig) error { return corruptCheckpoint(r, true) }},
-		{"corrupt-log", "overwrite the log of a replica with garbage", 0, corruptLog},
+		{"corrupt-log", "damage the log of a replica: its beginning, its end, its entries", 0, corruptLog},
 		{"kill-checkpoint", "SIGKILL a replica again and again while it writes a checkpoint", 0, killInCheckpoint},
 		{"kill-merge", "SIGKILL a replica while it merges the files of a checkpoint", 0, killInMerge},
-		{"kill-install", "SIGKILL a replica again and again while it is sent a checkpoint", 0, killInInstall},
+		{"kill-install", "SIGKILL a replica again and again while it is sent a checkpoint and installs it", 0, killInInstall},
+		{"kill-sender", "SIGKILL the leader while it sends a checkpoint to one of five replicas", 5, killSender},
 		{"disk-full", "fill the disk under the checkpoints of a replica, and give the space back", 0, diskFull},
-		{"cluster-loss", "lose every replica and rebuild from one checkpoint folder, on another number of replicas", 0, clusterLoss},
+		{"cluster-loss", "lose every replica and rebuild from one checkpoint folder, on more replicas and then on one", 0, clusterLoss},
 		{"rollback", "take every replica back to an older checkpoint and let it repeat its log", 0, rollback},
 		{"carry", "export a checkpoint, carry it to a new cluster, and go on there", 0, carry},
 	}
@@ -45,7 +46,7 @@ type Config struct {
 	Nodes int
 	// Data is a stopped cluster's folder of which each drill uses a copy; "" is a new cluster.
 	Data string
-	// SizeMiB is about how much memory the canisters hold; 0 means 4.
+	// SizeMiB is about how much memory the canisters hold; 0 means 1.
 	SizeMiB int
 	// Seed makes the same messages and delays again.
 	Seed uint64
@@ -75,11 +76,34 @@ type Result struct {
 	// Recovery is from the end of the disaster until all replicas were at one root again.
 	Recovery time.Duration `json:"recovery_ns"`
 	Elapsed  time.Duration `json:"elapsed_ns"`
-	// Replayed is the number of rounds that the undisturbed replay confirmed.
-	Replayed uint64 `json:"replayed"`
-	Root     string `json:"root,omitempty"`
+	Compared Comparison    `json:"compared"`
 	// Folder is the evidence that was kept; "" if there is none.
 	Folder string `json:"folder,omitempty"`
+}
+
+// Comparison is what a drill's verdict rests on: roots that were held against others.
+type Comparison struct {
+	// Replicas were all at Round with Root in the end.
+	Replicas int    `json:"replicas"`
+	Round    uint64 `json:"round"`
+	Root     string `json:"root,omitempty"`
+	// Reported is the number of roots that replicas reported on the way, of Rounds rounds: all of one round are equal.
+	Reported uint64 `json:"reported"`
+	Rounds   uint64 `json:"rounds"`
+	// Replayed is the number of rounds that an undisturbed replay of the archive's log repeated, beginning from From. Its roots
+	// equal Known of those that replicas reported, Attested of those that leaders' rounds attest, and those of Checkpoints on the way.
+	From        string `json:"from,omitempty"`
+	Replayed    uint64 `json:"replayed"`
+	Known       uint64 `json:"known"`
+	Attested    uint64 `json:"attested"`
+	Checkpoints uint64 `json:"checkpoints"`
+}
+
+// String says it for people, in lines.
+func (c Comparison) String() string {
+	return fmt.Sprintf("compared: %d replicas at round %d with each other: one root, %.12s…; %d reported roots of %d rounds: one a round\n"+
+		"compared: %d rounds of the first replica's log, repeated undisturbed from %s, with %d roots that replicas reported, %d attested ones and %d of checkpoints: equal",
+		c.Replicas, c.Round, c.Root, c.Reported, c.Rounds, c.Replayed, c.From, c.Known, c.Attested, c.Checkpoints)
 }
 
 // outcomeError ends a drill with a verdict.

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// kills is how often a drill kills, wanted how often it must have hit.
+// kills is how often a drill kills.
 const kills = 4
 
 // killAt lets the cluster work until something appears in the victim's folder of checkpoints, and kills the victim a random
@@ -65,28 +65,14 @@ func names(dir string) []string {
 	return out
 }
 
-func anyPrefix(names []string, prefixes ...string) bool {
-	for _, n := range names {
-		for _, p := range prefixes {
-			if strings.HasPrefix(n, p) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // killRepeatedly kills a follower at the moments that appears describes, and starts it again each time.
-func (r *rig) killRepeatedly(what string, before func(v int) error, appears func([]string) bool) error {
+func (r *rig) killRepeatedly(what string, appears func([]string) bool) error {
 	v, err := r.victim()
 	if err != nil {
 		return err
 	}
 	hits := 0
 	for range kills {
-		if err := before(v); err != nil {
-			return err
-		}
 		hit, err := r.killAt(v, what, appears)
 		if err != nil {
 			return err
@@ -101,7 +87,7 @@ func (r *rig) killRepeatedly(what string, before func(v int) error, appears func
 			return err
 		}
 	}
-	r.fact("%d kills, %d of them with unfinished files on disk", kills, hits)
+	r.fact("%d kills of %s, %d of them left %s on its disk", kills, r.members()[v].ID, hits, what)
 	if hits == 0 {
 		return undecided("no kill hit %s", what)
 	}
@@ -109,19 +95,18 @@ func (r *rig) killRepeatedly(what string, before func(v int) error, appears func
 }
 
 func killInCheckpoint(r *rig) error {
-	return r.killRepeatedly("a checkpoint being written", func(int) error { return nil }, func(n []string) bool { return anyPrefix(n, "tmp-") })
+	return r.killRepeatedly("an unfinished checkpoint", func(n []string) bool { return unfinished(n, false) })
 }
 
-// killInMerge kills while the newest checkpoint is there already and something more is written: only a merge does that.
 func killInMerge(r *rig) error {
-	return r.killRepeatedly("a merge", func(int) error { return nil }, merging)
+	return r.killRepeatedly("an unfinished merge", func(n []string) bool { return unfinished(n, true) })
 }
 
-// merging tells by the temporary folder's name: it holds the name that the checkpoint will have, and one with a number
-// above 0 replaces another.
-func merging(names []string) bool {
+// unfinished tells a checkpoint that is being written, or a merge, by the temporary folder's name: it holds the name that the
+// checkpoint will have, and one with a number above 0 replaces another.
+func unfinished(names []string, merge bool) bool {
 	for _, n := range names {
-		if strings.HasPrefix(n, "tmp-") && !strings.HasSuffix(n, "-0") && strings.Contains(n, "checkpoint-") {
+		if rest, ok := strings.CutPrefix(n, "tmp-checkpoint-"); ok && merge != strings.HasSuffix(rest, "-0") {
 			return true
 		}
 	}

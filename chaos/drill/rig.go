@@ -47,7 +47,9 @@ type rig struct {
 	roots  map[fsm.RoundNumber]pagetrie.Hash
 	newest fsm.RoundNumber
 	origin string
-	result Result
+	// exports counts the checkpoints that were carried out of the cluster.
+	exports int
+	result  Result
 }
 
 // newRig makes the folder of a cluster. Nothing runs yet.

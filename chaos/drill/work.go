@@ -16,18 +16,16 @@ import (
 
 // fill gives the cluster its size.
 func (r *rig) fill() error {
-	size := r.cfg.SizeMiB
-	if size == 0 {
-		size = 4
-	}
 	const pages = 256 // 1 MiB
-	for i := range size {
-		if err := r.update("memory", "random", fmt.Sprintf("pages=%d seed=%d", pages, i)); err != nil {
+	for i := range r.sizeMiB() {
+		if err := r.update("memory", "sequential", fmt.Sprintf("pages=%d at=%d seed=%d bytes=4096", pages, i*pages, i)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func (r *rig) sizeMiB() int { return max(r.cfg.SizeMiB, 1) }
 
 // update sends one update; one of unknown outcome counts as sent.
 func (r *rig) update(canister, method, arg string) error {
@@ -54,7 +52,7 @@ func (r *rig) work(n int) error {
 		group.Go(func() {
 			for i := c; i < n && errs[c] == nil; i += clients {
 				if i%8 == 7 {
-					errs[c] = r.update("memory", "random", fmt.Sprintf("pages=64 seed=%d", keys[i]))
+					errs[c] = r.update("memory", "random", fmt.Sprintf("pages=64 area=%d seed=%d", 256*r.sizeMiB(), keys[i]))
 				} else {
 					errs[c] = r.update("kv", "put", fmt.Sprintf("k%d=%d", keys[i], i))
 				}
@@ -155,6 +153,7 @@ func (r *rig) collect(i int) error {
 				return violation("round %d: %s has root %s, it was %s before or elsewhere", round, r.members()[i].ID, root, known)
 			}
 			r.roots[round], r.newest = root, max(r.newest, round)
+			r.result.Compared.Reported++
 		}
 	}
 }
@@ -187,7 +186,8 @@ func (r *rig) agree() error {
 			return err
 		}
 	}
-	r.result.Root = last[0].Root
+	c := &r.result.Compared
+	c.Replicas, c.Round, c.Root, c.Rounds = len(last), last[0].Round, last[0].Root, uint64(len(r.roots))
 	return nil
 }
 
@@ -242,14 +242,31 @@ func (r *rig) prove() error {
 	if err != nil {
 		return err
 	}
+	c := &r.result.Compared
 	if f := report.Finding; f != nil {
 		return violation("an undisturbed replay gives another root of round %d: %s, expected %s (%s)", f.Round, f.Got, f.Want, f.Says)
 	}
-	if want := r.result.Root; report.Root.String() != want {
-		return violation("an undisturbed replay ends at round %d with root %s, the replicas had %s", report.Round, report.Root, want)
+	if report.Root.String() != c.Root {
+		return violation("an undisturbed replay ends at round %d with root %s, the replicas had %s at round %d", report.Round, report.Root, c.Root, c.Round)
 	}
-	r.result.Replayed = report.Rounds
+	if report.Known == 0 {
+		return undecided("no replica has reported a root of a round that the replay repeats")
+	}
+	c.From, c.Replayed, c.Known, c.Attested, c.Checkpoints = startName(report.From), report.Rounds, report.Known, report.Attested, 0
+	for _, checkpoint := range report.Checkpoints {
+		if checkpoint.Compared {
+			c.Checkpoints++
+		}
+	}
 	return nil
+}
+
+// startName is the start of a replay in a few words.
+func startName(from string) string {
+	if from == replay.FromEmpty {
+		return "the empty state"
+	}
+	return "the checkpoint that it began with"
 }
 
 // replayArchive repeats the archive's log.

@@ -28,6 +28,7 @@ const (
 	identityFile   = "node.json"
 	checkpointsDir = "checkpoints"
 	checkpointName = "checkpoint-"
+	manifestFile   = "manifest"
 )
 
 // ErrInUse marks a folder that a running replica uses.
@@ -52,8 +53,17 @@ type Folder struct {
 // in it is damaged.
 func OpenFolder(path string) (*Folder, error) {
 	f := &Folder{Path: path}
-	if _, err := os.Stat(filepath.Join(path, logFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s %w", path, ErrNoReplica)
+	for name, needed := range map[string]bool{logFile: true, lockFile: false, identityFile: false} {
+		info, err := os.Stat(filepath.Join(path, name))
+		if errors.Is(err, fs.ErrNotExist) && !needed {
+			continue
+		}
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			return nil, fmt.Errorf("%q %w", path, ErrNoReplica)
+		}
+		if err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for its other end
+			return nil, fmt.Errorf("%q %w: its %s is no regular file", path, ErrNoReplica, name)
+		}
 	}
 	if err := f.open(); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -108,8 +118,11 @@ func (f *Folder) openLog() error {
 		f.closers = append(f.closers, log.Close)
 	}
 	// So opened, and locked, bbolt has looked at nothing but the first pages: what it is asked for later it does not check.
-	if err := logfile.Check(path); err != nil {
+	var damage *logfile.DamageError
+	if err := logfile.Check(path); errors.As(err, &damage) {
 		return fmt.Errorf("%w; take the folder of another replica", err)
+	} else if err != nil {
+		return err
 	}
 	if err != nil {
 		return fmt.Errorf("log %s: %w", path, err)

@@ -380,6 +380,19 @@ func TestFolderInUseIsRefused(t *testing.T) {
 	if _, err := OpenFolder(t.TempDir()); !errors.Is(err, ErrNoReplica) {
 		t.Errorf("error %v", err)
 	}
+	if _, err := OpenFolder(filepath.Join(dir, logFile)); !errors.Is(err, ErrNoReplica) {
+		t.Errorf("a file: error %v", err)
+	}
+	for _, name := range []string{logFile, lockFile, identityFile} { // none of them is waited for
+		pipes := t.TempDir()
+		if err := errors.Join(os.WriteFile(filepath.Join(pipes, logFile), nil, 0o644), os.RemoveAll(filepath.Join(pipes, name)),
+			syscall.Mkfifo(filepath.Join(pipes, name), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenFolder(pipes); !errors.Is(err, ErrNoReplica) {
+			t.Errorf("a pipe as %s: error %v", name, err)
+		}
+	}
 }
 
 // However the log file is damaged, opening and replaying it ends with an error or with the right roots, never with a panic.

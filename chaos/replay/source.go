@@ -94,8 +94,8 @@ func (s *source) chooseCheckpoint(path string) (start, error) {
 			path = c.path
 		}
 	}
-	if _, err := os.Stat(path); err != nil {
-		return start{}, fmt.Errorf("%w: %w", ErrStart, err)
+	if info, err := os.Stat(filepath.Join(path, manifestFile)); err != nil || !info.Mode().IsRegular() {
+		return start{}, fmt.Errorf("%w: %q is no checkpoint: %s", ErrStart, path, s.checkpointNames())
 	}
 	c, err := snapshot.OpenDir(path)
 	if err != nil {
@@ -109,6 +109,18 @@ func (s *source) chooseCheckpoint(path string) (start, error) {
 		return start{}, fmt.Errorf("%w: checkpoint %s is of entry %d, the log holds %d to %d", ErrStart, path, out.index, s.first, s.last)
 	}
 	return out, nil
+}
+
+// checkpointNames says what could be named.
+func (s *source) checkpointNames() string {
+	names := "name a checkpoint's folder, or \"empty\""
+	for i, c := range s.checkpoints {
+		if i == 0 {
+			names += "; here are"
+		}
+		names += " " + filepath.Base(c.path)
+	}
+	return names
 }
 
 // reaches reports whether the log goes on without a gap after an index.

@@ -41,7 +41,7 @@ Exit codes: 0 equal, 1 different, 2 undecided (live replicas had no round in com
 			if isAddress(args[0]) || isAddress(args[1]) {
 				return usageError(c, fmt.Errorf("compare two folders or two live replicas: %s and %s are one of each, or a folder is not there", args[0], args[1]))
 			}
-			return diffFolders(c.OutOrStdout(), [2]string{args[0], args[1]}, show, asJSON)
+			return diffFolders(c, [2]string{args[0], args[1]}, show, asJSON)
 		},
 	}
 	c.Flags().IntVar(&show, "pages", 16, "pages of each canister whose bytes are shown")
@@ -80,10 +80,10 @@ type diffResult struct {
 	Read  uint64 `json:"bytes_read,omitempty"`
 }
 
-func diffFolders(w io.Writer, dirs [2]string, show int, asJSON bool) (err error) {
+func diffFolders(command *cobra.Command, dirs [2]string, show int, asJSON bool) (err error) {
 	var opened [2]*snapshot.Checkpoint
 	for i, dir := range dirs {
-		path, err := newestCheckpoint(dir)
+		path, err := newestCheckpoint(command.ErrOrStderr(), dir)
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func diffFolders(w io.Writer, dirs [2]string, show int, asJSON bool) (err error)
 		return err
 	}
 	result := diffResult{A: sideOf(opened[0]), B: sideOf(opened[1]), Equal: d.Empty(), Difference: d}
-	return printDiff(w, &result, asJSON)
+	return printDiff(command.OutOrStdout(), &result, asJSON)
 }
 
 func sideOf(c *snapshot.Checkpoint) diffSide {

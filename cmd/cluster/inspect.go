@@ -28,7 +28,7 @@ Exit codes: 0 shown, 1 the checkpoint is damaged, 3 there is none, or it could n
 		Example: "  cluster inspect ./demo/n1",
 		Args:    arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			path, err := newestCheckpoint(args[0])
+			path, err := newestCheckpoint(c.ErrOrStderr(), args[0])
 			if err != nil {
 				return damageExit(err)
 			}

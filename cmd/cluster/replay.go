@@ -15,6 +15,7 @@ import (
 	"lockstep/chaos/replay"
 	"lockstep/fsm"
 	"lockstep/memstore"
+	"lockstep/node/logfile"
 )
 
 // replayOptions are the flags of `cluster replay`.
@@ -84,6 +85,10 @@ func (o *replayOptions) check() error {
 
 func (o *replayOptions) run(c *cobra.Command, dir string) error {
 	folder, err := replay.OpenFolder(dir)
+	var damaged *logfile.DamageError
+	if errors.As(err, &damaged) {
+		return &exitError{exitBad, err}
+	}
 	if err != nil {
 		return err
 	}
@@ -96,7 +101,7 @@ func (o *replayOptions) run(c *cobra.Command, dir string) error {
 	})
 	var entry *replay.EntryError
 	if errors.As(err, &entry) {
-		return &exitError{exitBad, fmt.Errorf("%s, after round %d: %w", dir, report.Round, err)}
+		return &exitError{exitBad, fmt.Errorf("%s, after round %d: %w; take the folder of another replica", dir, report.Round, err)}
 	}
 	if err != nil {
 		return damageExit(fmt.Errorf("replay %s: %w", dir, err))

@@ -34,7 +34,7 @@ Start here:   cluster run`,
 	for _, newCommand := range []func() *cobra.Command{
 		newRunCommand, newChaosCommand, newNodeCommand, newChaosReplicaCommand, newBenchRestoreCommand,
 		newCallCommand, newQueryCommand, newInstallCommand, newUpgradeCommand, newStopCommand, newStartCommand, newDeleteCommand, newLimitsCommand, newStatusCommand, newVersionCommand,
-		newBenchCommand, newVerifyCommand, newInspectCommand, newDiffCommand, newReplayCommand, newDrillCommand,
+		newBenchCommand, newVerifyCommand, newInspectCommand, newDiffCommand, newReplayCommand, newImportCommand, newDrillCommand,
 	} {
 		root.AddCommand(newCommand())
 	}

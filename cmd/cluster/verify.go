@@ -54,6 +54,9 @@ var errNothingThere = errors.New("there is no checkpoint: name a checkpoint, a f
 
 // findCheckpoints lists the checkpoints that a folder is or holds, and those set aside in it.
 func findCheckpoints(dir string) (found, aside []string, err error) {
+	if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return nil, nil, fmt.Errorf("%q is no folder: name a checkpoint, a folder of checkpoints, a replica's data folder or a run's", dir)
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, nil, err
@@ -197,8 +200,8 @@ func bytesText(n uint64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// newestCheckpoint finds the newest checkpoint that a folder is or holds.
-func newestCheckpoint(dir string) (string, error) {
+// newestCheckpoint finds the newest checkpoint that a folder is or holds. One that is passed over because it is damaged is noted.
+func newestCheckpoint(notes io.Writer, dir string) (string, error) {
 	found, _, err := findCheckpoints(dir)
 	if err != nil {
 		return "", err
@@ -209,6 +212,9 @@ func newestCheckpoint(dir string) (string, error) {
 		if err != nil {
 			if len(found) == 1 {
 				return "", err
+			}
+			if _, gone := os.Stat(path); gone == nil { // its replica may have removed it meanwhile
+				fmt.Fprintf(notes, "passed over: %v\n", err)
 			}
 			continue
 		}
