@@ -252,6 +252,9 @@ func (b *batcher) finish(batch []*proposal, result *fsm.RoundResult, err error) 
 	b.mu.Lock()
 	b.inFlight--
 	b.mu.Unlock()
+	if err != nil && len(batch) == 0 {
+		return // a leader that hands over takes no round: the next look comes soon enough
+	}
 	b.poke()
 }
 

@@ -4,7 +4,10 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/raft"
 
 	"lockstep/fsm"
 )
@@ -117,4 +120,37 @@ func TestBatcherDrivesWork(t *testing.T) {
 	if a := <-answered; string(a.Reply) != ref.String() || a.Index != 9 {
 		t.Errorf("answer %+v", a)
 	}
+}
+
+// A round without messages that raft refuses, as a leader does that is handing over, is not tried again at once: every look of the
+// batcher makes one.
+func TestBatcherRefusedWorkWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, r := testBatcher(t, nil)
+		var work atomic.Bool
+		var refused atomic.Int64
+		b.mu.Lock()
+		b.work = work.Load
+		b.mu.Unlock()
+		work.Store(true)
+		const looks = 10
+		go func() {
+			for round := range r.proposed {
+				if refused.Add(1) > 2*looks {
+					work.Store(false) // time would stand still for ever
+				}
+				round.answer <- raft.ErrLeadershipTransferInProgress
+			}
+		}()
+		time.Sleep(looks*lookForWork + lookForWork/2)
+		synctest.Wait()
+		if n := refused.Load(); n != looks {
+			t.Errorf("%d rounds were proposed in %d looks", n, looks)
+		}
+		work.Store(false)
+		if err := b.close(context.Background(), errStopping); err != nil {
+			t.Error(err)
+		}
+		close(r.proposed)
+	})
 }

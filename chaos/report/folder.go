@@ -25,6 +25,7 @@ const (
 	RootsFile   = "roots.csv"
 	VerdictFile = "verdict.json"
 	PageFile    = "report.html"
+	OutputFile  = "output.txt" // of a simulation that died
 	LogsFolder  = "logs"
 )
 
@@ -92,6 +93,12 @@ func (r *Run) Close() error {
 	}
 	r.files = nil
 	return errors.Join(errs...)
+}
+
+// KeepOutput keeps what a simulation printed, and its plan: all that there is of one that died.
+func KeepOutput(dir, plan, output string) error {
+	return errors.Join(write(dir, PlanFile, func(w io.Writer) error { _, err := io.WriteString(w, plan); return err }),
+		write(dir, OutputFile, func(w io.Writer) error { _, err := io.WriteString(w, output); return err }))
 }
 
 // Finish ends the history and writes the rest of the folder.

@@ -75,11 +75,14 @@ func simJob(e execution) sim.Job {
 func (o *chaosOptions) simulated(out sim.Outcome, e execution) chaosRun {
 	r := chaosRun{verdict: out.Result.Verdict, dir: e.dir, rerun: e.rerun, took: out.Took, err: out.Err,
 		simulated: out.Result.Simulated, cpu: out.Result.CPU, struck: int(out.Result.Struck)}
+	if e.dir != "" && out.Output != "" {
+		r.err = errors.Join(r.err, report.KeepOutput(e.dir, e.plan.String(), out.Output))
+	}
 	if out.Err != nil {
 		return r
 	}
 	if e.dir != "" {
-		r.err = report.Complete(e.dir, e.plan.String(), out.Result.Verdict)
+		r.err = errors.Join(r.err, report.Complete(e.dir, e.plan.String(), out.Result.Verdict))
 	}
 	speed := 0.0
 	if out.Result.CPU > 0 {
