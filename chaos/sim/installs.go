@@ -23,8 +23,8 @@ func (c *cluster) keepInstall(from, to int, req *raft.InstallSnapshotRequest, bo
 	c.installs[to] = &keptInstall{from, copyCommand(req).(*raft.InstallSnapshotRequest), body}
 }
 
-// staleInstall delivers old checkpoints again. A replica that was sent none is sent the leader's oldest: what a stream is that was
-// on its way for long.
+// staleInstall delivers old checkpoints again. A replica that was sent none is sent the leader's oldest, if it is beyond that: what a
+// stream is that was on its way for long.
 func (c *cluster) staleInstall(f *plan.Fault, nodes []int) *running {
 	var hits atomic.Uint64
 	stop := make(chan struct{})
@@ -46,7 +46,7 @@ func (c *cluster) staleInstall(f *plan.Fault, nodes []int) *running {
 
 func (c *cluster) deliverOld(n int) bool {
 	c.mu.Lock()
-	k, term := c.installs[n], c.leaderTerm
+	k := c.installs[n]
 	c.mu.Unlock()
 	if k == nil {
 		k = c.oldCheckpoint(n)
@@ -55,18 +55,17 @@ func (c *cluster) deliverOld(n int) bool {
 	if k == nil || target == nil {
 		return false
 	}
-	req := copyCommand(k.request).(*raft.InstallSnapshotRequest)
-	if req.Term < term {
-		req.Term = term // it was sent in this term for all that the receiver can know
-	}
-	answer, err := target.receive(req, &bodyReader{data: k.body, closed: target.closed}, c.net.timeout)
-	if _, ok := answer.(*raft.InstallSnapshotResponse); err == nil && ok {
+	// One that was sent comes in its own term. It may be of use yet, and is no refusal then.
+	stale := k.request.LastLogIndex <= c.members[n-1].appliedNow()
+	answer, err := target.receive(copyCommand(k.request), &bodyReader{data: k.body, closed: target.closed}, c.net.timeout)
+	if _, ok := answer.(*raft.InstallSnapshotResponse); err == nil && ok && stale {
 		c.record(history.Event{Kind: history.Mark, Node: uint8(n), Text: string(history.MarkStaleInstall)})
 	}
 	return true
 }
 
-// oldCheckpoint makes an install of the leader's oldest checkpoint.
+// oldCheckpoint makes an install of the leader's oldest checkpoint, nil if the replica has not come so far: no leader sends one whose log
+// may reach further back, and a leader whose log has all could never bring a replica up again that took it.
 func (c *cluster) oldCheckpoint(to int) *keptInstall {
 	leader := c.leaderNow()
 	if leader == 0 || leader == to {
@@ -86,7 +85,11 @@ func (c *cluster) oldCheckpoint(to int) *keptInstall {
 	if err != nil || len(metas) == 0 {
 		return nil
 	}
-	meta, reader, err := store.Open(metas[len(metas)-1].ID)
+	oldest := metas[len(metas)-1]
+	if oldest.Index > c.members[to-1].appliedNow() {
+		return nil
+	}
+	meta, reader, err := store.Open(oldest.ID)
 	if err != nil {
 		return nil
 	}

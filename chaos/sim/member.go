@@ -286,6 +286,13 @@ func (m *member) reached(index uint64) {
 	m.applied = max(m.applied, index)
 }
 
+// appliedNow is the newest log index that the replica has applied in this life.
+func (m *member) appliedNow() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.applied
+}
+
 // role records a replica's part in a term, once; true the first time.
 func (m *member) role(l *life, r history.Role, term uint64) bool {
 	m.mu.Lock()
