@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"lockstep/canister"
 	"lockstep/memstore"
 	"lockstep/pagetrie"
@@ -70,6 +72,25 @@ func mustStop(t *testing.T, r *replica, what string, err error) {
 	}
 }
 
+// persistElsewhere writes all of the state into an empty folder.
+func (r *replica) persistElsewhere() error {
+	r.t.Helper()
+	store, err := snapshot.OpenStore(snapshot.Config{Dir: r.t.TempDir(), Hashing: Hashing()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	sink, err := store.Create(1, r.index, 1, raft.Configuration{}, 1, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	taken, err := r.Snapshot()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer taken.Release()
+	return taken.Persist(sink)
+}
+
 // TestDamageIsFoundOnUse: what is damaged of a restored state never becomes part of an outcome.
 func TestDamageIsFoundOnUse(t *testing.T) {
 	pageOf := func(content []byte) { content[700*memstore.PageSize+9] ^= 4 }
@@ -89,6 +110,12 @@ func TestDamageIsFoundOnUse(t *testing.T) {
 	}
 	_, err = r.Query(Query{Canister: "memory", Method: "scan", Arg: []byte("area=1500 pages=1500")})
 	mustStop(t, r, "a page that a query reads", err)
+
+	r, err = damagedReplica(t, Config{}, ".pages", pageOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustStop(t, r, "a page that a checkpoint reads", r.persistElsewhere())
 
 	r, err = damagedReplica(t, Config{}, ".pages", func(content []byte) { content[len(content)-5000] ^= 1 })
 	if err != nil {

@@ -113,7 +113,7 @@ func (s *Store) Page(h pagetrie.Value) []byte {
 }
 
 // parallel calls f on parts of [0, n) of about the given grain, on as many goroutines as there are processors, and waits.
-// The parts do not overlap; with one part f runs on the caller.
+// The parts do not overlap; with one part f runs on the caller. A panic of *pagetrie.Unreadable becomes the caller's, after the wait.
 func parallel(n, grain int, f func(lo, hi int)) {
 	workers := min(runtime.GOMAXPROCS(0), n/grain)
 	if workers <= 1 {
@@ -121,19 +121,27 @@ func parallel(n, grain int, f func(lo, hi int)) {
 		return
 	}
 	var next atomic.Int64
-	var wait sync.WaitGroup
-	for range workers {
-		wait.Go(func() {
-			for {
-				lo := int(next.Add(int64(grain))) - grain
-				if lo >= n {
-					return
-				}
-				f(lo, min(lo+grain, n))
+	work := func() (err error) {
+		defer pagetrie.CatchUnreadable(&err)
+		for {
+			lo := int(next.Add(int64(grain))) - grain
+			if lo >= n {
+				return nil
 			}
-		})
+			f(lo, min(lo+grain, n))
+		}
+	}
+	var wait sync.WaitGroup
+	errs := make([]error, workers)
+	for i := range errs {
+		wait.Go(func() { errs[i] = work() })
 	}
 	wait.Wait()
+	for _, err := range errs {
+		if err != nil {
+			panic(err)
+		}
+	}
 }
 
 // Add copies a page into the Store.

@@ -2,8 +2,10 @@ package memstore
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -279,5 +281,23 @@ func TestVersionRoot(t *testing.T) {
 	}
 	if HashPage(testPage(1)) == HashPage(testPage(2)) {
 		t.Error("different pages have one hash")
+	}
+}
+
+// TestParallelCarriesDamage: a worker that finds a damaged page does not end the process.
+func TestParallelCarriesDamage(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	reason := errors.New("a damaged page")
+	compare := func() (err error) {
+		defer pagetrie.CatchUnreadable(&err)
+		parallel(8, 1, func(lo, _ int) {
+			if lo == 5 {
+				panic(&pagetrie.Unreadable{Err: reason})
+			}
+		})
+		return nil
+	}
+	if err := compare(); !errors.Is(err, reason) {
+		t.Errorf("error %v", err)
 	}
 }

@@ -4,19 +4,23 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"lockstep/pagetrie"
 )
 
 // besideNice is the niceness of a thread that writes or merges checkpoints, see setpriority(2): a round that wants a processor gets
 // it from that thread at once, and not when the scheduler's slice of some milliseconds is over.
 const besideNice = 15
 
-// beside runs f on a thread of its own with a low priority, and waits for it. The thread ends with f.
+// beside runs f on a thread of its own with a low priority, and waits for it. The thread ends with f. What f reads of a stored map or
+// of a mapped page and is not what was stored, is its error.
 func beside[T any](f func() (T, error)) (out T, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // never unlocked: the runtime ends the thread with the goroutine
 		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, besideNice)
+		defer pagetrie.CatchUnreadable(&err) // no caller could on this goroutine
 		out, err = f()
 	}()
 	<-done

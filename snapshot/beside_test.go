@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lockstep/pagetrie"
 )
 
 // TestBesideIsNice: what is done beside rounds has a low priority, and nobody else gets it.
@@ -26,5 +28,13 @@ func TestBesideIsNice(t *testing.T) {
 	}
 	if after := nice(); after != before {
 		t.Errorf("niceness of the caller is %d, was %d", after, before)
+	}
+}
+
+// TestBesideReadsDamage: what can't be read beside rounds is an error and does not end the process.
+func TestBesideReadsDamage(t *testing.T) {
+	reason := errors.New("a damaged page")
+	if _, err := beside(func() (int, error) { panic(&pagetrie.Unreadable{Err: reason}) }); !errors.Is(err, reason) {
+		t.Errorf("error %v", err)
 	}
 }
