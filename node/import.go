@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"lockstep/fsm"
+	"lockstep/node/link"
 	"lockstep/snapshot"
 )
 
@@ -29,7 +30,7 @@ type Founding struct {
 func (f *Founding) validate() error {
 	var errs []error
 	for _, name := range append([]string{f.ClusterID}, f.Members...) {
-		errs = append(errs, validateID(name))
+		errs = append(errs, link.ValidateID(name))
 	}
 	if !slices.Contains(f.Members, f.ID) || f.ID == "" {
 		errs = append(errs, fmt.Errorf("replica %q is none of the members %q", f.ID, f.Members))

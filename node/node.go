@@ -22,7 +22,7 @@ const (
 	StateStarting State = 1
 	// StateRunning: the replica runs.
 	StateRunning State = 2
-	// StateRepairing: the replica restarts to cut a log that contradicts a checkpoint from the leader.
+	// StateRepairing: the replica restarts, to cut a log that contradicts a checkpoint from the leader or to leave behind what is damaged.
 	StateRepairing State = 3
 	// StateDiverged: the replica's state was not the one that a leader attested; the evidence is kept.
 	StateDiverged State = 4
@@ -211,7 +211,7 @@ func (n *Node) supervise() {
 			return
 		}
 		var c *conflict
-		if !errors.As(reason, &c) && !snapshot.IsDamage(reason) {
+		if !errors.As(reason, &c) && !snapshot.IsDamage(reason) && !n.replaceable(reason) {
 			n.end(r, reason)
 			return
 		}
@@ -258,12 +258,24 @@ func (n *Node) end(r *replica, reason error) {
 		"attested", diverged.Attested.String(), "term", term, "evidence", dir)
 }
 
-// repair opens the replica again: with c its log is cut before; otherwise the checkpoint that it was restored from was found
-// damaged on use, has been set aside, and another one takes its place.
+// replaceable reports whether a replica whose log has a damaged entry can begin anew, which needs others; a second time, what is written
+// to its disk does not stay there.
+func (n *Node) replaceable(reason error) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return damagedEntry(reason) && len(n.cfg.Peers) > 1 && n.setAside == ""
+}
+
+// repair opens the replica again: with c its log is cut before; after a damaged log entry it begins with nothing; otherwise the
+// checkpoint that it was restored from was found damaged on use, has been set aside, and another one takes its place.
 func (n *Node) repair(r *replica, reason error, c *conflict) error {
-	if c != nil {
+	open := func() (*replica, error) { return openReplicaOrAside(&n.cfg, n.ground, n.metrics, c) }
+	switch {
+	case c != nil:
 		n.logger.Warn("cutting the end of the log, which was never committed, to take the leader's checkpoint", "index", c.index, "term", c.term)
-	} else {
+	case damagedEntry(reason):
+		open = func() (*replica, error) { return openAside(&n.cfg, n.ground, n.metrics, reason) }
+	default:
 		n.logger.Warn("the state was restored from a checkpoint that is damaged; starting from another", "err", reason)
 	}
 	n.become(StateRepairing, reason)
@@ -271,7 +283,7 @@ func (n *Node) repair(r *replica, reason error, c *conflict) error {
 	if err := n.leave(r, reason); err != nil {
 		return err
 	}
-	opened, err := openReplicaOrAside(&n.cfg, n.ground, n.metrics, c)
+	opened, err := open()
 	if err != nil {
 		return fmt.Errorf("restart replica: %w", err)
 	}

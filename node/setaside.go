@@ -32,6 +32,13 @@ func unusable(err error) bool {
 	return errors.As(err, &gap) || errors.As(err, &damage) || errors.As(err, &entry)
 }
 
+// damagedEntry reports whether a replica ended because its log holds an entry that was damaged where it lies. It would end again
+// whenever that entry is read, however often it is started: as a leader, as soon as a follower lags.
+func damagedEntry(reason error) bool {
+	var entry *entryError
+	return errors.As(reason, &entry)
+}
+
 // errNoneRestored marks a failed opening that found damage in every checkpoint, and has set them all aside. The next opening sees none.
 var errNoneRestored = errors.New("every checkpoint is damaged")
 
@@ -53,18 +60,23 @@ func openReplicaOrAside(cfg *Config, ground Ground, m *metrics, cut *conflict) (
 	if !unusable(err) {
 		return r, err
 	}
+	return openAside(cfg, ground, m, err)
+}
+
+// openAside puts log and checkpoints aside, for a reason, and opens the ground with nothing.
+func openAside(cfg *Config, ground Ground, m *metrics, reason error) (*replica, error) {
 	a, able := ground.(asider)
 	if !able || len(cfg.Peers) < 2 {
-		return nil, fmt.Errorf("%w; no other replica can send it: put a sound copy of the data folder in its place, or move it away and start the node with an empty one, which begins with nothing", err)
+		return nil, fmt.Errorf("%w; no other replica can send it: put a sound copy of the data folder in its place, or move it away and start the node with an empty one, which begins with nothing", reason)
 	}
-	reason := err
-	where, asideErr := a.SetAside()
-	if asideErr != nil {
-		return nil, errors.Join(err, fmt.Errorf("set log and checkpoints aside: %w", asideErr))
+	where, err := a.SetAside()
+	if err != nil {
+		return nil, errors.Join(reason, fmt.Errorf("set log and checkpoints aside: %w", err))
 	}
 	cfg.Logger.Error("log and checkpoints cannot be used and were set aside: this replica votes for nobody until a leader has sent it the state",
 		"kept", where, "err", reason)
-	if r, err = openReplica(cfg, ground, m, nil); err == nil {
+	r, err := openReplica(cfg, ground, m, nil)
+	if err == nil {
 		r.setAside = fmt.Sprintf("%s: %v", where, reason)
 	}
 	return r, err

@@ -312,6 +312,25 @@ func TestEntriesThatAreNone(t *testing.T) {
 	}
 }
 
+// A replica that reads a damaged entry while it runs may begin anew where others can send it the state, and once: if it comes to
+// another one, its disk does not keep what is written.
+func TestDamagedEntryIsReplacedOnce(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	reason := &StorageError{Op: "read log entry 3", Err: &entryError{3, errors.New("flipped")}}
+	n := c.nodes[0]
+	if !n.replaceable(reason) || n.replaceable(&StorageError{Op: "read log entry 3", Err: errors.New("input/output error")}) {
+		t.Error("of damage and a failing disk, the first alone can be replaced")
+	}
+	n.setAside = "once before"
+	if n.replaceable(reason) {
+		t.Error("a second time")
+	}
+	alone := startCluster(t, 1, nil)
+	if alone.nodes[0].replaceable(reason) {
+		t.Error("nobody can send it")
+	}
+}
+
 // A single replica's damaged log is refused with the place of the damage, and stays where it is.
 func TestDamagedLogOfASingleReplicaIsRefused(t *testing.T) {
 	c := startCluster(t, 1, nil)

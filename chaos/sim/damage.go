@@ -144,6 +144,7 @@ func (c *cluster) corruptLogs(f *plan.Fault, nodes []int, number int) *running {
 			}
 			what = m.device.image.damage(f.Variant(), r)
 		})
+		m.device.damagedLog = m.device.damagedLog || what != ""
 		m.mu.Unlock()
 		if what != "" {
 			hits++

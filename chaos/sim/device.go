@@ -18,6 +18,8 @@ type device struct {
 	files *files
 	// joining is the replica's marker: it is set on a device that is new. strictly is set when the log was set aside.
 	joining, strictly bool
+	// damagedLog says that a fault damaged the log, and that it was not set aside since.
+	damagedLog bool
 	// evidence is of a divergence that was found; nil for none.
 	evidence *node.Evidence
 }
@@ -61,5 +63,5 @@ func (d *device) unplug(from *disk, power plan.Power, r *rand.Rand) (left, error
 
 // wipe makes the device new.
 func (d *device) wipe() {
-	d.image, d.files, d.joining, d.strictly, d.evidence = newImage(), nil, true, false, nil
+	d.image, d.files, d.joining, d.strictly, d.damagedLog, d.evidence = newImage(), nil, true, false, false, nil
 }

@@ -209,7 +209,10 @@ func (l *life) SetAside() (string, error) {
 		return "", err
 	}
 	l.disk.clear()
-	l.m.device.joining, l.m.device.strictly = true, true
+	if l.m.device.damagedLog {
+		l.m.faults.mark(history.MarkLogBad)
+	}
+	l.m.device.joining, l.m.device.strictly, l.m.device.damagedLog = true, true, false
 	l.m.c.record(history.Event{Kind: history.Note, Node: uint8(l.m.number), Text: "log and checkpoints cannot be used and are set aside"})
 	return "the device", nil
 }

@@ -194,9 +194,6 @@ func (m *member) ended(l *life, reason error) {
 		m.barred = true
 		m.mu.Unlock()
 	}
-	if errors.Is(reason, fsm.ErrBadRound) {
-		m.faults.mark(history.MarkLogBad)
-	}
 	l.end()
 	m.finish(l, e)
 }
