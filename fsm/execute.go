@@ -11,18 +11,14 @@ import (
 
 // execute runs what the turns have to run: the messages of one canister in log order, canisters beside each other.
 func (w *roundWork) execute() error {
-	var group errgroup.Group
-	group.SetLimit(w.machine.cfg.Workers)
 	ids := w.ids()
+	var busy []*turn
 	for _, id := range ids {
 		if t := w.turns[id]; t.busy() {
-			group.Go(func() (err error) {
-				defer pagetrie.CatchUnreadable(&err)
-				return t.run()
-			})
+			busy = append(busy, t)
 		}
 	}
-	if err := group.Wait(); err != nil {
+	if err := beside(w.machine.cfg.Workers, busy, (*turn).run); err != nil {
 		return err
 	}
 	for _, id := range ids {
@@ -33,24 +29,42 @@ func (w *roundWork) execute() error {
 	return nil
 }
 
-// readBack puts the new values of the canisters that had a turn into the state.
+// readBack puts the new values of the canisters that had a turn into the state, hashed.
 func (w *roundWork) readBack() error {
-	var group errgroup.Group
-	group.SetLimit(w.machine.cfg.Workers)
 	var records []*canisterRecord
 	for _, id := range w.ids() {
 		record := w.turns[id].record
-		record.State, record.hash = record.live.State(), pagetrie.Hash{}
+		record.State = record.live.State()
 		records = append(records, &record)
-		group.Go(func() (err error) {
-			defer pagetrie.CatchUnreadable(&err)
-			record.State.Root(w.machine.pages) // hashes what changed beside other canisters; the state root finds it done
-			return nil
-		})
 	}
-	err := group.Wait()
+	err := beside(w.machine.cfg.Workers, records, func(r *canisterRecord) error {
+		r.hash = hashCanister(r, r.State.Root(w.machine.pages))
+		return nil
+	})
 	w.next.putCanisters(records)
 	return err
+}
+
+// beside calls do for all items, several at a time. A page that can't be read is its error. One item, or one worker, takes no goroutine.
+func beside[T any](workers int, items []T, do func(T) error) error {
+	one := func(item T) (err error) {
+		defer pagetrie.CatchUnreadable(&err)
+		return do(item)
+	}
+	if workers == 1 || len(items) == 1 {
+		for _, item := range items {
+			if err := one(item); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var group errgroup.Group
+	group.SetLimit(workers)
+	for _, item := range items {
+		group.Go(func() error { return one(item) })
+	}
+	return group.Wait()
 }
 
 // resultOf turns a canister's outcome into the message's result.

@@ -44,6 +44,8 @@ type Machine struct {
 	state State
 	order *sessionOrder
 	names map[string]CanisterID
+	// limits are those of the newest round with their hash.
+	limits hashedLimits
 
 	// composite lets one composite query run at a time (composite.go).
 	composite sync.Mutex
@@ -180,7 +182,7 @@ func (w *roundWork) outcome() (root pagetrie.Hash, err error) {
 	if err := w.run(); err != nil {
 		return root, err
 	}
-	limits, err := hashLimits(w.next.Limits)
+	limits, err := w.machine.limits.of(w.next.Limits)
 	if err != nil {
 		return root, err
 	}

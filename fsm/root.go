@@ -43,6 +43,23 @@ func hashLimits(l Limits) (pagetrie.Hash, error) {
 	return hashParts("lockstep/limits/2", encoded), nil
 }
 
+// hashedLimits remembers the hash of the limits that it was asked for last: few rounds change them.
+type hashedLimits struct {
+	limits Limits
+	hash   pagetrie.Hash // zero: of none
+}
+
+func (h *hashedLimits) of(l Limits) (pagetrie.Hash, error) {
+	if h.hash != (pagetrie.Hash{}) && h.limits == l {
+		return h.hash, nil
+	}
+	hash, err := hashLimits(l)
+	if err == nil {
+		h.limits, h.hash = l, hash
+	}
+	return hash, err
+}
+
 // hashItems hashes a domain and the hashes of items; an empty list hashes to zero bytes.
 func hashItems[T any](domain string, items []T, hash func(T) pagetrie.Hash) pagetrie.Hash {
 	if len(items) == 0 {

@@ -41,9 +41,12 @@ func (d *digester) sum(message []byte) Hash {
 	return sha256.Sum256(message)
 }
 
+// emptyRoot is the root of the map without entries.
+var emptyRoot = Hash(sha256.Sum256(appendEmptyRoot(nil)))
+
 func (d *digester) root(n node) Hash {
 	if n == nil {
-		return d.sum(appendEmptyRoot(d.buf))
+		return emptyRoot
 	}
 	return d.seal(uint64(n.entries()), d.node(n))
 }
