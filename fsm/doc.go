@@ -66,7 +66,8 @@
 //	calls    = H("lockstep/calls/1" ‖ call hash, ascending by ID),       call    = H("lockstep/call/2" ‖ as CBOR)
 //	queue    = H("lockstep/queue/1" ‖ item hash, oldest first),          item    = H("lockstep/queued/1" ‖ as CBOR)
 //	sessions = Merkle tree of fan-out 64 over the low 12 bits of the session number (session.go):
-//	           H("lockstep/sessions/1" ‖ 64 group hashes), group  = H("lockstep/session-group/1" ‖ 64 bucket hashes)
+//	           H("lockstep/sessions/2" ‖ which of the 64 groups have sessions, bit by bit, u64 ‖ their hashes)
+//	           group   = H("lockstep/session-group/2" ‖ which of the 64 buckets have sessions u64 ‖ their hashes)
 //	           bucket = H("lockstep/session-bucket/1" ‖ session hash, ascending by number)
 //	           session = H("lockstep/session/2" ‖ session as deterministic CBOR)
 //

@@ -8,8 +8,16 @@ import (
 	"lockstep/pagetrie"
 )
 
+// shortText is the length up to which a text is put together before it is hashed: that costs no allocation.
+const shortText = 512
+
 // hashParts hashes a domain and one byte string that ends the hashed text.
 func hashParts(domain string, data []byte) pagetrie.Hash {
+	if len(domain)+len(data) <= shortText {
+		var text [shortText]byte
+		n := copy(text[:], domain)
+		return sha256.Sum256(text[:n+copy(text[n:], data)])
+	}
 	h := sha256.New()
 	h.Write([]byte(domain))
 	h.Write(data)
@@ -27,12 +35,12 @@ func hashValue(domain string, v any) pagetrie.Hash {
 
 // hashList hashes a domain and a list of hashes; each is of fixed size, so their number is covered.
 func hashList(domain string, hashes []pagetrie.Hash) pagetrie.Hash {
-	h := sha256.New()
-	h.Write([]byte(domain))
+	var text [shortText]byte
+	all := append(text[:0], domain...)
 	for i := range hashes {
-		h.Write(hashes[i][:])
+		all = append(all, hashes[i][:]...)
 	}
-	return pagetrie.Hash(h.Sum(nil))
+	return sha256.Sum256(all)
 }
 
 func hashLimits(l Limits) (pagetrie.Hash, error) {

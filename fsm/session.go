@@ -3,6 +3,8 @@ package fsm
 import (
 	"cmp"
 	"container/list"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -131,8 +133,7 @@ func (t *sessionTable) all() []*session {
 
 // root hashes what changed since the last call. It is called on the FSM goroutine before the table is published.
 func (t *sessionTable) root() pagetrie.Hash {
-	var hashes [sessionFan]pagetrie.Hash
-	empty := true
+	present := newFanHash("lockstep/sessions/2")
 	for i, group := range t.groups {
 		if group == nil {
 			continue
@@ -141,18 +142,13 @@ func (t *sessionTable) root() pagetrie.Hash {
 			h := group.root()
 			group.hash = &h
 		}
-		hashes[i] = *group.hash
-		empty = empty && hashes[i] == pagetrie.Hash{}
+		present.add(i, group.hash)
 	}
-	if empty {
-		return pagetrie.Hash{}
-	}
-	return hashList("lockstep/sessions/1", hashes[:])
+	return present.sum()
 }
 
 func (g *sessionGroup) root() pagetrie.Hash {
-	var hashes [sessionFan]pagetrie.Hash
-	empty := true
+	present := newFanHash("lockstep/session-group/2")
 	for i, bucket := range g.buckets {
 		if bucket == nil || len(bucket.sessions) == 0 {
 			continue
@@ -165,12 +161,43 @@ func (g *sessionGroup) root() pagetrie.Hash {
 			h := hashList("lockstep/session-bucket/1", list)
 			bucket.hash = &h
 		}
-		hashes[i], empty = *bucket.hash, false
+		present.add(i, bucket.hash)
 	}
-	if empty {
+	return present.sum()
+}
+
+// fanHash hashes the children of a node: which of the sessionFan places are taken, as bits, and the hashes there. A node with few
+// children costs little.
+type fanHash struct {
+	text [32 + 8 + sessionFan*len(pagetrie.Hash{})]byte // domain, bits, hashes
+	head int                                            // bytes of the domain
+	n    int
+	bits uint64
+}
+
+func newFanHash(domain string) fanHash {
+	var f fanHash
+	f.head = copy(f.text[:32], domain)
+	f.n = f.head + 8
+	return f
+}
+
+// add adds a child; places ascend. One without sessions, whose hash is zero, is as good as absent.
+func (f *fanHash) add(place int, h *pagetrie.Hash) {
+	if *h == (pagetrie.Hash{}) {
+		return
+	}
+	f.bits |= 1 << place
+	f.n += copy(f.text[f.n:], h[:])
+}
+
+// sum is the node's hash, zero without children.
+func (f *fanHash) sum() pagetrie.Hash {
+	if f.bits == 0 {
 		return pagetrie.Hash{}
 	}
-	return hashList("lockstep/session-group/1", hashes[:])
+	binary.BigEndian.PutUint64(f.text[f.head:], f.bits)
+	return sha256.Sum256(f.text[:f.n])
 }
 
 func groupOf(id SessionID) int  { return int(id>>sessionFanBits) & (sessionFan - 1) }

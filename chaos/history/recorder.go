@@ -23,7 +23,8 @@ type RecorderConfig struct {
 	Out, Faults io.Writer
 	// Keep holds the events in memory as well.
 	Keep bool
-	// Observe is told of every event, one after another, in the order of the history; it must not call the Recorder.
+	// Observe is told of every event, one after another, in the order of the history; it must not call the Recorder, nor keep the
+	// pointer.
 	Observe func(*Event)
 	// MaxEvents ends the recording with an error; 0 means DefaultMaxEvents.
 	MaxEvents int
@@ -39,6 +40,7 @@ type Recorder struct {
 	mu          sync.Mutex
 	out, faults *bufio.Writer
 	line        []byte
+	event       Event // the one being recorded
 	log         Log
 	events      int
 	err         error
@@ -83,8 +85,9 @@ func (r *Recorder) Add(e Event) {
 	if r.err != nil {
 		return
 	}
-	if r.err = r.add(&e); r.err == nil && r.cfg.Observe != nil {
-		r.cfg.Observe(&e)
+	r.event = e
+	if r.err = r.add(&r.event); r.err == nil && r.cfg.Observe != nil {
+		r.cfg.Observe(&r.event)
 	}
 }
 

@@ -36,7 +36,7 @@ func Measure(ctx context.Context, pool *Pool) ([]Figure, error) {
 		plan       *plan.Plan
 		value      func(Result) float64
 	}{
-		{"simulated time per processor time, trivial canister", "x", 700, speedPlan(TrivialWorkload, 1_000_000), speed},
+		{"simulated time per processor time, trivial canister", "x", 700, speedPlan(TrivialWorkload, 0), speed},
 		{"the same with Wasm memory, tracking, checkpoints", "x", 100, speedPlan("uniform", 100), speed},
 		{"faults per minute of processor time", "/min", 5000, densePlan(1), func(r Result) float64 { return float64(r.Struck) / r.CPU.Minutes() }},
 	} {

@@ -23,10 +23,26 @@ type network struct {
 	rng   *rand.Rand
 	ends  map[int]*transport // by replica
 	rules []*rule
+
+	timers sync.Pool // of *time.Timer, stopped
 }
 
 func newNetwork(seed uint64, timeout time.Duration, w *watchdog) *network {
 	return &network{base: 500 * time.Microsecond, timeout: timeout, watch: w, rng: rand.New(rand.NewPCG(seed, 0x6e6574)), ends: map[int]*transport{}}
+}
+
+// timer gives one that fires after d; the caller gives it back by done. A message waits three times.
+func (n *network) timer(d time.Duration) *time.Timer {
+	if t, ok := n.timers.Get().(*time.Timer); ok {
+		t.Reset(d)
+		return t
+	}
+	return time.NewTimer(d)
+}
+
+func (n *network) done(t *time.Timer) {
+	t.Stop()
+	n.timers.Put(t)
 }
 
 // rule is what one fault does to messages.
@@ -196,8 +212,8 @@ func (t *transport) pause(d time.Duration, err error) error {
 	if d <= 0 {
 		return err
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+	timer := t.net.timer(d)
+	defer t.net.done(timer)
 	select {
 	case <-timer.C:
 		return err

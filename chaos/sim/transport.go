@@ -126,8 +126,8 @@ func (t *transport) handle(command any, body io.Reader, timeout time.Duration) (
 		timeout = 1000 * time.Hour // as long as its stream lasts
 		t.tap.installing(replicaOf(req.Leader), req)
 	}
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
+	timer := t.net.timer(timeout)
+	defer t.net.done(timer)
 	if beat := t.beats(command); beat != nil {
 		beat(rpc)
 	} else {
