@@ -46,6 +46,8 @@ type batcher struct {
 	// neither.
 	await func(context.Context, fsm.Ref) (fsm.Answer, error)
 	work  func() bool
+	// leads tells when this replica begins to lead and when it ends: only a leader looks for work by itself. nil: it always leads.
+	leads <-chan bool
 
 	wake   chan struct{} // holds one
 	quit   chan struct{}
@@ -143,16 +145,23 @@ func (b *batcher) poke() {
 	}
 }
 
-// lookForWork is how often the batcher looks by itself whether there is work: for timers, and after a change of leaders.
+// lookForWork is how often a leader's batcher looks by itself whether there is work: for timers, and after a change of leaders.
 const lookForWork = 20 * time.Millisecond
 
 func (b *batcher) run() {
 	look := time.NewTicker(lookForWork)
 	defer look.Stop()
+	if b.leads != nil {
+		look.Stop()
+	}
 	for {
 		select {
 		case <-b.wake:
 		case <-look.C:
+		case leads := <-b.leads:
+			if look.Stop(); leads {
+				look.Reset(lookForWork)
+			}
 		case <-b.quit:
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -232,4 +233,30 @@ func TestBatcherGivingUp(t *testing.T) {
 		t.Errorf("a message that was given up left in a round: %+v", r.round)
 	default:
 	}
+}
+
+// A replica that does not lead sleeps until a message comes.
+func TestOnlyALeaderLooksForWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looked, leads := 0, make(chan bool)
+		cfg := Config{}.WithDefaults()
+		b := newBatcher(&cfg, &fakeRaft{}, nil, newMetrics("n1", slog.New(slog.DiscardHandler)))
+		b.work, b.leads = func() bool { looked++; return false }, leads
+		b.start()
+		for _, is := range []struct {
+			leader      bool
+			least, most int
+		}{{false, 0, 1}, {true, 49, 50}, {false, 0, 1}} {
+			leads <- is.leader
+			before := looked
+			time.Sleep(time.Second - lookForWork/2)
+			synctest.Wait()
+			if n := looked - before; n < is.least || n > is.most {
+				t.Errorf("leader %v: looked %d times in a second", is.leader, n)
+			}
+		}
+		if err := b.close(t.Context(), errStopping); err != nil {
+			t.Error(err)
+		}
+	})
 }

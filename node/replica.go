@@ -167,7 +167,7 @@ func (r *replica) startRaft() error {
 	guard.attach(r.raft)
 	r.batcher = newBatcher(r.cfg, r.raft, r.machine.Latest, r.metrics)
 	r.batcher.now = r.parts.Now
-	r.batcher.await, r.batcher.work = r.machine.Await, r.hasWork
+	r.batcher.await, r.batcher.work, r.batcher.leads = r.machine.Await, r.hasWork, r.raft.LeaderCh()
 	r.batcher.committed = func(index uint64) { r.joiner.committed(index, r.raft.CurrentTerm()) }
 	r.reader = newReader(r.raft, r.log, r.cfg.RequestTimeout)
 	r.watcher = newRoleWatcher(r.raft, r.joiner, r.logger)

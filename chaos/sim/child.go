@@ -117,7 +117,7 @@ func respond(to *os.File, r Result, err error) {
 
 // A child lives for seconds and its heap is small: it collects seldom, unless memory runs short.
 const (
-	collectAt  = 400
+	collectAt  = 800
 	memoryGoal = 1 << 30
 )
 
