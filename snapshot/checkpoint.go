@@ -162,6 +162,10 @@ func (c *Checkpoint) Memory(name string) *MemoryFile {
 // An error that matches IsDamage says that the folder is damaged, and where.
 func OpenDir(dir string) (*Checkpoint, error) { return openFolder(OS{}, dir) }
 
+// OpenDirLazily is OpenDir as a store with VerifyOnUse opens its own: page hashes and trees are read, and verified, when they are
+// used. Cost: the manifest, the table and the runs of pages.
+func OpenDirLazily(dir string) (*Checkpoint, error) { return openLazily(OS{}, dir) }
+
 // openFolder opens a folder and verifies everything but the pages.
 func openFolder(fsys FS, dir string) (*Checkpoint, error) {
 	c, err := openFiles(fsys, dir)

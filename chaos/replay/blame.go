@@ -62,7 +62,7 @@ func (x *search) stateAt(open opener, index uint64) (*start, error) {
 			return nil, err
 		}
 		if next == 0 {
-			return x.keep(m, fmt.Sprintf("state-%d", index), index)
+			return x.keep(m, x.before, fmt.Sprintf("state-%d", index), index)
 		}
 		if at, _, err = x.next(at, m); err != nil {
 			return nil, err

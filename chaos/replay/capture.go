@@ -3,6 +3,8 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/hashicorp/raft"
 
@@ -14,6 +16,17 @@ import (
 // WriteCheckpoint writes a machine's newest state into a new store of checkpoints, as that of a log index, and gives the
 // checkpoint's folder.
 func WriteCheckpoint(m Machine, dir string, index uint64) (string, error) {
+	return writeBehind(m, "", dir, index)
+}
+
+// writeBehind is WriteCheckpoint for a machine that began from the checkpoint before, "" for none: only what has changed since is
+// written, and the files of that checkpoint are referred to.
+func writeBehind(m Machine, before, dir string, index uint64) (string, error) {
+	if before != "" {
+		if err := refer(before, filepath.Join(dir, filepath.Base(before))); err != nil {
+			return "", err
+		}
+	}
 	store, err := snapshot.OpenStore(snapshot.Config{Dir: dir, Hashing: fsm.Hashing(), Merge: snapshot.MergeWhenAsked})
 	if err != nil {
 		return "", err
@@ -35,6 +48,27 @@ func WriteCheckpoint(m Machine, dir string, index uint64) (string, error) {
 		return "", errors.Join(fmt.Errorf("no checkpoint appeared in %s", dir), err)
 	}
 	return paths[len(paths)-1], nil
+}
+
+// refer makes a checkpoint folder whose files are symbolic links to another's. A hard link of one, which is what a store makes of
+// files that did not change, is another link to the same file.
+func refer(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	if from, err = filepath.Abs(from); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.Symlink(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pageHash is the hash of a page of a machine's newest state; the zero hash for a page that is zero or beyond the memory.

@@ -94,7 +94,7 @@ func (x *search) run(from start) error {
 	if round != nil {
 		return x.takeApart(index, round)
 	}
-	x.notef("a plain machine (tracker compare, one worker, no optimisation) repeats the replay's roots")
+	x.notef("%s repeats the replay's roots", x.plainly)
 	return x.compareWithCheckpoint()
 }
 
@@ -122,10 +122,13 @@ func (x *search) advance(from start) (*start, error) {
 			return nil, nil
 		}
 	}
-	if m.Latest().Round == 0 {
+	switch {
+	case m.Latest().Round == 0:
 		return &start{name: FromEmpty, index: at}, nil
+	case at == from.index:
+		return &from, nil
 	}
-	return x.keep(m, "before", at)
+	return x.keep(m, from, "before", at)
 }
 
 // next applies the next round after a log index.
@@ -151,13 +154,13 @@ func (x *search) next(after uint64, machines ...Machine) (uint64, *fsm.Round, er
 	return 0, nil, fmt.Errorf("the log ends at entry %d", x.last)
 }
 
-// keep writes a machine's state as a checkpoint folder.
-func (x *search) keep(m Machine, name string, index uint64) (*start, error) {
+// keep writes the state of a machine that began behind a start as a checkpoint folder.
+func (x *search) keep(m Machine, behind start, name string, index uint64) (*start, error) {
 	dir := filepath.Join(x.scratch, name)
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	path, err := WriteCheckpoint(m, dir, index)
+	path, err := writeBehind(m, behind.path, dir, index)
 	if err != nil {
 		return nil, fmt.Errorf("keep the state after round %d: %w", m.Latest().Round, err)
 	}
@@ -230,13 +233,13 @@ func (x *search) takeApart(index uint64, round *fsm.Round) error {
 		if err != nil {
 			return err
 		}
-		kept, err := x.keep(m, []string{"subject", "plain"}[i], index)
+		kept, err := x.keep(m, x.before, []string{"subject", "plain"}[i], index)
 		if err = errors.Join(err, m.Close()); err != nil {
 			return err
 		}
 		paths[i] = kept.path
 	}
-	x.finding.A, x.finding.B = "the replay", "a plain machine (tracker compare, one worker, no optimisation)"
+	x.finding.A, x.finding.B = "the replay", x.plainly
 	x.finding.Difference, err = CompareDirs(paths[0], paths[1], pagesShown)
 	return err
 }

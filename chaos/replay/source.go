@@ -11,6 +11,7 @@ import (
 
 	"lockstep/canister"
 	"lockstep/fsm"
+	"lockstep/memstore"
 	"lockstep/snapshot"
 )
 
@@ -21,6 +22,7 @@ type source struct {
 	checkpoints []*checkpointInfo
 
 	engine, plain *canister.Engine // of the subject and of the reference; nil until they are needed
+	plainly       string           // what the newest reference is
 }
 
 // checkpointInfo is a checkpoint of the configuration, or why it can't be used.
@@ -162,7 +164,8 @@ func (s *source) subject(at start) (Machine, error) {
 	return newMachine(fsm.Config{Engine: s.engine, Tracker: s.cfg.Options.Tracker, Workers: s.cfg.Options.Workers, RootsKept: rootsKept}, at)
 }
 
-// reference makes the plainest machine there is: pages compared by bytes, one canister after the other, unoptimised code.
+// reference makes the plainest machine there is: pages compared by bytes, one canister after the other, unoptimised code. Where
+// comparing would take seconds a message, another kind of tracker than the subject's finds the pages.
 func (s *source) reference(at start) (Machine, error) {
 	if s.plain == nil {
 		var err error
@@ -170,7 +173,44 @@ func (s *source) reference(at start) (Machine, error) {
 			return nil, err
 		}
 	}
-	return newMachine(fsm.Config{Engine: s.plain, Tracker: "compare", Workers: 1, RootsKept: rootsKept}, at)
+	large, err := isLarge(at)
+	if err != nil {
+		return nil, err
+	}
+	tracker := memstore.TrackerCompare
+	if large {
+		tracker = unlike(s.cfg.Options.Tracker)
+	}
+	s.plainly = fmt.Sprintf("a plain machine (tracker %s, one worker, no optimisation)", tracker)
+	return newMachine(fsm.Config{Engine: s.plain, Tracker: tracker, Workers: 1, RootsKept: rootsKept}, at)
+}
+
+// comparedPages is the number of pages, 32 MiB, up to which the reference compares the whole state after every message.
+const comparedPages = 8192
+
+// isLarge reports whether a start is a state of more pages than that.
+func isLarge(at start) (bool, error) {
+	if at.path == "" {
+		return false, nil
+	}
+	c, err := snapshot.OpenDirLazily(at.path)
+	if err != nil {
+		return false, fmt.Errorf("begin from checkpoint %s: %w", at.path, err)
+	}
+	pages := uint64(0)
+	for _, m := range c.Memories {
+		pages += m.Size
+	}
+	return pages > comparedPages, c.Close()
+}
+
+// unlike is a tracker that shares no mechanism with another: signals, or the kernel's page tables.
+func unlike(t memstore.Tracker) memstore.Tracker {
+	switch t {
+	case memstore.TrackerNaive, memstore.TrackerPrefetch, memstore.TrackerWholePage:
+		return memstore.TrackerCow
+	}
+	return memstore.TrackerWholePage
 }
 
 // rootsKept is small: the player keeps the roots itself.
@@ -197,7 +237,7 @@ func restore(m Machine, at start) (Machine, error) {
 	if at.path == "" {
 		return m, nil
 	}
-	c, err := snapshot.OpenDir(at.path)
+	c, err := snapshot.OpenDirLazily(at.path)
 	if err == nil {
 		err = errors.Join(m.RestoreCheckpoint(c), c.Close())
 	}
