@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,9 @@ func (s *Suite) conclude(v *Verdict) (Judgement, string) {
 		}
 	}
 	if len(wrong) > 0 {
-		text := "VIOLATION: " + s.leading(v)
+		leading := s.leading(v)
+		v.Leading = leading.Checker
+		text := "VIOLATION: " + leading.String()
 		if n := len(wrong) - 1; n > 0 {
 			text += fmt.Sprintf(" (%s found too)", plural(uint64(n), "more violation was", "more violations were"))
 		}
@@ -34,16 +37,13 @@ func (s *Suite) conclude(v *Verdict) (Judgement, string) {
 }
 
 // leading is the violation that was found first.
-func (s *Suite) leading(v *Verdict) string {
+//
+// Preconditions: there is one.
+func (s *Suite) leading(v *Verdict) *Violation {
 	if s.first != nil {
-		return s.first.String()
+		return s.first
 	}
-	for _, f := range v.Findings {
-		if f.State == Broken {
-			return f.Violation.String()
-		}
-	}
-	return ""
+	return v.Findings[slices.IndexFunc(v.Findings, func(f Finding) bool { return f.State == Broken })].Violation
 }
 
 func (s *Suite) required(name string) bool {

@@ -55,6 +55,8 @@ type Verdict struct {
 	Judgement Judgement `json:"judgement"`
 	// Sentence says it in words.
 	Sentence string `json:"sentence"`
+	// Leading is the checker whose violation was found first; "" without one.
+	Leading string `json:"leading,omitempty"`
 	// Findings are the checkers' own, in the order of Names.
 	Findings []Finding `json:"findings"`
 	// Marks counts the rare paths that were reached.

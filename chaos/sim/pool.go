@@ -148,7 +148,7 @@ func (o *Outcome) died(err error) error {
 	switch {
 	case ok:
 		v := &check.Violation{Checker: "no-panic", Sentence: "a replica panicked: " + what}
-		o.Result.Verdict = check.Verdict{Judgement: check.Violated, Sentence: "VIOLATION: " + v.String() + ".",
+		o.Result.Verdict = check.Verdict{Judgement: check.Violated, Sentence: "VIOLATION: " + v.String() + ".", Leading: v.Checker,
 			Findings: []check.Finding{{Checker: v.Checker, State: check.Broken, Of: "starts of nodes", Reason: v.Sentence, Violation: v}}}
 		return nil
 	case strings.Contains(o.Output, "sim: the run takes longer"):

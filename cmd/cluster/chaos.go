@@ -18,6 +18,7 @@ import (
 	"lockstep/chaos/plan"
 	"lockstep/chaos/real"
 	"lockstep/chaos/report"
+	"lockstep/chaos/sim/plant"
 )
 
 // chaosOptions are the flags of `cluster chaos`.
@@ -31,6 +32,7 @@ type chaosOptions struct {
 	out       string
 	jobs      int
 	planted   bool
+	plant     string
 	shrink    bool
 	rejudge   string
 	asJSON    bool
@@ -56,6 +58,7 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
   cluster chaos --real --seed 42 --time 1m --out ./report
   cluster chaos --sim --seeds 1-500 --jobs 2
   cluster chaos --plan failing.plan --shrink
+  cluster chaos --plant missed-write
   cluster chaos --rejudge ./report`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
@@ -72,6 +75,7 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
 	f.StringVar(&o.out, "out", "", "folder for the report (default: a temporary one; of several runs only the bad ones keep theirs)")
 	f.IntVar(&o.jobs, "jobs", 0, "runs at the same time (default: one a processor with --sim, 1 with --real)")
 	f.BoolVar(&o.planted, "planted", false, "plant bugs, one after the other, and see which check finds each")
+	f.StringVar(&o.plant, "plant", "", "plant this bug in a simulated run; without --plan under the plan that provokes it")
 	f.BoolVar(&o.shrink, "shrink", false, "look for the least plan that still fails")
 	f.StringVar(&o.rejudge, "rejudge", "", "judge the report in this folder again; nothing is run")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object a line")
@@ -138,6 +142,14 @@ func (o *chaosOptions) check() (first, last uint64, err error) {
 	if sources > 1 {
 		bad("--seed, --seeds, --plan, --planted and --rejudge: choose one")
 	}
+	if o.plant != "" {
+		if _, err := plant.Find(o.plant); err != nil {
+			bad("--plant: %w: --planted lists those that can", err)
+		}
+		if o.real || o.planted || o.seeds != "" {
+			bad("--plant is for one simulated run")
+		}
+	}
 	if o.seeds != "" {
 		if first, last, err = parseSeeds(o.seeds); err != nil {
 			errs = append(errs, err)
@@ -178,8 +190,8 @@ func (o *chaosOptions) onePlan(c *cobra.Command) (*plan.Plan, string, error) {
 		for o.seed == 0 {
 			o.seed = rand.Uint64() >> 40 // short enough to be typed
 		}
-		p := o.draw(o.seed)
-		return p, o.rerun(p.Seed), nil
+		p, err := o.drawOne()
+		return p, o.rerun(o.seed), err
 	}
 	text, err := readLimited(c, o.planFile, plan.MaxBytes)
 	if err != nil {
@@ -200,7 +212,29 @@ func (o *chaosOptions) onePlan(c *cobra.Command) (*plan.Plan, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("--plan %s: %w", o.planFile, err)
 	}
-	return p, fmt.Sprintf("cluster chaos %s --plan %s", o.layer(), o.planFile), nil
+	return p, fmt.Sprintf("cluster chaos %s --plan %s", o.layer(), o.planFile) + o.bugs(), nil
+}
+
+// bugs are the flags that plant bugs, as a command has them.
+func (o *chaosOptions) bugs() string {
+	text := ""
+	if o.plant != "" {
+		text += " --plant " + o.plant
+	}
+	if o.lie {
+		text += " --lie"
+	}
+	return text
+}
+
+// drawOne draws the plan of --seed, or gives the one that provokes --plant.
+func (o *chaosOptions) drawOne() (*plan.Plan, error) {
+	for _, p := range plant.All() {
+		if p.Name == o.plant {
+			return p.Plan(o.seed)
+		}
+	}
+	return o.draw(o.seed), nil
 }
 
 func (o *chaosOptions) layer() string {
@@ -219,10 +253,7 @@ func (o *chaosOptions) rerun(seed uint64) string {
 	if o.nodes != 0 {
 		text += fmt.Sprintf(" --nodes %d", o.nodes)
 	}
-	if o.lie {
-		text += " --lie"
-	}
-	return text
+	return text + o.bugs()
 }
 
 // draw draws the plan of a seed.
@@ -298,7 +329,6 @@ type execution struct {
 	rerun    string
 	progress bool
 	lie      bool
-	plant    string
 }
 
 func (e *execution) shrink() string { return e.rerun + " --shrink" }

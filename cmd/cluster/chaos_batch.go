@@ -118,7 +118,7 @@ func (o *chaosOptions) simSeeds(ctx context.Context, b batch, each func(uint64, 
 			mu.Lock()
 			runs[e.plan] = e
 			mu.Unlock()
-			if !yield(simJob(e)) {
+			if !yield(o.simJob(e)) {
 				return
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"lockstep/chaos/check"
 	"lockstep/chaos/plan"
@@ -15,14 +16,21 @@ import (
 // not even that, as far as Go's scheduler has a part in it.
 const runsOfShrink = 2
 
-// runShrink looks for the least plan that still fails, and writes it.
+// runShrink looks for the least plan that still fails in the same way, and writes it.
 func (o *chaosOptions) runShrink(ctx context.Context, out *chaosOutput, p *plan.Plan) error {
 	out.plan(p, o.layer())
+	checker := "" // that found the failure first; one that another finds is another failure
 	fails := func(ctx context.Context, p *plan.Plan) (bool, error) {
 		for range runsOfShrink {
-			failed, err := o.fails(ctx, out, p)
-			if failed || err != nil {
-				return failed, err
+			v, err := o.judged(ctx, out, p)
+			if err != nil {
+				return false, err
+			}
+			if checker == "" {
+				checker = v.Leading
+			}
+			if slices.ContainsFunc(v.Findings, func(f check.Finding) bool { return f.State == check.Broken && f.Checker == checker }) {
+				return true, nil
 			}
 		}
 		return false, nil
@@ -35,7 +43,7 @@ func (o *chaosOptions) runShrink(ctx context.Context, out *chaosOutput, p *plan.
 		out.say(fmt.Sprintf("the plan did not fail in %d runs: there is nothing to shrink", runsOfShrink))
 		return nil
 	}
-	out.say(fmt.Sprintf("it fails; leaving things out of %d faults:", len(p.Faults)))
+	out.say(fmt.Sprintf("it fails by %s; leaving things out of %d faults:", checker, len(p.Faults)))
 	attempt := 0
 	shrunk, err := plan.Shrink(ctx, p, func(ctx context.Context, p *plan.Plan) (bool, error) {
 		attempt++
@@ -55,25 +63,25 @@ func (o *chaosOptions) runShrink(ctx context.Context, out *chaosOutput, p *plan.
 		return &exitError{exitFault, err}
 	}
 	out.plan(shrunk.Plan, o.layer())
-	out.say(fmt.Sprintf("%d faults of %d are left after %d attempts\nplan     %s\nagain    cluster chaos %s --plan %s", len(shrunk.Plan.Faults),
-		len(p.Faults), shrunk.Attempts, path, o.layer(), path))
+	out.say(fmt.Sprintf("%d faults of %d are left after %d attempts\nplan     %s\nagain    cluster chaos %s --plan %s%s", len(shrunk.Plan.Faults),
+		len(p.Faults), shrunk.Attempts, path, o.layer(), path, o.bugs()))
 	return &exitError{exitBad, nil}
 }
 
-// fails runs a plan once.
-func (o *chaosOptions) fails(ctx context.Context, out *chaosOutput, p *plan.Plan) (failed bool, err error) {
+// judged runs a plan once.
+func (o *chaosOptions) judged(ctx context.Context, out *chaosOutput, p *plan.Plan) (v check.Verdict, err error) {
 	if ctx.Err() != nil {
-		return false, context.Cause(ctx)
+		return v, context.Cause(ctx)
 	}
 	dir := ""
 	if o.real {
 		if dir, err = os.MkdirTemp("", "lockstep-chaos-"); err != nil {
-			return false, err
+			return v, err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 	r := o.execute(ctx, out, execution{plan: p, dir: dir})
-	return r.verdict.Judgement == check.Violated, r.err
+	return r.verdict, r.err
 }
 
 // keepPlan writes the plan that was found.

@@ -57,13 +57,13 @@ func (o *chaosOptions) executeSim(ctx context.Context, e execution) chaosRun {
 	if err != nil {
 		return chaosRun{dir: e.dir, err: err, verdict: check.Failed(err)}
 	}
-	r := o.simulated(pool.Run(ctx, simJob(e)), e)
+	r := o.simulated(pool.Run(ctx, o.simJob(e)), e)
 	r.err = errors.Join(r.err, done())
 	return r
 }
 
-func simJob(e execution) sim.Job {
-	j := sim.Job{Plan: e.plan, Plant: e.plant, Rerun: e.rerun, Shrink: e.shrink()}
+func (o *chaosOptions) simJob(e execution) sim.Job {
+	j := sim.Job{Plan: e.plan, Plant: o.plant, Rerun: e.rerun, Shrink: e.shrink()}
 	if e.dir != "" {
 		j.History, j.Faults = filepath.Join(e.dir, report.HistoryFile), filepath.Join(e.dir, report.FaultsFile)
 		_ = os.MkdirAll(e.dir, 0o755) // the child says why it cannot write
