@@ -114,7 +114,7 @@ func (e *Engine) compile(p *Program) (*wasmtime.Module, error) {
 	for _, wasm := range [][]byte{p.Original, p.Wasm} {
 		if err := wasmtime.ModuleValidate(e.engine, wasm); err != nil {
 			first, _, _ := strings.Cut(err.Error(), "\n")
-			return nil, &program.Refusal{Offset: -1, Reason: "the engine finds it invalid: " + first}
+			return nil, &program.Refusal{Offset: -1, Reason: "the engine finds it invalid: " + program.Printable(first)}
 		}
 	}
 	m, err := wasmtime.NewModule(e.engine, p.Wasm)

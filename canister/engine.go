@@ -175,7 +175,7 @@ func Prepare(wasm []byte, l Limits) (*Program, error) {
 		return nil, fmt.Errorf("limits: %w", err)
 	}
 	cfg := l.shape()
-	cfg.Imports, cfg.Waits = systemapi.ImportType, systemapi.ImportWaits
+	cfg.Imports, cfg.Advice, cfg.Waits = systemapi.ImportType, systemapi.ImportAdvice, systemapi.ImportWaits
 	return program.Prepare(wasm, cfg)
 }
 

@@ -25,8 +25,8 @@ type Module struct {
 	Hash canister.ModuleHash
 	// Updates and Queries are the methods that it exports.
 	Updates, Queries []string
-	// Interface is its description in Candid; nil if it carries none. Arg is what it is installed with where nobody says: no
-	// values in Candid if it carries an interface, else nothing.
+	// Interface is its description in Candid; nil if it carries none. Arg is what it is installed with where nobody says: made-up
+	// values in Candid of the types that its interface asks for, else nothing.
 	Interface *candid.Description
 	Arg       []byte
 }
@@ -55,7 +55,7 @@ func ParseModule(name string, file []byte) (Module, error) {
 	if did, found := p.Metadata("candid:service"); found {
 		if d, err := candid.Parse(string(did)); err == nil { // one that can't be read is of no use, and no harm
 			m.Interface = d
-			m.Arg, _ = candid.Encode("()", nil)
+			m.Arg = madeUp(d.Init, rand.New(rand.NewPCG(0, 0)))
 		}
 	}
 	return m, nil
@@ -130,11 +130,27 @@ func CompleteModules(given []Module, names []string) ([]Module, error) {
 	return modules, nil
 }
 
+// madeUp is a valid argument in Candid; no values at all if there is none of the types.
+func madeUp(types []*candid.Type, r *rand.Rand) []byte {
+	arg, err := candid.Encode(candid.Example(types, r), append([]*candid.Type{}, types...))
+	if err != nil {
+		arg, _ = candid.Encode("()", nil)
+	}
+	return arg
+}
+
 // probe calls the methods of modules that nobody wrote a workload for: each message is one of their methods, chosen at
-// random, with a small random argument. Three in four are updates where a module has both.
+// random, with a small random argument. Three in four are updates where a module has both. The methods of a module that carries
+// its interface are those that the interface names, and seven of eight arguments are values of the types it asks for.
 type probe struct {
-	updates, queries []WorkloadMessage // without arguments
+	updates, queries []probed
 	random           *rand.Rand
+}
+
+// probed is a method with the types of its arguments, if they are known.
+type probed struct {
+	message WorkloadMessage
+	method  *candid.Method
 }
 
 // ErrNothingToCall says that modules export no method.
@@ -145,17 +161,29 @@ var ErrNothingToCall = errors.New("no method to call")
 func Probe(modules []Module, seed uint64, client int) (Messages, error) {
 	p := &probe{random: rand.New(rand.NewPCG(seed, uint64(client)))}
 	for _, m := range modules {
-		for _, method := range m.Updates {
-			p.updates = append(p.updates, WorkloadMessage{Canister: m.Name, Method: method})
-		}
-		for _, method := range m.Queries {
-			p.queries = append(p.queries, WorkloadMessage{Canister: m.Name, Method: method, Query: true})
-		}
+		p.updates = append(p.updates, m.probed(m.Updates, false)...)
+		p.queries = append(p.queries, m.probed(m.Queries, true)...)
 	}
 	if len(p.updates)+len(p.queries) == 0 {
 		return nil, fmt.Errorf("%w: the module exports no function named canister_update … or canister_query …", ErrNothingToCall)
 	}
 	return p, nil
+}
+
+// probed is what to call of some exported methods: those that the interface names, all of them where it names none of the module's.
+func (m *Module) probed(methods []string, query bool) (out []probed) {
+	known := func(method string) bool { return m.Interface != nil && m.Interface.Methods[method] != nil }
+	some := slices.ContainsFunc(m.Updates, known) || slices.ContainsFunc(m.Queries, known)
+	for _, method := range methods {
+		call := probed{message: WorkloadMessage{Canister: m.Name, Method: method, Query: query}}
+		if known(method) {
+			call.method = m.Interface.Methods[method]
+		} else if some {
+			continue
+		}
+		out = append(out, call)
+	}
+	return out
 }
 
 // Next is the next message.
@@ -164,8 +192,13 @@ func (p *probe) Next() WorkloadMessage {
 	if len(p.updates) == 0 || len(p.queries) > 0 && p.random.IntN(4) == 0 {
 		from = p.queries
 	}
-	m := from[p.random.IntN(len(from))]
-	m.Arg = p.argument()
+	call := from[p.random.IntN(len(from))]
+	m := call.message
+	if call.method != nil && p.random.IntN(8) > 0 {
+		m.Arg = madeUp(call.method.Args, p.random)
+	} else {
+		m.Arg = p.argument()
+	}
 	return m
 }
 

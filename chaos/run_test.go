@@ -16,6 +16,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"lockstep/canister/candid"
 	"lockstep/fsm"
 	"lockstep/node"
 )
@@ -310,5 +311,35 @@ func TestProbe(t *testing.T) {
 	}
 	if _, err := Probe([]Module{{Name: "m"}}, 1, 0); !errors.Is(err, ErrNothingToCall) {
 		t.Errorf("a module without methods gives %v", err)
+	}
+}
+
+// TestProbeCandid: the methods of an interface are called with values of their types, others not at all.
+func TestProbeCandid(t *testing.T) {
+	m, err := ParseModule("m", []byte(`(module
+		(@custom "icp:public candid:service" "service : (record { owner : text }) -> { set : (text, nat) -> (); get : (text) -> () query }")
+		(func (export "canister_update set")) (func (export "canister_update __internal")) (func (export "canister_query get")))`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := candid.Decode(m.Arg, nil); err != nil || len(m.Arg) < 10 {
+		t.Errorf("it is installed with % x (%v), want a record", m.Arg, err)
+	}
+	p, err := Probe([]Module{m}, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid := 0
+	for range 400 {
+		next := p.Next()
+		if next.Method == "__internal" {
+			t.Fatal("a method that the interface does not name was called")
+		}
+		if _, err := candid.Decode(next.Arg, nil); err == nil {
+			valid++
+		}
+	}
+	if valid < 300 || valid == 400 {
+		t.Errorf("%d of 400 arguments are Candid, want about seven in eight", valid)
 	}
 }

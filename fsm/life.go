@@ -53,7 +53,7 @@ func (w *roundWork) change(i int) error {
 // command carries a command out on a canister that is there. A result of status 0 says that the answer was given, or will be.
 func (w *roundWork) command(t *turn, c *command) (r Result, err error) {
 	if !t.controlledBy(c.from.Caller) {
-		return w.refusal("the caller %q is not a controller of canister %q", c.from.Caller, t.record.Name), nil
+		return w.refusal("the caller %s is not a controller of canister %q", canister.PrincipalText(c.from.Caller), t.record.Name), nil
 	}
 	switch c.kind {
 	case KindInstall:

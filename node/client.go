@@ -24,8 +24,8 @@ type ClientConfig struct {
 	Addresses []string
 	// Timeout bounds one try on one node; 0 means 10 s.
 	Timeout time.Duration
-	// Caller is what canisters see as the caller, at most fsm.MaxCallerBytes of text; empty is anonymous.
-	Caller string
+	// Caller is the principal that canisters see as the caller, at most fsm.MaxCallerBytes; empty is anonymous.
+	Caller []byte
 }
 
 // Client calls a cluster over its client ports. It keeps its connections, and remembers who the leader is. Its methods may be
@@ -295,8 +295,8 @@ func (c *Client) try(ctx context.Context, addr string, call call, out any) error
 		request.Header.Set(headerSession, strconv.FormatUint(call.session, 10))
 		request.Header.Set(headerSequence, strconv.FormatUint(call.sequence, 10))
 	}
-	if c.cfg.Caller != "" {
-		request.Header.Set(headerCaller, c.cfg.Caller)
+	if len(c.cfg.Caller) > 0 {
+		request.Header.Set(headerCaller, canister.PrincipalText(c.cfg.Caller))
 	}
 	code, answer, err := exchange(c.http, request)
 	if err != nil {

@@ -151,7 +151,11 @@ func (s *server) end(w http.ResponseWriter, name string, response *Response, err
 }
 
 func parseMessage(r *http.Request, kind fsm.Kind, body []byte) (fsm.Message, error) {
-	msg := fsm.Message{Kind: kind, Canister: r.PathValue("canister"), Method: r.PathValue("method"), Caller: []byte(r.Header.Get(headerCaller))}
+	msg := fsm.Message{Kind: kind, Canister: r.PathValue("canister"), Method: r.PathValue("method")}
+	var err error
+	if msg.Caller, err = headerPrincipal(r); err != nil {
+		return msg, err
+	}
 	session, err := headerNumber(r, headerSession)
 	sequence, sequenceErr := headerNumber(r, headerSequence)
 	if err := errors.Join(err, sequenceErr); err != nil {
@@ -204,6 +208,31 @@ func inspect(m Machine, msg *fsm.Message) error {
 		return &errBody{http.StatusForbidden, refused(errors.New(refusal))}
 	}
 	return nil
+}
+
+// headerPrincipal is the principal that the client says it is; nil where it says nothing.
+func headerPrincipal(r *http.Request) ([]byte, error) {
+	text := r.Header.Get(headerCaller)
+	if text == "" {
+		return nil, nil
+	}
+	caller, err := ParseCaller(text)
+	if err != nil {
+		return nil, bad("header %s: %w", headerCaller, err)
+	}
+	return caller, nil
+}
+
+// ParseCaller reads the text form of a principal that a client may call as: anybody's but the management canister's.
+func ParseCaller(text string) ([]byte, error) {
+	caller, err := canister.ParsePrincipal(text)
+	if err == nil && len(caller) == 0 {
+		err = fmt.Errorf("nobody calls as the management canister %s", fsm.ManagementCanister)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: a caller is a principal in its text form, such as 2vxsx-fae, the anonymous one", err)
+	}
+	return caller, nil
 }
 
 func headerNumber(r *http.Request, name string) (uint64, error) {
@@ -263,7 +292,12 @@ func (s *server) query(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	q := fsm.Query{Canister: r.PathValue("canister"), Method: r.PathValue("method"), Arg: body, Caller: []byte(r.Header.Get(headerCaller))}
+	caller, err := headerPrincipal(r)
+	if err != nil {
+		s.end(w, name, nil, err)
+		return
+	}
+	q := fsm.Query{Canister: r.PathValue("canister"), Method: r.PathValue("method"), Arg: body, Caller: caller}
 	if len(body) == 0 {
 		q.Arg = argument(r)
 	}

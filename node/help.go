@@ -34,7 +34,8 @@ Any node takes every request; it passes updates and linearizable queries on to t
 
 Canister aaaaa-aa is the management canister (create_canister, install_code, update_settings, canister_status, raw_rand, ...).
 
-The header Lockstep-Caller is handed to the canister as the caller's identity.
+The header Lockstep-Caller names the principal that canisters see as the caller, in its text form (2vxsx-fae, the anonymous one, is the
+default). It is believed: there is no access control.
 
 Whatever the state machine made of a call is a 200, and "status" says what that was: not only replied and no-reply, but also
 rejected, trapped, out-of-fuel, a refusal such as a canister that is not there, or an expired session. Any other code means

@@ -2,6 +2,7 @@ package candid
 
 import (
 	"encoding/hex"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -42,6 +43,7 @@ func TestRoundTrip(t *testing.T) {
 		{"shape", `(variant { square = record { side = 4; "the name" = "q\u{e9}\"" } }, record { 7 = vec { 1; 255 } })`, "",
 			`(variant { square = record { side = 4 : nat32; "the name" = "qé\"" } }, record { 7 = blob "\01\ff"; a = null })`},
 		{"fn", `("t", 7 : nat64)`, "", `("t", 7 : nat64)`},
+		{"fn", `("\u{9b}31m\1b\u{202e}\t", 7 : nat64)`, "", `("\u{9b}31m\1b\u{202e}\09", 7 : nat64)`},
 		{"self", `(service "aaaaa-aa", func "aaaaa-aa".go, 5, null)`, "", `(service "aaaaa-aa", func "aaaaa-aa".go, null : reserved, null)`},
 		{"add", "(5)", "error", "1 arguments, the method takes 2"},
 		{"add", "(5, 6, 7)", "error", "3 arguments, the method takes 2"},
@@ -163,4 +165,41 @@ func FuzzParse(f *testing.F) {
 		Parse(text)
 		Encode(text, nil)
 	})
+}
+
+// TestExamples: what is made up can be encoded, differs, and covers a recursive type without end.
+func TestExamples(t *testing.T) {
+	d, err := Parse(`type list = opt record { int; list }; type tree = variant { leaf; node : record { tree; tree } };
+		type endless = record { endless };
+		service : { m : (bool, nat, int, nat8, int8, nat64, int64, float32, float64, text, principal, vec nat8, vec text, opt int32,
+			record { a : nat; "two words" : text; 7 : null; reserved }, variant { x; y : nat16 }, list, tree, func () -> (), service {}) -> ();
+			none : () -> (); never : (endless) -> () }`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for seed := range uint64(300) {
+		text := Example(d.Methods["m"].Args, rand.New(rand.NewPCG(seed, 1)))
+		data, err := Encode(text, d.Methods["m"].Args)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if _, err := Decode(data, d.Names()); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if text != Example(d.Methods["m"].Args, rand.New(rand.NewPCG(seed, 1))) {
+			t.Fatal("the same seed gives another example")
+		}
+		seen[text] = true
+	}
+	if len(seen) != 300 {
+		t.Errorf("%d different examples of 300", len(seen))
+	}
+	if text := Example(nil, rand.New(rand.NewPCG(1, 1))); text != "()" {
+		t.Errorf("no arguments: %s", text)
+	}
+	never := d.Methods["never"].Args
+	if _, err := Encode(Example(never, rand.New(rand.NewPCG(1, 1))), never); err == nil {
+		t.Error("a value of a type that has none")
+	}
 }

@@ -446,23 +446,26 @@ func (d *decoder) reference(t *Type) {
 	}
 }
 
-// quote prints a text, or the bytes of a blob.
+// quote prints a text, or the bytes of a blob; what a terminal would not print, escaped.
 func (d *decoder) quote(s string, blob bool) {
-	const hex = "0123456789abcdef"
 	d.out.WriteByte('"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
+	for i, size := 0, 0; i < len(s); i += size {
+		r := rune(s[i])
+		if size = 1; r >= utf8.RuneSelf && !blob {
+			r, size = utf8.DecodeRuneInString(s[i:])
+		}
+		switch {
+		case r == '"' || r == '\\':
 			d.out.WriteByte('\\')
-			d.out.WriteByte(c)
-		case c == '\n' && !blob:
+			d.out.WriteByte(s[i])
+		case r == '\n' && !blob:
 			d.out.WriteString(`\n`)
-		case c < ' ' || c == 0x7f || c >= 0x80 && blob:
-			d.out.WriteByte('\\')
-			d.out.WriteByte(hex[c>>4])
-			d.out.WriteByte(hex[c&15])
+		case r < ' ' || r == 0x7f || r >= utf8.RuneSelf && size == 1:
+			fmt.Fprintf(&d.out, `\%02x`, s[i])
+		case !strconv.IsPrint(r):
+			fmt.Fprintf(&d.out, `\u{%x}`, r)
 		default:
-			d.out.WriteByte(c)
+			d.out.WriteString(s[i : i+size])
 		}
 	}
 	d.out.WriteByte('"')

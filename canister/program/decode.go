@@ -13,15 +13,15 @@ func (m *module) decodeImports(s *reader) {
 			imp.typ = m.typeIndex(s)
 			m.imports = append(m.imports, imp)
 		case 1:
-			s.failAt(at, "imported table %s.%s: a canister has its own", imp.module, imp.name)
+			s.failAt(at, "imported table %s: a canister has its own", imp)
 		case 2:
-			s.failAt(at, "imported memory %s.%s: a canister has its own", imp.module, imp.name)
+			s.failAt(at, "imported memory %s: a canister has its own", imp)
 		case 3:
-			s.failAt(at, "imported global %s.%s: a canister has its own", imp.module, imp.name)
+			s.failAt(at, "imported global %s: a canister has its own", imp)
 		case 4:
-			s.failAt(at, "imported tag %s.%s: exceptions are not supported", imp.module, imp.name)
+			s.failAt(at, "imported tag %s: exceptions are not supported", imp)
 		default:
-			s.failAt(at, "import %s.%s of unknown kind %d", imp.module, imp.name, kind)
+			s.failAt(at, "import %s of unknown kind %d", imp, kind)
 		}
 	}
 }
@@ -46,9 +46,10 @@ func (m *module) decodeTables(s *reader) {
 		default:
 			s.failAt(at, "unknown table limits %#x", flags)
 		}
-		t.min = min(t.min, 1<<32) // far over the limit, and no sum of them wraps
-		if total += t.min; total > maxTableEntries {
-			s.failAt(at, "tables of %d entries, the limit is %d", total, maxTableEntries)
+		if t.min > maxTableEntries {
+			s.failAt(at, "table of %d entries, the limit is %d", t.min, maxTableEntries)
+		} else if total += t.min; total > maxTableEntries {
+			s.failAt(at, "tables of %d entries together, the limit is %d", total, maxTableEntries)
 		}
 		if s.err == nil {
 			t.raw = s.data[at:s.pos]
@@ -83,8 +84,13 @@ func (m *module) decodeMemories(s *reader) {
 	if mem.wide {
 		most = 1 << 48
 	}
-	if s.err == nil && (mem.min > most || mem.max > most || mem.hasMax && mem.min > mem.max) {
-		s.failAt(at, "memory of %d to %d pages", mem.min, mem.max)
+	switch {
+	case mem.min > most:
+		s.failAt(at, "memory of %d pages of 64 KiB at least, which is more than the %d that addresses reach", mem.min, most)
+	case mem.max > most:
+		s.failAt(at, "memory of %d pages of 64 KiB at most, which is more than the %d that addresses reach", mem.max, most)
+	case mem.hasMax && mem.min > mem.max:
+		s.failAt(at, "memory of %d pages of 64 KiB at least and %d at most", mem.min, mem.max)
 	}
 	m.memory = mem
 }
@@ -123,17 +129,17 @@ func (m *module) decodeExports(s *reader) {
 			return
 		}
 		if seen[e.name] {
-			s.failAt(e.offset, "%q is exported twice", e.name)
+			s.failAt(e.offset, "%s is exported twice", quoted(e.name))
 		}
 		seen[e.name] = true
 		if e.kind > exportGlobal {
-			s.failAt(e.offset, "export %q of unknown kind %d", e.name, e.kind)
+			s.failAt(e.offset, "export %s of unknown kind %d", quoted(e.name), e.kind)
 		}
 		if e.kind == exportFunc && int(e.index) >= m.funcCount() {
-			s.failAt(e.offset, "export %q is function %d of %d", e.name, e.index, m.funcCount())
+			s.failAt(e.offset, "export %s is function %d of %d", quoted(e.name), e.index, m.funcCount())
 		}
 		if e.kind == exportGlobal && int(e.index) >= len(m.globals) {
-			s.failAt(e.offset, "export %q is global %d of %d", e.name, e.index, len(m.globals))
+			s.failAt(e.offset, "export %s is global %d of %d", quoted(e.name), e.index, len(m.globals))
 		}
 		m.exports = append(m.exports, e)
 	}

@@ -2,27 +2,37 @@ package program
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
-// checkImports refuses imports that the host does not have, all at once.
-func (m *module) checkImports(table func(module, name string, wide bool) (FuncType, bool)) error {
-	var unknown, wrong []string
+// checkImports refuses imports that the host does not have, all at once, each kind of advice in its place.
+func (m *module) checkImports(cfg Config) error {
+	unknown, wrong := map[string][]string{}, []string(nil)
 	for _, imp := range m.imports {
-		name := imp.module + "." + imp.name
-		want, ok := table(imp.module, imp.name, m.wide())
+		want, ok := cfg.Imports(imp.module, imp.name, m.wide())
 		got := m.types[imp.typ]
 		switch {
 		case !ok:
-			unknown = append(unknown, name)
+			advice := ""
+			if cfg.Advice != nil {
+				advice = cfg.Advice(imp.module, imp.name, m.wide())
+			}
+			unknown[advice] = append(unknown[advice], imp.String())
 		case !got.Equal(want):
-			wrong = append(wrong, fmt.Sprintf("%s is %s, not %s", name, want, got))
+			wrong = append(wrong, fmt.Sprintf("%s is %s, not %s", imp, want, got))
 		}
 	}
 	var reasons []string
-	if len(unknown) > 0 {
-		reasons = append(reasons, "unknown imports: "+list(unknown))
+	for _, advice := range slices.Sorted(maps.Keys(unknown)) {
+		reason := "unknown imports: " + list(unknown[advice])
+		if advice != "" {
+			reason += " (" + advice + ")"
+		}
+		reasons = append(reasons, reason)
 	}
 	if len(wrong) > 0 {
 		reasons = append(reasons, "imports of a wrong type: "+list(wrong))
@@ -33,10 +43,63 @@ func (m *module) checkImports(table func(module, name string, wide bool) (FuncTy
 	return refuse("import", "%s", strings.Join(reasons, "; "))
 }
 
+// String names the import for people.
+func (i importedFunc) String() string { return shown(i.module) + "." + shown(i.name) }
+
+// maxListed bounds the names of one list.
+const maxListed = 50
+
 // list joins names in order, once each.
 func list(names []string) string {
 	slices.Sort(names)
-	return strings.Join(slices.Compact(names), ", ")
+	names = slices.Compact(names)
+	if more := len(names) - maxListed; more > 0 {
+		return strings.Join(names[:maxListed], ", ") + fmt.Sprintf(" and %d more", more)
+	}
+	return strings.Join(names, ", ")
+}
+
+// maxShown and maxPrintable bound what a text for people has of the module's own, in bytes.
+const (
+	maxShown     = 200
+	maxPrintable = 1000
+)
+
+// shown is a name of the module's for people: cut if it is long, and in quotes unless it is of printable signs without spaces
+// and quotes.
+func shown(name string) string {
+	name, rest := cut(name, maxShown)
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r == ' ' || r == '"' || r == '\\' || !strconv.IsPrint(r) }) {
+		name = strconv.Quote(name)
+	}
+	return name + rest
+}
+
+// quoted is a name of the module's in quotes, cut if it is long.
+func quoted(name string) string {
+	name, rest := cut(name, maxShown)
+	return strconv.Quote(name) + rest
+}
+
+// Printable is a sentence that may hold names of the module's: cut if it is long, and its signs that cannot be printed escaped.
+func Printable(text string) string {
+	text, rest := cut(text, maxPrintable)
+	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		text = strconv.Quote(text)
+	}
+	return text + rest
+}
+
+// cut splits a text at most at a number of bytes; rest says how long it was, "" if it was whole.
+func cut(text string, most int) (head, rest string) {
+	if len(text) <= most {
+		return text, ""
+	}
+	n := most
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n], fmt.Sprintf("… (%d bytes)", len(text))
 }
 
 // Prefixes of exported methods. A toolchain that cannot put a space into the
@@ -106,7 +169,7 @@ func (m *module) checkExports(p *Program) error {
 }
 
 func (e export) refuse(format string, args ...any) error {
-	return &Refusal{Section: "export", Offset: e.offset, Reason: fmt.Sprintf("%q: ", e.name) + fmt.Sprintf(format, args...)}
+	return &Refusal{Section: "export", Offset: e.offset, Reason: quoted(e.name) + ": " + fmt.Sprintf(format, args...)}
 }
 
 // addEntry records a method or entry point of the right type.
@@ -121,7 +184,7 @@ func (p *Program) addEntry(e export) error {
 			continue
 		}
 		if other, dup := p.methods[name]; dup {
-			return e.refuse("the method is exported as %q already", other.export)
+			return e.refuse("the method is exported as %s already", quoted(other.export))
 		}
 		p.methods[name] = method{kind.kind, e.name}
 		switch kind.kind {
@@ -134,7 +197,7 @@ func (p *Program) addEntry(e export) error {
 		}
 		return nil
 	}
-	return e.refuse("this entry point is not supported")
+	return e.refuse("this entry point is not supported; there are canister_update NAME, canister_query NAME, canister_composite_query NAME and %s", list(slices.Collect(maps.Keys(entryPoints))))
 }
 
 func (m *module) checkStart() error {

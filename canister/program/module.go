@@ -216,7 +216,16 @@ func (m *module) decodeCustom(s *reader) {
 		return
 	}
 	if _, dup := m.custom[name]; dup {
-		s.failAt(at, "the section %q is repeated", name)
+		s.failAt(at, "the section %s is repeated", quoted(name))
+		return
+	}
+	public, isPublic := strings.CutPrefix(name, PublicSection)
+	other := PublicSection + strings.TrimPrefix(name, PrivateSection)
+	if isPublic {
+		other = PrivateSection + public
+	}
+	if _, dup := m.custom[other]; dup {
+		s.failAt(at, "the sections %s and %s: one name is public or private, not both", quoted(other), quoted(name))
 		return
 	}
 	if len(m.custom) == maxCustom {

@@ -143,6 +143,9 @@ type Config struct {
 	// Imports tells the type of a host function, false if there is none; wide
 	// is for modules with a 64-bit memory.
 	Imports func(module, name string, wide bool) (FuncType, bool)
+	// Advice says what to do about a function that there is none of; "" if there
+	// is nothing to say. It may be nil.
+	Advice func(module, name string, wide bool) string
 	// Waits tells whether a host function can move the canister's clock.
 	Waits func(module, name string) bool
 }
@@ -155,7 +158,7 @@ func Prepare(wasm []byte, cfg Config) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.checkImports(cfg.Imports); err != nil {
+	if err := m.checkImports(cfg); err != nil {
 		return nil, err
 	}
 	if err := m.checkGlobals(); err != nil {
@@ -205,7 +208,7 @@ func (m *module) limitMemory(p *Program) error {
 		p.MemoryMax = min(p.MemoryMax, m.memory.max)
 	}
 	if p.MemoryMin > p.MemoryMax {
-		return refuse("memory", "%d pages of 64 KiB at start, the limit is %d", p.MemoryMin, p.MemoryMax)
+		return refuse("memory", "%d pages of 64 KiB at start, the limit is %d: build with a smaller initial memory, or raise the limit MemoryBytes", p.MemoryMin, p.MemoryMax)
 	}
 	return nil
 }

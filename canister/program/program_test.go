@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -77,6 +78,10 @@ func TestRefusals(t *testing.T) {
 			exportSection, vec(items...), codeSection, vec(sized(0, opEnd), sized(0, opLocalGet, 0, opEnd)))
 	}
 	imp := func(module, field string, rest ...byte) []byte { return slices.Concat(name(module), name(field), rest) }
+	var many [][]byte
+	for i := range 60 {
+		many = append(many, imp("m", fmt.Sprintf("f%03d", i), 0, 0))
+	}
 	for _, c := range []struct {
 		name string
 		wasm []byte
@@ -101,6 +106,15 @@ func TestRefusals(t *testing.T) {
 
 		{"unknown imports", imports(imp("b", "y", 0, 0), imp("a", "x", 0, 0), imp("b", "y", 0, 1)), "unknown imports: a.x, b.y"},
 		{"import of another type", imports(imp("host", "f", 0, 1)), "host.f is () -> (), not (i32) -> (i32)"},
+		{"import of signs", imports(imp("e\x1b[2J", "a\nb", 0, 0)), `unknown imports: "e\x1b[2J"."a\nb"`},
+		{"import of a long name", imports(imp("m", strings.Repeat("é", 1000), 0, 0)), "unknown imports: m." + strings.Repeat("é", 100) + "… (2000 bytes)"},
+		{"many imports", wasm(typeSection, types, importSection, vec(many...)), "m.f049 and 10 more"},
+		{"imported table of signs", imports(imp("e", "\r", 1, 0x70, 0, 1)), `imported table e."\r"`},
+		{"export of signs", exports(exportOf("canister_init\a", 0)), `"canister_init\a": this entry point`},
+		{"export of a long name", exports(exportOf("canister_"+strings.Repeat("x", 5000), 0)), `xxx"… (5009 bytes): this entry point`},
+		{"public and private", wasm(customSection, name("icp:public a"), customSection, name("icp:private a")), `"icp:public a" and "icp:private a": one name is public or private`},
+		{"private and public", wasm(customSection, name("icp:private a"), customSection, name("icp:public a")), `"icp:private a" and "icp:public a"`},
+		{"section of signs", wasm(customSection, name("icp:public \v"), customSection, name("icp:public \v")), `"icp:public \v" is repeated`},
 		{"both", imports(imp("host", "f", 0, 1), imp("env", "g", 0, 1)), "unknown imports: env.g; imports of a wrong type"},
 		{"imported memory", imports(imp("env", "memory", 2, 0, 1)), "imported memory env.memory"},
 		{"imported table", imports(imp("env", "t", 1, 0x70, 0, 1)), "imported table env.t"},
@@ -109,11 +123,15 @@ func TestRefusals(t *testing.T) {
 		{"two memories", wasm(memorySection, vec([]byte{0, 1}, []byte{0, 1})), "2 memories, a canister has one"},
 		{"shared memory", wasm(memorySection, vec([]byte{3, 1, 1})), "shared memory"},
 		{"64-bit memory over the limit", wasm(memorySection, vec([]byte{4, 101})), "101 pages of 64 KiB at start, the limit is 100"},
-		{"64-bit memory beyond all", wasm(memorySection, vec([]byte{4, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40})), "memory of 281474976710657 to 0 pages"},
+		{"64-bit memory beyond all", wasm(memorySection, vec([]byte{4, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40})), "memory of 281474976710657 pages of 64 KiB at least, which is more than the 281474976710656 that addresses reach"},
+		{"memory beyond all", wasm(memorySection, vec(append([]byte{0}, appendU32(nil, 65537)...))), "memory of 65537 pages of 64 KiB at least, which is more than the 65536"},
+		{"most of a memory beyond all", wasm(memorySection, vec(append([]byte{1, 1}, appendU32(nil, 65537)...))), "memory of 65537 pages of 64 KiB at most"},
+		{"memory of more than its most", wasm(memorySection, vec([]byte{1, 2, 1})), "memory of 2 pages of 64 KiB at least and 1 at most"},
+		{"two tables together", wasm(tableSection, vec(append([]byte{0x70, 0}, appendU32(nil, 600_000)...), append([]byte{0x70, 0}, appendU32(nil, 600_000)...))), "tables of 1200000 entries together"},
 		{"shared 64-bit memory", wasm(memorySection, vec([]byte{7, 1, 1})), "shared memory"},
 		{"memory over the limit", wasm(memorySection, vec([]byte{0, 101})), "101 pages of 64 KiB at start, the limit is 100"},
 		{"shared table", wasm(tableSection, vec([]byte{0x70, 3, 1, 1})), "shared tables"},
-		{"huge 64-bit table", wasm(tableSection, vec(append([]byte{0x70, 4}, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1))), "the limit is 1000000"},
+		{"huge 64-bit table", wasm(tableSection, vec(append([]byte{0x70, 4}, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1))), "table of 18446744073709551615 entries, the limit is 1000000"},
 		{"huge table", wasm(tableSection, vec(append([]byte{0x70, 0}, appendU32(nil, 1_000_001)...))), "the limit is 1000000"},
 		{"global of references", wasm(globalSection, vec([]byte{0x70, 1, opRefNull, 0x70, opEnd})), "mutable global 0 holds a funcref"},
 

@@ -55,8 +55,8 @@ func (h *Host) callDataAppend(a []uint64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if size := uint64(len(call.Arg)) + min(a[1], 1<<62); size > h.limits.ReplyBytes {
-		return 0, trapf("ic0.call_data_append: an argument of %d bytes, the limit is %d", size, h.limits.ReplyBytes)
+	if err := h.fits("ic0.call_data_append: an argument", len(call.Arg), a[1]); err != nil {
+		return 0, err
 	}
 	mem, err := h.bytes(a[0], a[1])
 	if err != nil {

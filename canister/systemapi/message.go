@@ -1,5 +1,7 @@
 package systemapi
 
+import "math/bits"
+
 import "bytes"
 
 func (h *Host) argument() []byte   { return h.x.Arg }
@@ -17,12 +19,24 @@ func (h *Host) self() []byte {
 
 func (h *Host) answered() bool { return h.x.Answered || h.effects.Answer != NoAnswer }
 
+// fits is a trap if a piece would make data longer than the limit.
+func (h *Host) fits(what string, have int, piece uint64) error {
+	sum, carry := bits.Add64(uint64(have), piece, 0)
+	switch {
+	case carry != 0:
+		return trapf("%s of %d bytes and %d more, the limit is %d", what, have, piece, h.limits.ReplyBytes)
+	case sum > h.limits.ReplyBytes:
+		return trapf("%s of %d bytes, the limit is %d", what, sum, h.limits.ReplyBytes)
+	}
+	return nil
+}
+
 func (h *Host) msgReplyDataAppend(a []uint64) (uint64, error) {
 	if h.answered() {
 		return 0, trapf("ic0.msg_reply_data_append: the message has been answered")
 	}
-	if size := uint64(len(h.effects.Reply)) + min(a[1], 1<<62); size > h.limits.ReplyBytes {
-		return 0, trapf("ic0.msg_reply_data_append: a reply of %d bytes, the limit is %d", size, h.limits.ReplyBytes)
+	if err := h.fits("ic0.msg_reply_data_append: a reply", len(h.effects.Reply), a[1]); err != nil {
+		return 0, err
 	}
 	mem, err := h.bytes(a[0], a[1])
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -40,21 +41,25 @@ type method struct {
 	arg []byte
 	// show makes text of a reply.
 	show func(reply []byte) string
+	// hint follows what is said of a call that the canister turned down.
+	hint string
 }
+
+// hintUnknown follows the failure of a call without an argument to a canister that has no interface.
+const hintUnknown = "\nThe canister carries no interface, so it was sent no bytes at all: if it takes Candid, say '()', --candid or --did FILE"
 
 // method reads the argument, as the canister's interface says where there is one. args are NAME METHOD [ARG].
 func (o *argOptions) method(ctx context.Context, c *cobra.Command, client *node.Client, args []string) (method, error) {
 	if o.text || o.hex || o.base64 || o.file != "" {
 		arg, err := o.bytes(c, args[2:])
-		return method{arg, showBytes}, err
+		return method{arg: arg, show: showBytes}, err
 	}
 	d, err := o.description(ctx, c, client, args[0])
 	if err != nil {
 		return method{}, err
 	}
 	if d == nil && !o.candid {
-		arg, err := o.bytes(c, args[2:])
-		return method{arg, showBytes}, err
+		return unknownMethod(args), nil
 	}
 	text := "()"
 	if len(args) > 2 {
@@ -77,7 +82,34 @@ func (o *argOptions) method(ctx context.Context, c *cobra.Command, client *node.
 	if err != nil {
 		return method{}, usageError(c, fmt.Errorf("argument of %s: %w", args[1], err))
 	}
-	return method{arg, func(reply []byte) string { return showCandid(reply, names) }}, nil
+	return method{arg: arg, show: func(reply []byte) string { return showCandid(reply, names) }}, nil
+}
+
+// unknownMethod is a method of a canister that tells nothing of what it takes. What reads as Candid in parentheses is Candid, and
+// everything else the text itself, as candidOrText says.
+func unknownMethod(args []string) method {
+	if len(args) < 3 {
+		return method{show: showUnknown, hint: hintUnknown}
+	}
+	return method{arg: candidOrText(args[2]), show: showUnknown}
+}
+
+// candidOrText is the argument of a canister without an interface: a text such as (5, "x") in Candid if it can be read as that.
+func candidOrText(text string) []byte {
+	if strings.HasPrefix(strings.TrimSpace(text), "(") {
+		if arg, err := candid.Encode(text, nil); err == nil {
+			return arg
+		}
+	}
+	return []byte(text)
+}
+
+// showUnknown makes text of a reply in Candid where it begins like one and can be read as that.
+func showUnknown(reply []byte) string {
+	if bytes.HasPrefix(reply, []byte("DIDL")) {
+		return showCandid(reply, nil)
+	}
+	return showBytes(reply)
 }
 
 // description is the canister's interface; nil if there is none.

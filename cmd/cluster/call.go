@@ -16,8 +16,10 @@ happened, 3 it certainly did not happen, or wrong use.`
 
 const callArguments = `
 Where the canister carries its interface (the metadata candid:service), or --did names it, ARG is Candid text such as
-'(5, "text", record { name = "x" })' and the reply is printed as that; without ARG it is (). Elsewhere ARG is text, and the reply is
-printed as it is if it is printable text, else as 0x and hexadecimal digits. Flags say otherwise.
+'(5, "text", record { name = "x" })' and the reply is printed as that; without ARG it is (). Elsewhere ARG is Candid if it is in
+parentheses and can be read as that, its integers being of type int unless it says (5 : nat), and else the text itself; without ARG no
+bytes at all are sent. The reply is printed as Candid if it is that, as it is if it is printable text, and else as 0x and hexadecimal
+digits. Flags say otherwise.
 `
 
 func newCallCommand() *cobra.Command {
@@ -47,12 +49,13 @@ often it has to be sent.
 					return &exitError{exitFault, fmt.Errorf("%s: it did not happen: open a session: %w", what, err)}
 				}
 				r, err := session.Update(ctx, args[0], args[1], m.arg)
-				return o.finish(c, outcome{what: what, response: r, err: err, show: m.show})
+				return o.finish(c, outcome{what: what, response: r, err: err, show: m.show, hint: m.hint})
 			})
 		},
 	}
 	a.register(c)
 	o.register(c)
+	o.registerCaller(c)
 	return c
 }
 
@@ -82,12 +85,13 @@ acknowledged before, unless --stale asks the first replica for what it has.
 				} else {
 					r, err = client.Query(ctx, args[0], args[1], m.arg)
 				}
-				return o.finish(c, outcome{what: fmt.Sprintf("query %s of %s", args[1], args[0]), response: r, err: err, show: m.show})
+				return o.finish(c, outcome{what: fmt.Sprintf("query %s of %s", args[1], args[0]), response: r, err: err, show: m.show, hint: m.hint})
 			})
 		},
 	}
 	c.Flags().BoolVar(&stale, "stale", false, "take the first replica's own state, however old")
 	a.register(c)
 	o.register(c)
+	o.registerCaller(c)
 	return c
 }

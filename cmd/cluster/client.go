@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -27,6 +28,7 @@ type clientOptions struct {
 	nodes   []string
 	timeout time.Duration
 	asJSON  bool
+	caller  string
 }
 
 func (o *clientOptions) register(c *cobra.Command) {
@@ -34,6 +36,11 @@ func (o *clientOptions) register(c *cobra.Command) {
 	f.StringSliceVar(&o.nodes, "node", nil, "client ports of the cluster, host:port[,host:port]… (default: $"+nodesVariable+")")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to try")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
+}
+
+// registerCaller adds the flag of the commands that canisters see a caller of.
+func (o *clientOptions) registerCaller(c *cobra.Command) {
+	c.Flags().StringVar(&o.caller, "caller", "", "call as this principal, in its text form; it is believed (default: 2vxsx-fae, the anonymous one)")
 }
 
 // addresses is where to ask.
@@ -57,7 +64,13 @@ func (o *clientOptions) client(c *cobra.Command) (*node.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := node.NewClient(node.ClientConfig{Addresses: addresses, Timeout: o.timeout})
+	var caller []byte
+	if o.caller != "" {
+		if caller, err = node.ParseCaller(o.caller); err != nil {
+			return nil, usageError(c, fmt.Errorf("--caller: %w", err))
+		}
+	}
+	client, err := node.NewClient(node.ClientConfig{Addresses: addresses, Timeout: o.timeout, Caller: caller})
 	if err != nil {
 		return nil, usageError(c, fmt.Errorf("--node: %w", err))
 	}
@@ -88,6 +101,8 @@ type outcome struct {
 	err      error
 	// show makes text of a reply.
 	show func([]byte) string
+	// hint follows what the canister said when it turned the call down.
+	hint string
 }
 
 // finish prints what became of a call and gives the exit code: 0 it was answered, 1 the canister or the state machine
@@ -123,9 +138,12 @@ func (o *clientOptions) finish(c *cobra.Command, end outcome) error {
 	if o.asJSON {
 		return &exitError{exitBad, nil}
 	}
-	text := r.Text
+	text := escapeSigns(r.Text, "")
 	if r.Status == fsm.StatusRejected {
 		text = fmt.Sprintf("code %d: %s", r.RejectCode, text)
+	}
+	if r.Status == fsm.StatusTrapped || r.Status == fsm.StatusRejected {
+		text += end.hint
 	}
 	return &exitError{exitBad, fmt.Errorf("%s: %s in round %d: %s", end.what, r.Status, r.Round, text)}
 }
@@ -139,6 +157,20 @@ func callFailed(what string, err error) error {
 		return &exitError{exitUndecided, fmt.Errorf("%s: whether it happened is not known: %w", what, err)}
 	}
 	return &exitError{exitFault, fmt.Errorf("%s: it did not happen: %w", what, err)}
+}
+
+// escapeSigns makes a text fit for a terminal: signs that would move its cursor, colour or hide something are written as in Go's
+// quoted texts, but for those to keep.
+func escapeSigns(text, keep string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if strconv.IsPrint(r) || strings.ContainsRune(keep, r) {
+			b.WriteRune(r)
+			continue
+		}
+		b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+	}
+	return b.String()
 }
 
 // showBytes gives printable text as it is and everything else in hexadecimal, with 0x before it.

@@ -84,6 +84,7 @@ type moduleOptions struct {
 func (o *moduleOptions) register(c *cobra.Command) {
 	c.Flags().StringVar(&o.arg, "arg", "", "argument of canister_init, or of canister_post_upgrade: Candid in parentheses, or text")
 	o.clientOptions.register(c)
+	o.registerCaller(c)
 }
 
 // send reads and checks the module, and sends it.
@@ -106,7 +107,7 @@ func (o *moduleOptions) send(c *cobra.Command, args []string, msg fsm.Message) e
 // argument is what the module is installed with: Candid where the module carries an interface, or the argument looks like it.
 func (o *moduleOptions) argument(m chaos.Module) ([]byte, error) {
 	if m.Interface == nil {
-		return []byte(o.arg), nil
+		return candidOrText(o.arg), nil
 	}
 	text := o.arg
 	if text == "" {

@@ -44,6 +44,7 @@ func newLifeCommand(kind fsm.Kind, short, long string) *cobra.Command {
 		},
 	}
 	o.register(c)
+	o.registerCaller(c)
 	return c
 }
 
@@ -74,6 +75,7 @@ and StackUnits are when it is installed, and keeps that until it is told otherwi
 	}
 	c.Flags().StringVar(&name, "canister", "", "change the limits of this canister")
 	o.register(c)
+	o.registerCaller(c)
 	return c
 }
 

@@ -102,7 +102,7 @@ func execute(ctx context.Context, s streams, args []string) int {
 		exit = &exitError{exitFault, err}
 	}
 	if exit.err != nil {
-		fmt.Fprintf(s.err, "error: %v\n", exit.err)
+		fmt.Fprintf(s.err, "error: %s\n", escapeSigns(exit.err.Error(), "\n\t"))
 	}
 	return exit.code
 }

@@ -242,7 +242,7 @@ func (o *runOptions) probe(given []chaos.Module) (runWork, error) {
 	if _, err := chaos.Probe(modules, o.seed, 0); err != nil {
 		return runWork{}, err
 	}
-	o.workload = "every exported method with random arguments"
+	o.workload = "every exported method with made-up arguments, by its Candid interface where it carries one"
 	return runWork{modules: modules, messages: func(client int) chaos.Messages {
 		p, _ := chaos.Probe(modules, o.seed, client) // what could fail has been tried above
 		return p
