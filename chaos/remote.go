@@ -121,13 +121,15 @@ func (r *remote) installOne(ctx context.Context, m Module) (there bool, err erro
 	return false, fmt.Errorf("install canister %s: %s: %s", m.Name, response.Status, response.Text)
 }
 
-// has reports whether the cluster has a canister with this name and module. Another module under the name is an error.
+// has reports whether the cluster has a canister with this name and module, as far as its replicas answer: one may have been
+// killed and be on its way back. Another module under the name is an error, and so is it if nobody answers.
 func (r *remote) has(ctx context.Context, m Module) (bool, error) {
-	found := false
+	found, silent := false, []error(nil)
 	for _, address := range r.addresses {
 		status, err := r.client.Status(ctx, address)
 		if err != nil {
-			return false, fmt.Errorf("look for canister %s: %w", m.Name, err)
+			silent = append(silent, err)
+			continue
 		}
 		i := slices.IndexFunc(status.Canisters, func(c node.CanisterReport) bool { return c.Name == m.Name })
 		if i < 0 {
@@ -138,6 +140,9 @@ func (r *remote) has(ctx context.Context, m Module) (bool, error) {
 				m.Name, have, m.Hash)
 		}
 		found = true
+	}
+	if len(silent) == len(r.addresses) {
+		return false, fmt.Errorf("look for canister %s: %w", m.Name, errors.Join(silent...))
 	}
 	return found, nil
 }

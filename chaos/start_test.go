@@ -1,6 +1,9 @@
 package chaos
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +11,8 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"lockstep/canister"
+	"lockstep/node"
 	"lockstep/testdata"
 )
 
@@ -85,5 +90,36 @@ func TestNeededCanisters(t *testing.T) {
 	_, _, missing := testdata.Canister("nobody")
 	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), missing.Error()) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestLookForCanister: a replica that was killed does not keep the others from telling what they have.
+func TestLookForCanister(t *testing.T) {
+	m := Module{Name: "m", Hash: canister.ModuleHash{1}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(node.StatusReport{State: node.StateRunning, Canisters: []node.CanisterReport{{Name: "m", Module: m.Hash.String()}}})
+	}))
+	defer server.Close()
+	dead := httptest.NewServer(nil)
+	dead.Close()
+	member := func(s *httptest.Server) Member { return Member{HTTP: s.Listener.Addr().String()} }
+	for _, c := range []struct {
+		members []Member
+		found   bool
+		fails   string
+	}{
+		{[]Member{member(dead), member(server)}, true, ""},
+		{[]Member{member(server), member(dead)}, true, ""},
+		{[]Member{member(dead), member(dead)}, false, "look for canister m"},
+	} {
+		r, err := newRemote(c.members)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := r.has(t.Context(), m)
+		r.close()
+		if found != c.found || (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+			t.Errorf("%v: %v, %v", c.members, found, err)
+		}
 	}
 }

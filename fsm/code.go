@@ -5,21 +5,101 @@ import (
 	"fmt"
 
 	"lockstep/canister"
+	"lockstep/canister/candid"
 	"lockstep/canister/program"
 	"lockstep/memstore"
 	"lockstep/pagetrie"
 )
 
-// Compile makes a module ready to run before the message that brings it is put into a round, so that the round need not wait for
+// Code is what a message will need compiled: a module for a canister, or the canister's own under limits that are to change.
+type Code struct {
+	// Canister is its name, or its principal's text; that of one that is to be made is of no use and no harm.
+	Canister string
+	// Module is nil for the canister's own. It must not be changed.
+	Module []byte
+	// Limits are changes of the canister's, as in "MemoryBytes=65536 StackUnits=1000"; "" for none.
+	Limits string
+}
+
+// Compile makes code ready to run before the message that needs it is put into a round, so that the round need not wait for
 // the compiler: the engine keeps what it has compiled. It runs beside rounds, on its caller's goroutine, and can't change any
-// outcome: a machine that was not asked to compiles when the round comes. refusal says what is wrong with the module.
-func (m *Machine) Compile(wasm []byte) (hash canister.ModuleHash, refusal string, err error) {
-	limits := m.Limits()
-	module, refusal, err := m.compile(wasm, limits, limits.Canister)
+// outcome: a machine that was not asked to compiles when the round comes. refusal says what is wrong with a module; changes of
+// limits that are wrong are left to the round to refuse.
+func (m *Machine) Compile(c Code) (hash canister.ModuleHash, refusal string, err error) {
+	cluster, limits, own := m.compiledFor(c.Canister)
+	if c.Limits != "" && (own == nil || assign(canisterLimits(&limits), c.Limits) != nil || limits.Validate() != nil) {
+		return hash, "", nil
+	}
+	if c.Module == nil {
+		c.Module = own
+	}
+	module, refusal, err := m.compile(c.Module, cluster, limits)
 	if module != nil {
 		hash = module.Program.Hash
 	}
 	return hash, refusal, err
+}
+
+// compiledFor tells the limits under which a canister's code is compiled, or will be, and its module if it is there.
+func (m *Machine) compiledFor(name string) (cluster Limits, l canister.Limits, module []byte) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.current == nil {
+		return DefaultLimits(), DefaultLimits().Canister, nil
+	}
+	s := &m.current.state
+	record := s.canisterNamed(name)
+	if principal, err := canister.ParsePrincipal(name); record == nil && err == nil {
+		id, _ := canister.CanisterOf(principal)
+		record = s.canister(CanisterID(id))
+	}
+	if record == nil {
+		return s.Limits, s.Limits.Canister, nil
+	}
+	return s.Limits, record.Limits, record.live.Module().Program.Original
+}
+
+// CodeOf gives the code that a client's message will need, false if it needs none that is not there: that of a message which
+// brings a module or changes a canister's limits, also as the argument of the management canister's methods.
+func CodeOf(m *Message, cluster Limits) (Code, bool) {
+	switch {
+	case m.Kind == KindInstall || m.Kind == KindUpgrade || m.Kind == KindReinstall:
+		return Code{Canister: m.Canister, Module: m.Module}, true
+	case m.Kind == KindLimits:
+		return Code{Canister: m.Canister, Limits: string(m.Arg)}, m.Canister != ""
+	case m.Kind != KindUpdate || m.Canister != ManagementCanister || m.Method != "install_code" && m.Method != "update_settings":
+		return Code{}, false
+	}
+	args, err := candid.Args(m.Arg)
+	if err != nil || len(args) == 0 {
+		return Code{}, false
+	}
+	c := Code{Canister: targetOf(args[0])}
+	if m.Method == "install_code" {
+		installation, err := installation(args[0])
+		c.Module = installation.module
+		return c, err == nil
+	}
+	settings := canisterSettings{}
+	field, err := args[0].Field("settings")
+	if err != nil || settings.change(field, cluster.Canister) != nil || settings.limits.MemoryBytes == 0 {
+		return Code{}, false
+	}
+	c.Limits = fmt.Sprintf("MemoryBytes=%d", settings.limits.MemoryBytes)
+	return c, true
+}
+
+// targetOf is the text of the principal that an argument names; "" if it names none.
+func targetOf(arg candid.Raw) string {
+	field, err := arg.Field("canister_id")
+	if err != nil {
+		return ""
+	}
+	principal, err := field.Principal()
+	if err != nil {
+		return ""
+	}
+	return canister.PrincipalText(principal)
 }
 
 // compile prepares and compiles a module for a canister with some limits. refusal says what is wrong with the module; an error,

@@ -101,17 +101,3 @@ func (c *command) setPersistence(v candid.Raw) error {
 	}
 	return nil
 }
-
-// ModuleOf gives the module that a message brings, also as the argument of the management canister's install_code; nil if it
-// brings none. It must not be changed.
-func ModuleOf(m *Message) []byte {
-	if m.Kind == KindUpdate && m.Canister == ManagementCanister && m.Method == "install_code" {
-		if args, err := candid.Args(m.Arg); err == nil && len(args) > 0 {
-			if c, err := installation(args[0]); err == nil {
-				return c.module
-			}
-		}
-		return nil
-	}
-	return m.Module
-}

@@ -111,12 +111,12 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, kind fsm.Kind, na
 		return
 	}
 	if hasModule(kind) {
-		msg.Module, err = parseModule(body, limits)
+		msg.Module, err = parseModule(body)
 	} else if kind == fsm.KindUpdate {
 		err = inspect(rep.machine, &msg)
 	}
-	if module := fsm.ModuleOf(&msg); err == nil && module != nil {
-		err = s.compileEverywhere(ctx, rep, module)
+	if code, needed := fsm.CodeOf(&msg, limits); err == nil && needed {
+		err = s.compileEverywhere(ctx, rep, code)
 	}
 	if err != nil {
 		s.end(w, name, nil, err)
@@ -255,25 +255,20 @@ func argument(r *http.Request) []byte {
 	return []byte(r.Header.Get(headerArg))
 }
 
-// parseModule takes a Wasm binary or WAT text and prepares it as the state machine will, so that its author hears at once what
-// is wrong.
-func parseModule(body []byte, limits fsm.Limits) ([]byte, error) {
-	module := body
-	if !bytes.HasPrefix(body, []byte("\x00asm")) {
-		text := bytes.TrimSpace(body)
-		if !utf8.Valid(body) || !bytes.HasPrefix(text, []byte("(")) && !bytes.HasPrefix(text, []byte(";;")) {
-			return nil, bad("module of %d bytes is neither a Wasm binary (begins with \\0asm) nor WAT text (begins with a parenthesis)", len(body))
-		}
-		binary, err := canister.ParseWAT(body)
-		if err != nil {
-			return nil, bad("module text: %w", err)
-		}
-		module = binary
+// parseModule takes a Wasm binary or WAT text and gives the binary.
+func parseModule(body []byte) ([]byte, error) {
+	if bytes.HasPrefix(body, []byte("\x00asm")) {
+		return body, nil
 	}
-	if _, err := canister.Prepare(module, limits.Canister); err != nil {
-		return nil, bad("module: %w", err)
+	text := bytes.TrimSpace(body)
+	if !utf8.Valid(body) || !bytes.HasPrefix(text, []byte("(")) && !bytes.HasPrefix(text, []byte(";;")) {
+		return nil, bad("module of %d bytes is neither a Wasm binary (begins with \\0asm) nor WAT text (begins with a parenthesis)", len(body))
 	}
-	return module, nil
+	binary, err := canister.ParseWAT(body)
+	if err != nil {
+		return nil, bad("module text: %w", err)
+	}
+	return binary, nil
 }
 
 // query is GET or POST /v1/canisters/{canister}/query/{method}.

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
+
+	"lockstep/fsm"
 )
 
 // Compiling a module takes seconds, and a round that brings one would hold up those behind it for as long, also those of
@@ -20,7 +23,8 @@ type modulesAnswer struct {
 	Module string `json:"module"`
 }
 
-// compile is POST /v1/modules: this node compiles a Wasm binary, or finds that it has, and keeps the code.
+// compile is POST /v1/modules: this node compiles a Wasm binary, or finds that it has, and keeps the code: for ?canister=NAME under
+// that one's limits, and with &limits=CHANGES under those that it will have; without a body it is the canister's own.
 func (s *server) compile(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.node.cfg.RequestTimeout)
 	defer cancel()
@@ -35,7 +39,12 @@ func (s *server) compile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	hash, err := rep.compile(ctx, body)
+	values := r.URL.Query()
+	code := fsm.Code{Canister: values.Get("canister"), Limits: values.Get("limits")}
+	if code.Limits == "" || len(body) > 0 {
+		code.Module = body
+	}
+	hash, err := rep.compile(ctx, code)
 	if err != nil {
 		s.failCall(w, err)
 		return
@@ -44,14 +53,14 @@ func (s *server) compile(w http.ResponseWriter, r *http.Request) {
 }
 
 // compile compiles a module on this node, on a goroutine of its own that goes on when ctx ends.
-func (r *replica) compile(ctx context.Context, module []byte) (hash string, err error) {
+func (r *replica) compile(ctx context.Context, code fsm.Code) (hash string, err error) {
 	type end struct {
 		hash string
 		err  error
 	}
 	ended := make(chan end, 1)
 	go func() {
-		sum, refusal, err := r.machine.Compile(module)
+		sum, refusal, err := r.machine.Compile(code)
 		if err != nil {
 			err = refused(err)
 		} else if refusal != "" {
@@ -71,8 +80,8 @@ func (r *replica) compile(ctx context.Context, module []byte) (hash string, err 
 // are given as long again as the majority took.
 const lastNodes = 2 * time.Second
 
-// compileEverywhere has a module compiled by this node, which must succeed, and by the others, as far as they answer.
-func (s *server) compileEverywhere(ctx context.Context, rep *replica, module []byte) error {
+// compileEverywhere has code compiled by this node, which must succeed, and by the others, as far as they answer.
+func (s *server) compileEverywhere(ctx context.Context, rep *replica, code fsm.Code) error {
 	start, peers := time.Now(), s.node.cfg.Peers
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -82,10 +91,10 @@ func (s *server) compileEverywhere(ctx context.Context, rep *replica, module []b
 	defer cancel()
 	for _, peer := range peers {
 		if peer.ID != s.node.cfg.ID {
-			asked.Go(func() { answers <- s.askToCompile(ctx, peer, module) })
+			asked.Go(func() { answers <- s.askToCompile(ctx, peer, code) })
 		}
 	}
-	if _, err := rep.compile(ctx, module); err != nil {
+	if _, err := rep.compile(ctx, code); err != nil {
 		return err
 	}
 	ready, late := 1, (<-chan time.Time)(nil)
@@ -108,8 +117,9 @@ func (s *server) compileEverywhere(ctx context.Context, rep *replica, module []b
 }
 
 // askToCompile asks another node; false means that it will not have the code ready, for whatever reason.
-func (s *server) askToCompile(ctx context.Context, peer Peer, module []byte) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+peer.HTTP+"/v1/modules", bytes.NewReader(module))
+func (s *server) askToCompile(ctx context.Context, peer Peer, code fsm.Code) bool {
+	values := url.Values{"canister": {code.Canister}, "limits": {code.Limits}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+peer.HTTP+"/v1/modules?"+values.Encode(), bytes.NewReader(code.Module))
 	if err == nil {
 		var response *http.Response
 		if response, err = s.forward.Do(request); err == nil {

@@ -2,11 +2,14 @@ package node
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync/atomic"
 	"testing"
 
 	"lockstep/canister"
+	"lockstep/canister/candid"
+	"lockstep/fsm"
 )
 
 // slowGround is a ground whose state machine begins to compile and does not go on until gate is closed.
@@ -37,7 +40,7 @@ type slowCompiler struct {
 }
 
 // Compile implements Machine.
-func (m slowCompiler) Compile(module []byte) (canister.ModuleHash, string, error) {
+func (m slowCompiler) Compile(code fsm.Code) (canister.ModuleHash, string, error) {
 	gate := *m.ground.gate.Load()
 	select {
 	case <-gate:
@@ -45,7 +48,7 @@ func (m slowCompiler) Compile(module []byte) (canister.ModuleHash, string, error
 		m.ground.begun <- struct{}{}
 		<-gate
 	}
-	return m.Machine.Compile(module)
+	return m.Machine.Compile(code)
 }
 
 // startSlow starts n nodes that compile slowly, each with a cache of its own.
@@ -122,6 +125,69 @@ func TestRoundsGoOnWhileAModuleCompiles(t *testing.T) {
 		c.eventually("the installation is applied on every node", func() bool { return c.nodes[i].Status().Round >= reached })
 		if got := g.engine.Load().Compiled(); got != compiled[i]+1 {
 			t.Errorf("node %d has compiled %d modules, want %d", i+1, got-compiled[i], 1)
+		}
+	}
+}
+
+// A canister's code under other limits, and a new module under the limits that it has then, are compiled before their rounds too.
+func TestLimitsOfACanisterCompileBeforeTheRound(t *testing.T) {
+	c, grounds := startSlow(t, 3)
+	client := c.client()
+	for _, g := range grounds {
+		g.open()
+	}
+	c.install(client, "counter")
+	module := []byte(`(module (memory 1) (func (export "canister_update x")))`)
+	for i, change := range []func() (Response, error){
+		func() (Response, error) {
+			return client.Change(c.ctx, "counter", fsm.Message{Kind: fsm.KindLimits, Arg: []byte("MemoryBytes=1048576 StackUnits=9000")})
+		},
+		func() (Response, error) {
+			return client.Change(c.ctx, "counter", fsm.Message{Kind: fsm.KindUpgrade, Module: module})
+		},
+		func() (Response, error) { // the management canister's way to change a limit
+			arg, err := candid.Encode(`(record { canister_id = principal "`+canister.PrincipalText(canister.Principal(1))+
+				`"; settings = record { wasm_memory_limit = opt (2097152 : nat) } })`, nil)
+			if err != nil {
+				return Response{}, err
+			}
+			return client.Update(c.ctx, fsm.ManagementCanister, "update_settings", arg)
+		},
+	} {
+		compiled := make([]uint64, len(grounds))
+		for n, g := range grounds {
+			compiled[n] = g.engine.Load().Compiled()
+			g.shut()
+		}
+		ended := make(chan error, 1)
+		go func() {
+			r, err := change()
+			if err == nil && r.Status != fsm.StatusReplied && r.Status != fsm.StatusNoReply {
+				err = errors.New(r.Text)
+			}
+			ended <- err
+		}()
+		for _, g := range grounds {
+			<-g.begun
+		}
+		if _, err := client.OpenSession(c.ctx); err != nil { // a round goes through while all compile
+			t.Fatal(err)
+		}
+		for n, g := range grounds {
+			if got := g.engine.Load().Compiled(); got != compiled[n] {
+				t.Errorf("change %d: node %d has compiled %d modules, want %d", i, n+1, got, compiled[n])
+			}
+			g.open()
+		}
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		reached := c.nodes[c.leader()].Status().Round
+		for n, g := range grounds {
+			c.eventually("the change is applied on every node", func() bool { return c.nodes[n].Status().Round >= reached })
+			if got := g.engine.Load().Compiled(); got != compiled[n]+1 {
+				t.Errorf("change %d: node %d has compiled %d modules, want 1", i, n+1, got-compiled[n])
+			}
 		}
 	}
 }

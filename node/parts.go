@@ -69,7 +69,7 @@ type Machine interface {
 	raft.ConfigurationStore
 	Query(fsm.Query) (fsm.QueryResult, error)
 	Inspect(*fsm.Message) (refusal string, err error)
-	Compile(module []byte) (hash canister.ModuleHash, refusal string, err error)
+	Compile(fsm.Code) (hash canister.ModuleHash, refusal string, err error)
 	Await(context.Context, fsm.Ref) (fsm.Answer, error)
 	HasWork() bool
 	NextTimer() (time int64, set bool)
