@@ -24,6 +24,13 @@
 //     environment variables, an unnamed subnet.
 //   - debug_print and trap take any address.
 //
+// # AssemblyScript
+//
+// The module env has what its compiler binds by default: abort, seed, trace,
+// Date.now, performance.now, process.exit and console. What prints goes to the
+// canister's log; time is the round's. Imports that there are none of come with
+// advice (ImportAdvice).
+//
 // # WASI
 //
 // The world behind WASI has a clock that stands at the round's time, randomness
