@@ -23,8 +23,8 @@
 // A message that changes a canister's life (life.go) waits for all before it and runs alone. So does one to the management
 // canister (management.go); calls of it by canisters are carried out one after the other where the round's calls are routed.
 //
-// Modules are compiled by Compile before their round, beside other rounds; the round finds the code in the engine. What a canister
-// installs itself, and a canister whose MemoryBytes or StackUnits change, is compiled in the round.
+// Modules are compiled by Compile before their round, beside other rounds; the round finds the code in the engine, also
+// where a canister's MemoryBytes or StackUnits change. What a canister asks the management canister for is compiled in the round.
 //
 // # Calls
 //
