@@ -95,23 +95,33 @@ func (s *Store) nextSlabLocked() error {
 		s.current = int(s.partial[n-1])
 		s.partial = s.partial[:n-1]
 		s.slabs[s.current].listed = false
-		return nil
+	} else {
+		i, err := s.newSlabLocked()
+		if err != nil {
+			return err
+		}
+		s.current = int(i)
 	}
-	first, err := s.takeSlabsLocked(1)
+	s.warmLocked()
+	return nil
+}
+
+// newSlabLocked makes a slab of free slots, which is in no list.
+func (s *Store) newSlabLocked() (uint32, error) {
+	i, err := s.takeSlabsLocked(1)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := mprotectRaw(s.arena.slotAddr(first*chunkPages), slabBytes, unix.PROT_READ|unix.PROT_WRITE); err != nil {
-		s.ranges = append(s.ranges, slabRange{first, 1})
-		return err
+	if err := mprotectRaw(s.arena.slotAddr(i*chunkPages), slabBytes, unix.PROT_READ|unix.PROT_WRITE); err != nil {
+		s.ranges = append(s.ranges, slabRange{i, 1})
+		return 0, err
 	}
-	b := &s.slabs[first]
+	b := &s.slabs[i]
 	*b = slab{nfree: chunkPages, drained: true}
 	for w := range b.free {
 		b.free[w] = ^uint64(0)
 	}
-	s.current = int(first)
-	return nil
+	return i, nil
 }
 
 // takeSlabsLocked finds count slabs in a row that hold nothing.

@@ -41,8 +41,10 @@ type Store struct {
 	current int      // slab that slots are taken from, -1 for none
 	partial []uint32 // slabs with free slots, beside current
 	ranges  []slabRange
-	empty   int // fully free page slabs that still hold memory
-	keep    int // how many of them may
+	warming bool           // a slab is on its way into partial
+	warm    sync.WaitGroup // its goroutine
+	empty   int            // fully free page slabs that still hold memory
+	keep    int            // how many of them may
 	live    uint64
 	filed   uint64 // live pages that are in checkpoint files
 	epoch   uint64
@@ -71,11 +73,15 @@ func OpenStore(c StoreConfig) (*Store, error) {
 // Close unmaps everything. No page, Version or Memory of the Store may be used afterwards.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed {
+		s.mu.Unlock()
 		return nil
 	}
 	s.closed = true
+	s.mu.Unlock()
+	s.warm.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := range s.slabs {
 		if b := s.slabs[i].file; b != nil && b.firstSlab == uint32(i) {
 			_ = b.file.Close()

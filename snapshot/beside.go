@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,4 +26,24 @@ func beside[T any](f func() (T, error)) (out T, err error) {
 	}()
 	<-done
 	return out, err
+}
+
+// restAfter is how long a goroutine that hashes or copies pages works before it lets others run: rounds, which may have to wait
+// for a processor otherwise until the scheduler takes it away, 10 ms later. It is a time and not a number of pages because
+// on a thread of its own a goroutine pays for it with two switches of threads.
+const restAfter = 250 * time.Microsecond
+
+// rest remembers when one goroutine last let others run. Its zero value is usable.
+type rest struct{ since time.Time }
+
+// take lets others run if it is time to.
+func (r *rest) take() {
+	now := time.Now()
+	if r.since.IsZero() {
+		r.since = now
+	}
+	if now.Sub(r.since) >= restAfter {
+		runtime.Gosched()
+		r.since = time.Now()
+	}
 }

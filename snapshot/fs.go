@@ -5,8 +5,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sort"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // FS is the file layer under a Store: the handful of operations that make a checkpoint durable. Production uses OS.
@@ -58,8 +60,8 @@ func (OS) Create(path string) (File, error) {
 
 // Open follows no link and waits for no other end of a pipe: of what is in a folder that came from elsewhere, only files are read.
 func (OS) Open(path string) (File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, syscall.ELOOP) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errNoFile}
 	}
 	if err != nil {
@@ -111,6 +113,39 @@ func fileOrError(f *os.File, err error) (File, error) {
 	}
 	return f, nil
 }
+
+// writeGathered writes parts one behind the other: straight from where they lie if the file is the operating system's, in one piece
+// otherwise. The slice of parts is used up.
+func writeGathered(f File, parts [][]byte, off int64) error {
+	o, ok := f.(*os.File)
+	if !ok {
+		_, err := f.WriteAt(slices.Concat(parts...), off)
+		return err
+	}
+	for len(parts) > 0 {
+		n, err := unix.Pwritev(int(o.Fd()), parts[:min(len(parts), maxParts)], off)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == nil && n == 0 {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return &fs.PathError{Op: "pwritev", Path: o.Name(), Err: err}
+		}
+		off += int64(n)
+		for ; n > 0 && n >= len(parts[0]); parts = parts[1:] {
+			n -= len(parts[0])
+		}
+		if n > 0 {
+			parts[0] = parts[0][n:]
+		}
+	}
+	return nil
+}
+
+// maxParts is how many parts the kernel takes at once, see pwritev(2).
+const maxParts = 1024
 
 // removeAll removes a folder of plain files. What is already gone is no error: two cleanings may meet.
 func removeAll(fsys FS, dir string) error {

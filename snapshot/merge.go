@@ -72,7 +72,9 @@ func (m *MemoryFile) planMerge() int {
 
 // Merge does the merging that the newest checkpoint needs, if any: it publishes the same state with fewer files in place of
 // it. Every page that is merged is verified on the way. It may run beside everything else; only local checkpoints wait for it.
-func (s *Store) Merge() (MergeReport, error) {
+func (s *Store) Merge() (MergeReport, error) { return beside(s.merge) }
+
+func (s *Store) merge() (MergeReport, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	c := s.base()
@@ -167,40 +169,17 @@ func (k *Sink) mergeLayers(mem *MemoryFile, from int) ([]FileEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	buf := make([]byte, batchPages*PageSize)
+	c := newPageCopy(mem, w, k.store.config.Hashing)
 	for _, e := range extents {
-		if err := w.copyExtent(mem, e, buf, k.store.config.Hashing); err != nil {
+		if err := c.extent(e); err != nil {
 			return nil, abort(w, err)
 		}
 	}
+	if err := c.flush(); err != nil {
+		return nil, abort(w, err)
+	}
 	f, err := w.finish(k.raft.Index)
 	return []FileEntry{f}, err
-}
-
-// copyExtent adds the pages of an extent, verified.
-func (w *pageFileWriter) copyExtent(mem *MemoryFile, e extent, buf []byte, h Hashing) error {
-	for i := uint64(0); e.zero && i < e.count; i++ {
-		if err := w.addZero(e.first + i); err != nil {
-			return err
-		}
-	}
-	for at := uint64(0); !e.zero && at < e.count; {
-		n := min(e.count-at, batchPages)
-		layer := mem.Layers[e.layer]
-		// On one goroutine: a merge is in no hurry, and rounds want the other processors.
-		check := pageCheck{hash: h.Page, pair: h.Pair, index: layer.index, workers: 1}
-		if err := layer.readChecked(e.position+at, buf[:n*PageSize], check); err != nil {
-			return err
-		}
-		for i := range n {
-			p := Page{Hash: layer.Hash(e.position + at + i), Bytes: buf[i*PageSize : (i+1)*PageSize]}
-			if err := w.add(e.first+at+i, p); err != nil {
-				return err
-			}
-		}
-		at += n
-	}
-	return nil
 }
 
 // mergeInBackground starts the goroutine that merges, unless it runs.
@@ -212,7 +191,7 @@ func (s *Store) mergeInBackground() {
 	}
 	s.merging = true
 	s.merges.Go(func() {
-		r, err := beside(s.Merge)
+		r, err := s.Merge()
 		if (err != nil || r.ID != "") && s.config.OnMerge != nil {
 			s.config.OnMerge(r, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"runtime"
 
 	"lockstep/pagetrie"
 )
@@ -142,19 +141,17 @@ func (p *PageFile) indexBytes() ([]byte, error) {
 	return b, readFull(p.file, p.path, b, int64(p.Entry.Pages*PageSize))
 }
 
-// pageFileWriter writes one page file into a folder. Pages leave in large sequential writes.
+// pageFileWriter writes one page file into a folder. Pages leave in large sequential writes, from where they lie.
 type pageFileWriter struct {
 	fsys  FS
 	dir   string
 	path  string // until finish
 	file  File
-	buf   []byte
+	pages [][]byte // named by the index and not written yet; they follow off
 	off   int64
 	index pageIndex
+	rest  rest
 }
-
-// writeBufferBytes is how much is written at once. Most files have a few pages, so the buffer grows as it is filled.
-const writeBufferBytes = 1 << 20
 
 func newPageFileWriter(fsys FS, dir, name string) (*pageFileWriter, error) {
 	path := join(dir, name)
@@ -165,7 +162,7 @@ func newPageFileWriter(fsys FS, dir, name string) (*pageFileWriter, error) {
 	return &pageFileWriter{fsys: fsys, dir: dir, path: path, file: f}, nil
 }
 
-// add stores the next page.
+// add stores the next page. Its bytes must stay until they are written: until finish at the latest.
 func (w *pageFileWriter) add(page uint64, p Page) error {
 	if len(p.Bytes) != PageSize {
 		panic(fmt.Sprintf("snapshot: page %d has %d bytes", page, len(p.Bytes)))
@@ -173,38 +170,38 @@ func (w *pageFileWriter) add(page uint64, p Page) error {
 	if isZero(p.Bytes) {
 		return fmt.Errorf("page %d is all zero, such pages are not stored", page)
 	}
-	if err := w.index.add(page, &p.Hash); err != nil {
+	if err := w.put(page, p); err != nil || len(w.pages) < batchPages {
 		return err
 	}
-	w.buf = append(w.buf, p.Bytes...)
-	if w.index.pages%yieldPages == 0 {
-		runtime.Gosched()
-	}
-	if len(w.buf) < writeBufferBytes {
-		return nil
-	}
+	w.rest.take()
 	return w.flush()
+}
+
+// put names the next page, which the next flush writes.
+func (w *pageFileWriter) put(page uint64, p Page) error {
+	w.pages = append(w.pages, p.Bytes)
+	return w.index.add(page, &p.Hash)
 }
 
 // addZero declares the next page zero.
 func (w *pageFileWriter) addZero(page uint64) error { return w.index.add(page, nil) }
 
 func (w *pageFileWriter) flush() error {
-	if err := w.write(w.buf); err != nil {
-		return err
-	}
-	w.buf = w.buf[:0]
-	return nil
+	n := len(w.pages) * PageSize
+	err := w.write(w.pages, n)
+	w.pages = w.pages[:0]
+	return err
 }
 
-func (w *pageFileWriter) write(b []byte) error {
-	if len(b) == 0 {
+// write writes n bytes at the end.
+func (w *pageFileWriter) write(parts [][]byte, n int) error {
+	if n == 0 {
 		return nil
 	}
-	if _, err := w.file.WriteAt(b, w.off); err != nil {
+	if err := writeGathered(w.file, parts, w.off); err != nil {
 		return fmt.Errorf("write checkpoint page file at offset %d: %w", w.off, err)
 	}
-	w.off += int64(len(b))
+	w.off += int64(n)
 	return nil
 }
 
@@ -214,7 +211,7 @@ func (w *pageFileWriter) finish(born uint64) (FileEntry, error) {
 	e := w.index.entry(index, born)
 	err := w.flush()
 	if err == nil {
-		err = w.write(index)
+		err = w.write([][]byte{index}, len(index))
 	}
 	if err == nil {
 		err = w.file.Sync()

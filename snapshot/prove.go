@@ -24,17 +24,18 @@ func (p *PageFile) prove(h Hashing, stop func() bool) error {
 		return err
 	}
 	pages := make([]byte, batchPages*PageSize)
+	check := pageCheck{hash: h.Page, pair: h.Pair, workers: 1, rest: new(rest)}
 	for at := uint64(0); at < p.Len() && !stop(); at += batchPages {
 		n := min(p.Len()-at, batchPages)
 		wanted, err := add(start+ranges+int64(at)*hashBytes, int64(n)*hashBytes)
 		if err != nil {
 			return err
 		}
-		part := &pageIndex{hashes: wanted, pages: n}
+		check.index = &pageIndex{hashes: wanted, pages: n}
 		if err := readFull(p.file, p.path, pages[:n*PageSize], p.offset(at)); err != nil {
 			return err
 		}
-		if bad, fault := (pageCheck{hash: h.Page, pair: h.Pair, index: part, workers: 1}).run(0, pages[:n*PageSize]); fault != "" {
+		if bad, fault := check.run(0, pages[:n*PageSize]); fault != "" {
 			return &Damage{File: p.path, Offset: p.offset(at + bad), Fault: fault}
 		}
 	}

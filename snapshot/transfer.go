@@ -236,7 +236,7 @@ func (t *Transfer) table(d *deltaReader, m *Manifest) error {
 	sum.Write([]byte(tableContext))
 	for off := uint64(0); off < m.TableBytes && err == nil; {
 		var b []byte
-		if b, err = d.bytes(min(m.TableBytes-off, writeBufferBytes), "table"); err == nil {
+		if b, err = d.bytes(min(m.TableBytes-off, batchPages*PageSize), "table"); err == nil {
 			sum.Write(b)
 			_, err = f.WriteAt(b, int64(off))
 			off += uint64(len(b))

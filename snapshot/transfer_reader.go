@@ -26,7 +26,7 @@ func (d *deltaReader) bytes(n uint64, part string) ([]byte, error) {
 	d.part = part
 	var b []byte
 	for uint64(len(b)) < n {
-		piece := int(min(n-uint64(len(b)), writeBufferBytes))
+		piece := int(min(n-uint64(len(b)), batchPages*PageSize))
 		b = slices.Grow(b, piece)
 		got, err := io.ReadFull(d.r, b[len(b):len(b)+piece])
 		b = b[:len(b)+got]

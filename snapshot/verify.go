@@ -105,10 +105,11 @@ func (p *PageFile) verify(h Hashing) error {
 	for range min(int64(runtime.GOMAXPROCS(0)), batches) {
 		wg.Go(func() {
 			buf := make([]byte, min(batchPages, p.Len())*PageSize)
+			check := pageCheck{hash: h.Page, pair: h.Pair, index: p.index, workers: 1, rest: new(rest)}
 			for i := next.Add(1) - 1; i < bad.Load(); i = next.Add(1) - 1 {
 				first := uint64(i) * batchPages
 				n := min(batchPages, p.Len()-first)
-				if errs[i] = p.readChecked(first, buf[:n*PageSize], pageCheck{hash: h.Page, pair: h.Pair, index: p.index, workers: 1}); errs[i] != nil {
+				if errs[i] = p.readChecked(first, buf[:n*PageSize], check); errs[i] != nil {
 					lower(&bad, i)
 				}
 			}
@@ -145,6 +146,7 @@ type pageCheck struct {
 	pair    func(a, b []byte) (x, y pagetrie.Hash) // nil: one page at a time
 	index   *pageIndex
 	workers int
+	rest    *rest // of the caller's goroutine; nil: with this call
 }
 
 // first finds the first bad page in buf, whose pages stand in the index from a position on.
@@ -160,7 +162,9 @@ func (c pageCheck) first(position uint64, buf []byte) (bad uint64, fault string)
 	for i := range parts {
 		wg.Go(func() {
 			lo, hi := i*each, min((i+1)*each, n)
-			bads[i], faults[i] = c.run(position+uint64(lo), buf[lo*PageSize:hi*PageSize])
+			part := c
+			part.rest = nil
+			bads[i], faults[i] = part.run(position+uint64(lo), buf[lo*PageSize:hi*PageSize])
 		})
 	}
 	wg.Wait()
@@ -173,12 +177,15 @@ func (c pageCheck) first(position uint64, buf []byte) (bad uint64, fault string)
 }
 
 func (c pageCheck) run(position uint64, buf []byte) (bad uint64, fault string) {
+	if c.rest == nil {
+		c.rest = new(rest)
+	}
 	n := uint64(len(buf) / PageSize)
 	page := func(i uint64) []byte { return buf[i*PageSize : (i+1)*PageSize] }
 	i := uint64(0)
 	for ; c.pair != nil && i+1 < n; i += 2 {
-		if i%yieldPages == 0 {
-			runtime.Gosched()
+		if i%restPages == 0 {
+			c.rest.take()
 		}
 		x, y := c.pair(page(i), page(i+1))
 		if x != c.index.hash(position+i) || y != c.index.hash(position+i+1) || isZero(page(i)) || isZero(page(i+1)) {
@@ -186,8 +193,8 @@ func (c pageCheck) run(position uint64, buf []byte) (bad uint64, fault string) {
 		}
 	}
 	for ; i < n; i++ {
-		if i%yieldPages == 0 {
-			runtime.Gosched()
+		if i%restPages == 0 {
+			c.rest.take()
 		}
 		if fault := checkPage(buf[i*PageSize:(i+1)*PageSize], c.index.hash(position+i), c.hash); fault != "" {
 			return position + i, fault
@@ -196,9 +203,8 @@ func (c pageCheck) run(position uint64, buf []byte) (bad uint64, fault string) {
 	return 0, ""
 }
 
-// yieldPages is after how many pages that are hashed or written a goroutine lets others run: rounds, which may have to wait for a
-// processor otherwise until the scheduler takes it away, 10 ms later.
-const yieldPages = 16
+// restPages is how many pages are hashed before it is asked whether it is time to rest.
+const restPages = 16
 
 var zeroPage [PageSize]byte
 
