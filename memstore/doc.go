@@ -55,7 +55,8 @@
 //
 // # Goroutines
 //
-// The package starts none that outlive a call. Commit, Rollback and Store.HashAll use short-lived workers for large sets
+// A Store has one that brings in the next slab (warm.go): a commit starts it, it ends with one madvise, and Close waits for it.
+// No other outlives a call. Commit, Rollback and Store.HashAll use short-lived workers for large sets
 // and wait for them. A Memory is used by one goroutine at a time; the adaptive tracker ties that goroutine to its thread
 // from Begin to Commit or Rollback, and the guest must run on it. Hashes of many pages are computed on all processors,
 // two at a time on each (HashValues).

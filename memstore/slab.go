@@ -89,7 +89,7 @@ func (s *Store) takeLocked() (uint32, error) {
 	panic("memstore: slab counts free slots that it does not have")
 }
 
-// nextSlabLocked makes a slab with free slots the current one: a partly used one, or a new one.
+// nextSlabLocked makes a slab with free slots the current one: a partly used one, or a new one. It may have to be called again.
 func (s *Store) nextSlabLocked() error {
 	if n := len(s.partial); n > 0 {
 		s.current = int(s.partial[n-1])
@@ -97,6 +97,10 @@ func (s *Store) nextSlabLocked() error {
 		s.slabs[s.current].listed = false
 	} else {
 		i, err := s.newSlabLocked()
+		if err == ErrStoreFull && s.warming {
+			s.awaitWarmLocked() // the last one
+			return nil
+		}
 		if err != nil {
 			return err
 		}

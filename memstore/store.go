@@ -41,10 +41,10 @@ type Store struct {
 	current int      // slab that slots are taken from, -1 for none
 	partial []uint32 // slabs with free slots, beside current
 	ranges  []slabRange
-	warming bool           // a slab is on its way into partial
-	warm    sync.WaitGroup // its goroutine
-	empty   int            // fully free page slabs that still hold memory
-	keep    int            // how many of them may
+	warming bool      // a slab is on its way into partial (warm.go)
+	warmed  sync.Cond // that has ended
+	empty   int       // fully free page slabs that still hold memory
+	keep    int       // how many of them may
 	live    uint64
 	filed   uint64 // live pages that are in checkpoint files
 	epoch   uint64
@@ -62,6 +62,7 @@ func OpenStore(c StoreConfig) (*Store, error) {
 		c.ReserveBytes = defaultReserve
 	}
 	s := &Store{current: -1, epoch: 1}
+	s.warmed.L = &s.mu
 	slots := max((c.ReserveBytes+slabBytes-1)/slabBytes*chunkPages, chunkPages)
 	if err := s.arena.open(uint32(min(slots, 1<<32-chunkPages))); err != nil {
 		_ = s.arena.close()
@@ -73,15 +74,12 @@ func OpenStore(c StoreConfig) (*Store, error) {
 // Close unmaps everything. No page, Version or Memory of the Store may be used afterwards.
 func (s *Store) Close() error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
-		s.mu.Unlock()
 		return nil
 	}
 	s.closed = true
-	s.mu.Unlock()
-	s.warm.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.awaitWarmLocked()
 	for i := range s.slabs {
 		if b := s.slabs[i].file; b != nil && b.firstSlab == uint32(i) {
 			_ = b.file.Close()

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"lockstep/pagetrie"
 )
 
@@ -238,6 +240,55 @@ func TestStoreFull(t *testing.T) {
 	}
 	s.release(slots)
 	add(t, s, 1)
+}
+
+// TestNextSlabIsWarm: a slab is brought in before it is needed, is counted as warm, and is the last of a full store too.
+func TestNextSlabIsWarm(t *testing.T) {
+	s, err := OpenStore(StoreConfig{ReserveBytes: 3 * slabBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.allocate(make([]uint32, chunkPages+1)); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	s.awaitWarmLocked()
+	if len(s.partial) != 1 || s.partial[0] != 2 || s.slabs[2].drained || s.empty != 1 {
+		t.Errorf("slabs to take next: %d, of them warm: %d", s.partial, s.empty)
+	}
+	s.mu.Unlock()
+	fd, err := pagemapFD()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := make([]byte, chunkPages*8)
+	if n, err := unix.Pread(int(fd), entries, int64(s.arena.slotAddr(2*chunkPages)>>pageShift)*8); n != len(entries) {
+		t.Fatalf("%d bytes of the page map: %v", n, err)
+	}
+	for i := range chunkPages {
+		if entries[i*8+7]&0x80 == 0 {
+			t.Fatalf("page %d of the next slab is not in memory", i)
+		}
+	}
+	if err := s.allocate(make([]uint32, 2*chunkPages-1)); err != nil || s.empty != 0 {
+		t.Errorf("the last slab: %d warm, %v", s.empty, err)
+	}
+	if err := s.allocate(make([]uint32, 1)); err != ErrStoreFull {
+		t.Errorf("a full store answers %v", err)
+	}
+}
+
+// TestLastSlabIsWaitedFor: a store is not full while its last slab is being brought in.
+func TestLastSlabIsWaitedFor(t *testing.T) {
+	s, err := OpenStore(StoreConfig{ReserveBytes: 3 * slabBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.allocate(make([]uint32, 3*chunkPages)); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestSlabsComeBack(t *testing.T) {

@@ -21,17 +21,25 @@ func (s *Store) warmLocked() {
 		}
 	}
 	s.warming = true
-	s.warm.Go(func() {
+	go func() { // ends with the call; Close waits for it
 		// A kernel that refuses, as those before Linux 5.14 do, leaves the first touch as dear as it was.
 		err := madviseRaw(s.arena.slotAddr(i*chunkPages), slabBytes, unix.MADV_POPULATE_WRITE)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.warming = false
+		defer s.warmed.Broadcast()
 		if err == nil {
 			s.slabs[i].drained = false
 			s.empty++
 		}
 		s.slabs[i].listed = true
 		s.partial = append(s.partial, i)
-	})
+	}()
+}
+
+// awaitWarmLocked waits for the slab that is being brought in, if one is.
+func (s *Store) awaitWarmLocked() {
+	for s.warming {
+		s.warmed.Wait()
+	}
 }

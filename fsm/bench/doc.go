@@ -3,7 +3,8 @@
 //
 //	plain.go     one memory of random pages without a canister: bytes written, merges, disk, writing and verifying, sending
 //	ledger.go    a file layer that counts bytes written and bytes on disk
-//	machine.go   a state machine with a canister: rounds beside checkpoints
+//	machine.go   a state machine with a canister, and its checkpoints
+//	rounds.go    the time of rounds: alone, beside checkpoints, and beside what checkpoints are made of
 //	restore.go   a process of its own that restores a checkpoint as a node does, and runs a message
 //	compress.go  pages of a real Wasm memory through compressors
 //
