@@ -110,20 +110,33 @@ func (m *Machine) acquire() (*published, error) {
 
 func (m *Machine) release(p *published) error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.releaseLocked(p)
+	last, err := m.leaveLocked(p)
+	m.mu.Unlock()
+	if last {
+		p.pin.Release() // it may free the pages of many rounds: a round that is published must not wait for them
+	}
+	return err
 }
 
+// releaseLocked is release for whoever holds m.mu: at the end of a round, for states that nobody else has used for long.
 func (m *Machine) releaseLocked(p *published) error {
+	last, err := m.leaveLocked(p)
+	if last {
+		p.pin.Release()
+	}
+	return err
+}
+
+// leaveLocked ends one use of a published state, and says whether it was the last: its pin is to be released then.
+func (m *Machine) leaveLocked(p *published) (last bool, err error) {
 	p.users--
 	if p.users > 0 {
-		return nil
+		return false, nil
 	}
-	p.pin.Release()
 	w := p.world
 	w.alive = slices.DeleteFunc(w.alive, func(other *published) bool { return other == p })
 	if len(w.alive) > 0 {
-		return w.sweep()
+		return true, w.sweep()
 	}
-	return w.close()
+	return true, w.close()
 }

@@ -1,6 +1,10 @@
 package memstore
 
-import "lockstep/pagetrie"
+import (
+	"runtime"
+
+	"lockstep/pagetrie"
+)
 
 // Pin keeps pages. Every page of every version that was the newest of its memory when the Pin was taken, or became so
 // later, stays readable until Release.
@@ -42,7 +46,12 @@ func (s *Store) Pin() *Pin {
 
 // Release frees what only this Pin kept. Releasing twice does nothing.
 func (p *Pin) Release() {
-	s := p.store
+	p.store.forget(p)
+	p.store.sweep()
+}
+
+// forget takes a Pin out of the list, once.
+func (s *Store) forget(p *Pin) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.released {
@@ -61,7 +70,6 @@ func (p *Pin) Release() {
 	}
 	p.prev, p.next = nil, nil
 	s.pins.len--
-	s.sweepLocked()
 }
 
 // retire ends the life of handles as soon as no Pin that could reach them is held. It takes ownership of the slice.
@@ -70,34 +78,57 @@ func (s *Store) retire(handles []pagetrie.Value) {
 		return
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
+	if !s.closed {
+		s.epoch++
+		s.retired = append(s.retired, retirement{s.epoch, handles})
+		s.waiting += uint64(len(handles))
 	}
-	s.epoch++
-	s.retired = append(s.retired, retirement{s.epoch, handles})
-	s.waiting += uint64(len(handles))
-	s.sweepLocked()
+	s.mu.Unlock()
+	s.sweep()
 }
 
-// sweepLocked frees the retirements that are no younger than the oldest Pin.
-func (s *Store) sweepLocked() {
-	if s.closed {
+// sweepPages is how many pages are freed at a time: a commit that wants the Store's lock waits for no more, however many pages a
+// Pin has kept.
+const sweepPages = 256
+
+// sweep frees the retirements that are no younger than the oldest Pin, unless somebody else is at it.
+func (s *Store) sweep() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sweeping {
 		return
 	}
+	s.sweeping = true
+	for s.sweepSomeLocked() {
+		s.mu.Unlock()
+		runtime.Gosched()
+		s.mu.Lock()
+	}
+	s.sweeping = false
+}
+
+// sweepSomeLocked frees some of them, and says whether more are left.
+func (s *Store) sweepSomeLocked() bool {
 	oldest := s.epoch
 	if s.pins.head != nil {
 		oldest = s.pins.head.epoch
 	}
-	n := 0
-	for ; n < len(s.retired) && s.retired[n].epoch <= oldest; n++ {
-		s.waiting -= uint64(len(s.retired[n].handles))
-		s.freeHandlesLocked(s.retired[n].handles)
-		s.retired[n] = retirement{}
+	for free := sweepPages; !s.closed && len(s.retired) > 0 && s.retired[0].epoch <= oldest; {
+		if free == 0 {
+			return true
+		}
+		r := &s.retired[0]
+		n := min(free, len(r.handles))
+		s.waiting -= uint64(n)
+		s.freeHandlesLocked(r.handles[:n])
+		free -= n
+		if r.handles = r.handles[n:]; len(r.handles) == 0 {
+			s.retired[0] = retirement{}
+			s.retired = s.retired[1:]
+		}
 	}
-	if n == len(s.retired) {
-		s.retired = s.retired[:0]
-	} else {
-		s.retired = s.retired[n:]
+	if len(s.retired) == 0 {
+		s.retired = nil
 	}
+	return false
 }

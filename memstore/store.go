@@ -35,22 +35,23 @@ type Store struct {
 	arena    arena
 	unproven atomic.Int32 // files with pages that are not proven
 
-	mu      sync.Mutex
-	closed  bool
-	slabs   []slab   // those below the high-water mark
-	current int      // slab that slots are taken from, -1 for none
-	partial []uint32 // slabs with free slots, beside current
-	ranges  []slabRange
-	warming bool      // a slab is on its way into partial (warm.go)
-	warmed  sync.Cond // that has ended
-	empty   int       // fully free page slabs that still hold memory
-	keep    int       // how many of them may
-	live    uint64
-	filed   uint64 // live pages that are in checkpoint files
-	epoch   uint64
-	pins    pinList
-	retired []retirement
-	waiting uint64 // pages in retired
+	mu       sync.Mutex
+	closed   bool
+	slabs    []slab   // those below the high-water mark
+	current  int      // slab that slots are taken from, -1 for none
+	partial  []uint32 // slabs with free slots, beside current
+	ranges   []slabRange
+	warming  bool      // a slab is on its way into partial (warm.go)
+	warmed   sync.Cond // that has ended
+	empty    int       // fully free page slabs that still hold memory
+	keep     int       // how many of them may
+	live     uint64
+	filed    uint64 // live pages that are in checkpoint files
+	epoch    uint64
+	pins     pinList
+	retired  []retirement
+	sweeping bool   // somebody frees them
+	waiting  uint64 // pages in retired
 }
 
 // OpenStore reserves a Store's address range.

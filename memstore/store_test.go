@@ -225,6 +225,36 @@ func TestAddFile(t *testing.T) {
 	}
 }
 
+// TestSweepLetsOthersIn: what a pin has kept is freed a bounded number of pages at a time, by one goroutine.
+func TestSweepLetsOthersIn(t *testing.T) {
+	s := openStore(t)
+	pin := s.Pin()
+	for i := range 3 {
+		var handles []pagetrie.Value
+		for j := range sweepPages {
+			handles = append(handles, add(t, s, byte(1+(i+j)%255)))
+		}
+		s.retire(handles)
+	}
+	waiting := func(want uint64) {
+		t.Helper()
+		if got := s.Stats(); got.Waiting != want || got.Live != want {
+			t.Errorf("%d pages wait and %d live, want %d", got.Waiting, got.Live, want)
+		}
+	}
+	waiting(3 * sweepPages)
+	s.sweeping = true // by another goroutine
+	pin.Release()
+	waiting(3 * sweepPages)
+	if !s.sweepSomeLocked() {
+		t.Error("nothing is left to free")
+	}
+	waiting(2 * sweepPages)
+	s.sweeping = false
+	s.sweep()
+	waiting(0)
+}
+
 func TestStoreFull(t *testing.T) {
 	s, err := OpenStore(StoreConfig{ReserveBytes: 4 << 20})
 	if err != nil {

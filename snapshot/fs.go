@@ -147,6 +147,13 @@ func writeGathered(f File, parts [][]byte, off int64) error {
 // maxParts is how many parts the kernel takes at once, see pwritev(2).
 const maxParts = 1024
 
+// beginWriteout has the disk write a part of a file without waiting for it. It promises nothing: what is to last is synced.
+func beginWriteout(f File, off, n int64) {
+	if o, ok := f.(*os.File); ok {
+		_ = unix.SyncFileRange(int(o.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)
+	}
+}
+
 // removeAll removes a folder of plain files. What is already gone is no error: two cleanings may meet.
 func removeAll(fsys FS, dir string) error {
 	names, err := fsys.List(dir)

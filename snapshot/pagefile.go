@@ -149,8 +149,8 @@ type pageFileWriter struct {
 	file  File
 	pages [][]byte // named by the index and not written yet; they follow off
 	off   int64
+	begun int64 // what is before it is on its way to the disk
 	index pageIndex
-	rest  rest
 }
 
 func newPageFileWriter(fsys FS, dir, name string) (*pageFileWriter, error) {
@@ -161,6 +161,10 @@ func newPageFileWriter(fsys FS, dir, name string) (*pageFileWriter, error) {
 	}
 	return &pageFileWriter{fsys: fsys, dir: dir, path: path, file: f}, nil
 }
+
+// writeoutBytes is after how much the disk is set to work, so that it writes while the rest is still being copied, and the final
+// sync waits for little.
+const writeoutBytes = 4 << 20
 
 // add stores the next page. Its bytes must stay until they are written: until finish at the latest.
 func (w *pageFileWriter) add(page uint64, p Page) error {
@@ -173,7 +177,6 @@ func (w *pageFileWriter) add(page uint64, p Page) error {
 	if err := w.put(page, p); err != nil || len(w.pages) < batchPages {
 		return err
 	}
-	w.rest.take()
 	return w.flush()
 }
 
@@ -202,6 +205,10 @@ func (w *pageFileWriter) write(parts [][]byte, n int) error {
 		return fmt.Errorf("write checkpoint page file at offset %d: %w", w.off, err)
 	}
 	w.off += int64(n)
+	if w.off-w.begun >= writeoutBytes {
+		beginWriteout(w.file, w.begun, w.off-w.begun)
+		w.begun = w.off
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -52,16 +53,13 @@ func (b *run) rounds() error {
 		if err != nil {
 			return err
 		}
-		data := make([]byte, slices.Max(sizes))
-		for i := range data {
-			data[i] = byte(i>>12 + i)
-		}
+		data := newPlain(4096, 4).bytes
 		n := 0
 		err = b.roundsBeside("plain writes", &writing, func(_ *machine, captured raft.FSMSnapshot, _ uint64) error {
 			captured.Release()
 			size := sizes[n%len(sizes)]
 			n++
-			_, err := writePlainly(filepath.Join(b.dir, "plain"), data[:size])
+			_, err := writePlainly(filepath.Join(b.dir, "plain"), data, int(size))
 			return err
 		})
 		if err != nil {
@@ -94,6 +92,7 @@ func (b *run) roundsBeside(name string, t *timings, do job) (err error) {
 	if err := errors.Join(m.install("memory"), write("sequential", areaOfRounds, 1), m.checkpoint()); err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // or what the runs before have left is given back beside these rounds
 	var busy atomic.Bool
 	ended := make(chan error, roundsMeasured/roundsBetween+1)
 	started := 0
