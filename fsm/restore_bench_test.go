@@ -65,17 +65,15 @@ func parallelPages(n int, do func(i int)) {
 	}
 }
 
-// page is the contents of a page; the canister's own ones are what they are.
-func (f *inflated) page(i uint64, buf []byte) []byte {
+// page is the contents of a page; the canister's own ones are what they are. The others are made anew: the checkpoint writer keeps
+// the bytes of a page until it has written it.
+func (f *inflated) page(i uint64) []byte {
+	buf := make([]byte, memstore.PageSize)
 	if i < uint64(f.small.Size) {
 		if h, ok := f.small.Pages.Get(i); ok {
 			return f.pages.Page(h)
 		}
-		clear(buf)
 		return buf
-	}
-	if f.salt[i] > 0 { // the checkpoint writer keeps the pages of an overlay until it has all of them
-		buf = make([]byte, memstore.PageSize)
 	}
 	for at := 0; at < len(buf); at += 8 {
 		binary.LittleEndian.PutUint64(buf[at:], i<<20|f.salt[i]<<12|uint64(at)|1)
@@ -84,7 +82,7 @@ func (f *inflated) page(i uint64, buf []byte) []byte {
 }
 
 func (f *inflated) rehash(i uint64) {
-	f.hashes[i] = memstore.HashPage(f.page(i, make([]byte, memstore.PageSize)))
+	f.hashes[i] = memstore.HashPage(f.page(i))
 }
 
 // HashValue implements pagetrie.Hasher; the handle of a page is its number and one.
@@ -118,9 +116,8 @@ func (f *inflated) write(b *testing.B, s *snapshot.Store, index uint64) string {
 	st.Memories = slices.Clone(st.Memories)
 	st.Memories[0] = snapshot.Memory{Name: memoryName(record.ID), Size: uint64(len(f.hashes)), Root: trie.Root(f),
 		Pages: func(yield func(uint64, snapshot.Page) bool) {
-			buf := make([]byte, memstore.PageSize)
 			for _, e := range entries {
-				if !yield(e.Key, snapshot.Page{Hash: f.hashes[e.Key], Bytes: f.page(e.Key, buf)}) {
+				if !yield(e.Key, snapshot.Page{Hash: f.hashes[e.Key], Bytes: f.page(e.Key)}) {
 					return
 				}
 			}

@@ -32,7 +32,8 @@ type Memory struct {
 	Changes   iter.Seq2[uint64, Page]
 }
 
-// Page is one page of a Memory. Bytes are PageSize bytes, only read, not kept beyond WriteState, and not all zero.
+// Page is one page of a Memory. Bytes are PageSize bytes, not all zero. They are only read, must not change until WriteState
+// returns, since they are written from where they lie, and are not kept beyond.
 type Page struct {
 	Hash  pagetrie.Hash
 	Bytes []byte
