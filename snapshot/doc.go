@@ -195,8 +195,8 @@
 // # Goroutines
 //
 // Whatever hashes pages does so on up to GOMAXPROCS goroutines that end with the call; a merge uses one. The Close of a local
-// checkpoint starts at most one goroutine that merges; it ends with the merge, and Store.Close waits for it. WriteState and merging
-// in the background run on threads of low priority (beside.go) and let other goroutines run every few pages: rounds go first.
+// checkpoint starts at most one goroutine that merges; it ends with the merge, and Store.Close waits for it. WriteState and Merge
+// run on threads of low priority (beside.go) and let other goroutines run after every 250 us of work: rounds go first.
 //
 // # Sources
 //
