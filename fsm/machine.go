@@ -31,7 +31,7 @@ type Config struct {
 	// with the failure of the world, or with damage to the checkpoint that the state was restored from (snapshot.IsDamage).
 	// It must not wait for raft. nil ignores it.
 	OnStop func(error)
-	// ProveRestored verifies, beside rounds, every byte of the page files that a state was restored from. Without it what is read
+	// ProveRestored verifies, beside rounds, every byte of the files that a state was restored from. Without it what is read
 	// of them is verified all the same, but at the cost of looking, after every message, at which pages were touched.
 	ProveRestored bool
 }

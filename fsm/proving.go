@@ -18,8 +18,8 @@ type restoredFile struct {
 	first  pagetrie.Value
 }
 
-// proving is the work of verifying, beside rounds, the page files that a state was restored from. Until it has come to a page,
-// memstore proves it when it is used.
+// proving is the work of verifying, beside rounds, the tree files and page files that a state was restored from. Until it has come
+// to a page, memstore proves it when it is used.
 type proving struct{ stop atomic.Bool }
 
 // proveRestored starts it for the world that the machine has just entered.
@@ -30,17 +30,15 @@ func (m *Machine) proveRestored(w *world) {
 	w.checkpoint.Hold()
 	go func(w world) { // it ends when it has read the files, or soon after the world is closed
 		defer w.checkpoint.Close()
-		for _, f := range w.files {
-			if err := f.memory.Prove(f.layer, Hashing(), w.proving.stop.Load); err != nil {
-				if !w.proving.stop.Load() {
-					_ = m.stop(fmt.Errorf("verify restored state: %w", err))
-				}
-				return
+		err := w.checkpoint.ProveTrees()
+		for i := 0; err == nil && i < len(w.files) && !w.proving.stop.Load(); i++ {
+			f := w.files[i]
+			if err = f.memory.Prove(f.layer, Hashing(), w.proving.stop.Load); err == nil && !w.proving.stop.Load() {
+				w.pages.Proven(f.first)
 			}
-			if w.proving.stop.Load() {
-				return
-			}
-			w.pages.Proven(f.first)
+		}
+		if err != nil && !w.proving.stop.Load() {
+			_ = m.stop(fmt.Errorf("verify restored state: %w", err))
 		}
 	}(*w)
 }

@@ -41,7 +41,7 @@
 //	Store.Open    SHA-256           CRC-32C       CRC-32C               SHA-256         -              -                    with VerifyIndexes
 //	Store.Open    SHA-256           CRC-32C       CRC-32C and SHA-256   and contents    each           each                 with VerifyPages
 //	Verify        SHA-256           CRC-32C       CRC-32C and SHA-256   and contents    each           each
-//	Reader        SHA-256           CRC-32C       CRC-32C               -               each           -
+//	Reader        SHA-256           CRC-32C       CRC-32C               SHA-256         each           -
 //	Sink.Write    SHA-256           CRC-32C       CRC-32C and SHA-256   are made        each           each
 //	Receive       SHA-256           CRC-32C       CRC-32C and SHA-256   are made        each, twice    each                 also of files it had before
 //	Merge         SHA-256           CRC-32C       CRC-32C               are made anew   those copied   of merged memories
@@ -52,7 +52,7 @@
 // their page hashes are part of the digest. So every hash that is used was verified by SHA-256 from the manifest down. Page
 // bytes are mapped without being read; memstore holds them against these hashes before anything made of them is known. What
 // is found damaged then sets the checkpoint aside and ends the operation with a *pagetrie.Unreadable. MemoryFile.Prove
-// verifies a whole file beside all this.
+// verifies a whole file beside all this, and Checkpoint.ProveTrees the tree files.
 //
 // The ranges are trusted by CRC-32C until a map is read: they say which file pages a memory maps, and a page that is touched
 // is looked up in the map.

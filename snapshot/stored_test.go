@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -284,5 +285,71 @@ func TestRestoreReads(t *testing.T) {
 	}
 	if use[1] > 80<<10 {
 		t.Errorf("using one page reads %d bytes", use[1])
+	}
+}
+
+// TestDamagedTree damages a tree file where it lies, which is in all checkpoints that share it, while a store is in use: whoever reads
+// it sets the checkpoint aside; the next checkpoint does not share it, and is sound.
+func TestDamagedTree(t *testing.T) {
+	for name, use := range map[string]func(s *Store, c *Checkpoint) error{
+		"proving": func(_ *Store, c *Checkpoint) error { return c.ProveTrees() },
+		"streaming": func(s *Store, c *Checkpoint) error {
+			_, r, err := s.Open(c.ID)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(io.Discard, r)
+			return errors.Join(err, r.Close())
+		},
+		"the next checkpoint": func(*Store, *Checkpoint) error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem := &memFS{root: &inode{names: map[string]*inode{}}, quiet: true}
+			told := 0
+			s := openTestStore(t, Config{FS: mem, Dir: "/store", VerifyOnOpen: VerifyOnUse, OnDamage: func(string, error) { told++ }})
+			m := newModel()
+			a := scattered(m, 1100)
+			write(t, s, 1, m)
+			a.set(7, 7777)
+			m.round++
+			c, err := s.OpenCheckpoint(write(t, s, 2, m))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			base := c.Memories[0].Layers[0].Entry.Tree.File
+			tree := mem.find("/store/" + c.ID + "/" + base.Name())
+			if tree != mem.find("/store/checkpoint-1-3-0/"+base.Name()) || len(c.Memories[0].Layers) < 2 {
+				t.Fatal("the checkpoints share no tree file")
+			}
+			tree.data[len(tree.data)-1] ^= 1
+			if err := use(s, c); (err != nil) != (name != "the next checkpoint") || err != nil && !IsDamage(err) {
+				t.Errorf("%s: %v", name, err)
+			}
+			a.set(9, 9999)
+			m.round++
+			id := write(t, s, 3, m)
+			checkNewestOnly(t, s, id, m)
+			if err := verifyFolder(mem, "/store/"+id); err != nil {
+				t.Error(err)
+			}
+			if metas, err := s.List(); err != nil || len(metas) != 1 || told != 2 {
+				t.Errorf("%d checkpoints are offered, damage was told %d times: %v", len(metas), told, err)
+			}
+		})
+	}
+}
+
+// TestDamagedTreeIsNotSent: trees do not travel. Who is sent the pages of a checkpoint whose tree is damaged makes its own.
+func TestDamagedTreeIsNotSent(t *testing.T) {
+	p := newTransferPair(t, 0, true)
+	mem := p.newest.Memories[0].Layers[0]
+	transfer := p.begin(t)
+	file := p.leader.find("/leader/" + p.newest.ID + "/" + mem.Entry.Tree.File.Name())
+	file.data[len(file.data)-1] ^= 1
+	delta, _ := deltaFor(t, p.newest, transfer)
+	p.finish(t, transfer, delta)
+	if err := verifyFolder(p.follower.fs, "/follower/"+p.newest.ID); err != nil {
+		t.Error(err)
 	}
 }

@@ -55,7 +55,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 		return 0, errors.New("read checkpoint: the reader is closed")
 	}
 	if r.stream == nil {
-		if err := r.checkpoint.load(); err != nil {
+		if err := errors.Join(r.checkpoint.load(), r.checkpoint.proveTrees()); err != nil {
 			return 0, r.store.blame(r.checkpoint.ID, err)
 		}
 		stream, size := r.checkpoint.newStream(r.store.config.Hashing)

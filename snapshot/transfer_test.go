@@ -41,13 +41,14 @@ type transferPair struct {
 	newest   *Checkpoint
 	stream   []byte // of the newest
 	follower *Store
+	leader   *memFS
 	missing  uint64
 }
 
 func newTransferPair(t testing.TB, seed uint64, wiped bool) *transferPair {
 	rng := rand.New(rand.NewPCG(seed, 11))
-	p := &transferPair{follower: openTestStore(t, Config{FS: newMemFS(), Dir: "/follower"})}
-	leader := openTestStore(t, Config{FS: newMemFS(), Dir: "/leader"})
+	p := &transferPair{follower: openTestStore(t, Config{FS: newMemFS(), Dir: "/follower"}), leader: newMemFS()}
+	leader := openTestStore(t, Config{FS: p.leader, Dir: "/leader"})
 	m := randomModel(rng, 400)
 	m.memory("canister-8", 16).set(3, 4)
 	m.memories["canister-7"].set(399, 5)
