@@ -105,6 +105,10 @@ func killInInstall(r *rig) error {
 // leader has to send one. Three of five are left for a majority, and the killed leader comes back.
 func killSender(r *rig) error {
 	v := len(r.members()) - 1
+	const least = 16 // MiB: less has arrived before the leader is dead
+	if err := r.grow(r.sizeMiB(), least); err != nil {
+		return err
+	}
 	if _, err := r.leaderElsewhere(archive, v); err != nil {
 		return err
 	}

@@ -16,8 +16,13 @@ import (
 
 // fill gives the cluster its size.
 func (r *rig) fill() error {
+	return r.grow(0, r.sizeMiB())
+}
+
+// grow writes the memory's pages from one MiB to another.
+func (r *rig) grow(from, to int) error {
 	const pages = 256 // 1 MiB
-	for i := range r.sizeMiB() {
+	for i := from; i < to; i++ {
 		if err := r.update("memory", "sequential", fmt.Sprintf("pages=%d at=%d seed=%d bytes=4096", pages, i*pages, i)); err != nil {
 			return err
 		}
