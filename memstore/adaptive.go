@@ -28,6 +28,8 @@ import (
 // armed; the first write to an armed page is one fault of the thread, and no fault opens two pages. It is audited by a
 // full walk after the first messages and ever more rarely later.
 //
+// Between messages, pages that were never written are made the memory's own and armed; see copyIn.
+//
 // The faults' addresses also say in which line a page was written first; comparisons look there first.
 type adaptive struct {
 	m      *Memory
@@ -52,6 +54,7 @@ type adaptive struct {
 	audits  uint64 // message number of the next audit
 	addrs   []uintptr
 	pages   []uint32 // faulted pages
+	bring   bringer
 }
 
 // adaptiveLimits are the tracker's thresholds; tests make them small.
@@ -81,8 +84,12 @@ type kind struct {
 	last  []uint32 // pages found written by the last one, and the hot ones that change; ascending; empty for too many
 	count int      // how many were found
 	same  bool     // most of them were those of the message before
-	once  bitset   // chunks that the last one wrote densely
-	dense bitset   // chunks to be open while one runs
+	// astray says that the last one wrote to other lines of its pages than comparisons would have looked at first: for some
+	// thousand pages it pays to record the faults only for that, a tenth of a microsecond for each, where searching a page
+	// takes three times as much.
+	astray bool
+	once   bitset // chunks that the last one wrote densely
+	dense  bitset // chunks to be open while one runs
 }
 
 // hotPage is an open page and for how many messages it has not changed.
@@ -142,7 +149,7 @@ func (t *adaptive) begin() error {
 // startFaults opens the window in which faults are counted. It encloses the one in which they are sampled: as many
 // samples as faults are then all of them.
 func (t *adaptive) startFaults() {
-	want := t.few(t.kind.count) && t.m.tracked >= t.limits.sampleSize
+	want := (t.few(t.kind.count) || t.kind.astray && t.kind.count <= samplerMost) && t.m.tracked >= t.limits.sampleSize
 	if s := threadSampler(); s != nil {
 		s.turn(want)
 		if want {
@@ -164,11 +171,17 @@ func (t *adaptive) endFaults() (n uint64, known bool, err error) {
 	}
 	n = threadFaults() - t.faults
 	base, end := t.m.base, t.m.addr(uint32(t.m.tracked))
+	astray := 0
 	for _, a := range t.addrs { // the first write was here, so that a difference is likely here
 		if a >= base && a < end {
-			*t.m.line(uint32((a - base) >> pageShift)) = uint8(a >> lineShift & (pageLines - 1))
+			line, here := t.m.line(uint32((a-base)>>pageShift)), uint8(a>>lineShift&(pageLines-1))
+			if *line != here {
+				*line = here
+				astray++
+			}
 		}
 	}
+	t.kind.astray = mostly(astray, len(t.addrs))
 	t.m.stats.Syscalls += 2
 	t.m.stats.Faults += n
 	t.unlock()

@@ -90,6 +90,9 @@ func (t *adaptive) heat() error {
 	if err := t.populate(); err != nil {
 		return err
 	}
+	for _, r := range t.own {
+		t.owns(r)
+	}
 	t.warm = true
 	t.freeAhead()
 	t.audits = t.m.stats.Messages + 2

@@ -11,7 +11,11 @@ const compareWaste = 300 * time.Nanosecond
 
 func (t *adaptive) committed(changed []PageIndex, grown PageCount) error {
 	m := t.m
+	t.earn(changed)
 	if t.warm {
+		if t.kind != nil && t.sampler == nil {
+			t.kind.astray = mostly(int(m.searched.Load()), len(changed))
+		}
 		if err := t.coolHot(changed); err != nil {
 			return err
 		}
@@ -71,6 +75,9 @@ func (t *adaptive) remember(found []uint32) {
 	}
 	k.once = once
 }
+
+// mostly says that n of some are more than a quarter.
+func mostly(n, of int) bool { return 4*n > of }
 
 // common counts the members of two ascending lists that are in both.
 func common(a, b []uint32) (n int) {
@@ -161,6 +168,9 @@ func (t *adaptive) rollback() error {
 	t.pages = found
 	t.remember(found)
 	t.m.runs = t.join(t.m.runs[:0], found)
+	for _, p := range found {
+		t.owns(run{p, p + 1})
+	}
 	var changed []PageIndex
 	var again []run
 	for _, r := range t.m.runs {
@@ -188,6 +198,7 @@ func (t *adaptive) advance(pages []PageIndex) error {
 	}
 	var again []run
 	for _, i := range pages {
+		t.owns(run{uint32(i), uint32(i) + 1})
 		if t.m.put(uint32(i)); !t.isOpen(uint32(i)) {
 			again = appendRun(again, uint32(i), uint32(i)+1)
 		}
@@ -205,6 +216,7 @@ func (t *adaptive) abandon() { t.unlock() }
 func (t *adaptive) detach() error {
 	t.unlock()
 	t.freeAhead()
+	t.bring.release()
 	if !t.warm {
 		return nil
 	}

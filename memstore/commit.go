@@ -29,6 +29,8 @@ const parallelGrain = 1024
 // candidates with the old version, copies every page that differs into the Store once and merges them into the trie. The
 // replaced pages are retired: Pins taken before keep them.
 func (m *Memory) Commit(size PageCount) (Commit, error) {
+	m.hold()
+	defer m.letGo()
 	if err := m.want(running, "Commit"); err != nil {
 		return Commit{}, err
 	}
@@ -105,6 +107,7 @@ func (m *Memory) compare(runs []run) []PageIndex {
 	n := countPages(runs)
 	m.stats.Candidate += uint64(n)
 	m.stats.Compared += uint64(n)
+	m.searched.Store(0)
 	if n < 2*parallelGrain {
 		return m.compareRuns(runs, nil)
 	}
@@ -136,7 +139,9 @@ func (m *Memory) compareRuns(runs []run, changed []PageIndex) []PageIndex {
 			}
 		}
 	}
-	return m.compareBatched(&b, changed)
+	changed = m.compareBatched(&b, changed)
+	m.searched.Add(int64(b.searched))
+	return changed
 }
 
 // splitRuns cuts runs into parts of about the given number of pages, in order.

@@ -23,6 +23,8 @@ type batch struct {
 	old   [compareBatch]uintptr
 	peek  [compareBatch]uint64 // not 0: the pages differ in the line where they differed last
 	equal [compareBatch]bool
+
+	searched int // pages that differed elsewhere than where they were looked at first
 }
 
 // compareBatched appends the pages of b that differ, and notes where they do.
@@ -42,6 +44,7 @@ func (m *Memory) compareBatched(b *batch, changed []PageIndex) []PageIndex {
 			next := min(k+1, b.n-1)
 			if line := difference(b.live[k], b.old[k], b.live[next], b.old[next]); line < pageLines {
 				b.equal[k] = false
+				b.searched++
 				*m.line(b.page[k]) = uint8(line)
 			}
 		}

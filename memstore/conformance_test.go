@@ -11,7 +11,8 @@ import (
 
 // conform runs one generated program under a tracker and gives the roots of its committed versions.
 func conform(dir string, name Tracker, c choices, sabotage func(*Memory) tracker) ([]string, error) {
-	s, err := OpenStore(StoreConfig{ReserveBytes: 1 << 30})
+	perWrite := []int{-1, 3, 1 << 20}[c.below(3)]
+	s, err := OpenStore(StoreConfig{ReserveBytes: 1 << 30, CopyIn: CopyInConfig{PerWrite: perWrite, LeastBytes: 1, Manual: true}})
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +152,17 @@ func (s *saboteur) collect(runs []run) ([]run, error) {
 			return nil, err
 		}
 	}
+	if a, ok := s.tracker.(*adaptive); ok && s.bug == "brings pages in while they are dirty" { // arming them loses their marks
+		if a.bring.own == nil {
+			a.bring.own = newBitset(int(s.m.reserved))
+		}
+		a.bring.earned = 1 << 20
+		for a.mayCopyIn() && a.nextIn().pages() > 0 {
+			if _, err := a.copyIn(); err != nil {
+				return nil, err
+			}
+		}
+	}
 	runs, err := s.tracker.collect(runs)
 	switch s.bug {
 	case "misses a page":
@@ -190,6 +202,22 @@ func (s *saboteur) committed(changed []PageIndex, grown PageCount) error {
 	return err
 }
 
+// copyIn of a tracker that brings pages in and leaves them open.
+func (s *saboteur) copyIn() (more bool, err error) {
+	t, ok := s.tracker.(copier)
+	if !ok {
+		return false, nil
+	}
+	var r run
+	if a, ok := t.(*adaptive); ok && a.mayCopyIn() && s.bug == "does not arm what it brings in" {
+		r = a.nextIn()
+	}
+	if more, err = t.copyIn(); err != nil || r.pages() == 0 {
+		return more, err
+	}
+	return more, s.m.open(r)
+}
+
 func (s *saboteur) rollback() error {
 	if s.bug == "keeps a page after rollback" {
 		for i := range uint32(s.m.size) {
@@ -218,6 +246,8 @@ func TestConformanceCatches(t *testing.T) {
 		{"protects late", []Tracker{TrackerUffd}},
 		{"leaves pages open", []Tracker{TrackerAdaptive}},
 		{"forgets what was brought in", []Tracker{TrackerAdaptive}},
+		{"brings pages in while they are dirty", []Tracker{TrackerAdaptive}},
+		{"does not arm what it brings in", []Tracker{TrackerAdaptive}},
 	} {
 		for _, name := range bug.trackers {
 			t.Run(bug.name+"/"+string(name), func(t *testing.T) {

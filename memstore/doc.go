@@ -48,6 +48,13 @@
 // pages, what a guest that fills memory in order is about to write. It runs on the guest's thread. Without perf events
 // (kernel.perf_event_paranoid above 2, seccomp) nothing is brought in.
 //
+// Once such a memory is armed, it earns pages by first writes, 64 each; a worker of the Store makes that many others private
+// between messages, near the first writes first, and arms them (copyin.go). A message that comes meanwhile waits for 64 pages,
+// about 100 us; while any memory of the Store has a message running, or a checkpoint file is being proven, nothing is brought
+// in. A memory that is only read, and a query, cost nothing. What is brought in is at most 512 MiB a memory and an
+// eighth of the machine's memory for the process (CopyInConfig); it is given back at Detach. While it is brought in, its bytes
+// stay as they are.
+//
 // Candidates are compared in batches (compare_unsafe.go): first, for all of them, the line of 64 bytes in which the page
 // differed last or in which its fault was, then, page by page, what was equal there. Package internal/pagecmp compares.
 //
@@ -55,8 +62,10 @@
 //
 // # Goroutines
 //
-// A Store has one that brings in the next slab (warm.go): a commit starts it, it ends with one madvise, and Close waits for it.
-// No other outlives a call. Commit, Rollback and Store.HashAll use short-lived workers for large sets
+// A Store has two that outlive a call, and at most one of each: one that brings in the next slab (warm.go), started by a commit,
+// which ends with one madvise; and one that brings in pages between messages (copyin.go), which ends as soon as no memory has
+// anything to be brought in, and so after the last Detach. Close waits for the first. A Memory's lock is held during a message and
+// during every other call; the second takes it in between. Commit, Rollback and Store.HashAll use short-lived workers for large sets
 // and wait for them. A Memory is used by one goroutine at a time; the adaptive tracker ties that goroutine to its thread
 // from Begin to Commit or Rollback, and the guest must run on it. Hashes of many pages are computed on all processors,
 // two at a time on each (HashValues).

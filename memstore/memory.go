@@ -3,6 +3,8 @@ package memstore
 import (
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"lockstep/pagetrie"
@@ -69,6 +71,13 @@ const (
 
 // Memory is one live linear memory with its newest version. One goroutine uses it at a time.
 type Memory struct {
+	// mu is held from Begin to Commit or Rollback, and during every other call; the Store's worker takes it between them.
+	mu     sync.Mutex
+	held   bool        // by the goroutine that uses the memory, which alone reads and writes this
+	wanted atomic.Bool // that goroutine waits for mu
+	queued bool        // for the Store's worker
+	counts bool        // among the Store's running messages
+
 	store    *Store
 	tracker  tracker
 	base     uintptr
@@ -90,7 +99,8 @@ type Memory struct {
 	// lines says in which 64-byte line a page probably differs from the version, if it does: where it did last, or where
 	// the fault was. Comparisons look there first. It is indexed by the page's lowest bits: while it is short, pages share
 	// entries, which costs time only.
-	lines []uint8
+	lines    []uint8
+	searched atomic.Int64 // pages that the last comparison had to search for their difference
 
 	proven bitset // pages whose bytes were held against their hash, or need not be; nil while there are none
 
@@ -112,10 +122,13 @@ type Stats struct {
 	Candidate uint64 // pages that the tracker reported
 	Changed   uint64 // pages that differed
 	FullScans uint64 // walks over the whole memory's page tables
+	BroughtIn uint64 // pages made private between messages
 
 	// Time spent in parts of Commit, of all messages: finding candidates and arming again; comparing; copying into the
 	// Store and merging into the trie.
 	Find, Compare, Save time.Duration
+	// Background is the time spent between messages, by the Store's worker or Store.CopyIn; always monotonic.
+	Background time.Duration
 }
 
 // Attach lays a version over an engine's memory and returns the Memory that tracks it.
@@ -159,7 +172,41 @@ func Attach(c MemoryConfig) (*Memory, error) {
 func (m *Memory) Version() Version { return m.version }
 
 // Stats is what the Memory did since Attach.
-func (m *Memory) Stats() Stats { return m.stats }
+func (m *Memory) Stats() Stats {
+	m.hold()
+	defer m.letGo()
+	return m.stats
+}
+
+// hold keeps the Store's worker away, and waits for it at most a slice of its work.
+func (m *Memory) hold() {
+	if m.held {
+		return
+	}
+	if !m.mu.TryLock() {
+		m.wanted.Store(true)
+		m.mu.Lock()
+		m.wanted.Store(false)
+	}
+	m.held = true
+}
+
+// letGo lets the Store's worker in unless a message is running.
+func (m *Memory) letGo() {
+	if m.state == running {
+		if !m.counts {
+			m.counts = true
+			m.store.running.Add(1)
+		}
+		return
+	}
+	if m.counts {
+		m.counts = false
+		m.store.running.Add(-1)
+	}
+	m.held = false
+	m.mu.Unlock()
+}
 
 // Begin starts a message: writes from here on belong to it. The goroutine that calls it runs the guest.
 // Preconditions: no message is running.
@@ -168,6 +215,8 @@ func (m *Memory) Begin() error { return m.BeginKind(0) }
 // BeginKind is Begin for a message that is expected to write about the pages that the last one of the same kind wrote: a
 // kind is a number of the caller's choice, such as a hash of the method's name. A wrong guess costs time only.
 func (m *Memory) BeginKind(kind uint64) error {
+	m.hold()
+	defer m.letGo()
 	m.kind = kind
 	if err := m.want(idle, "Begin"); err != nil {
 		return err
@@ -183,6 +232,8 @@ func (m *Memory) BeginKind(kind uint64) error {
 // Rollback undoes the running message: every byte is what it was at Begin. size is the memory's size now; if it grew,
 // nothing is put back and the answer is ErrGrown: the caller rebuilds the instance. After it only Detach is left.
 func (m *Memory) Rollback(size PageCount) error {
+	m.hold()
+	defer m.letGo()
 	if err := m.want(running, "Rollback"); err != nil {
 		return err
 	}
@@ -207,6 +258,8 @@ var ErrSize = errors.New("the engine's memory has another size than the version"
 
 // Resize tells that the engine's memory grew to size between messages; the new pages are zero.
 func (m *Memory) Resize(size PageCount) error {
+	m.hold()
+	defer m.letGo()
 	if err := m.want(idle, "Resize"); err != nil {
 		return err
 	}
@@ -224,6 +277,8 @@ func (m *Memory) Resize(size PageCount) error {
 // Advance brings the memory to another version of the same canister, in either direction of time. It costs as much as
 // the two differ. The version's pages must be live during the call. The replaced version's pages are not retired.
 func (m *Memory) Advance(v Version) error {
+	m.hold()
+	defer m.letGo()
 	if err := m.want(idle, "Advance"); err != nil {
 		return err
 	}
@@ -245,6 +300,8 @@ func (m *Memory) Advance(v Version) error {
 // Detach stops tracking and frees what the Memory holds; the version stays in the Store. Call it before the engine frees
 // the range, also after an error. The range's contents are undefined afterwards. Detaching twice does nothing.
 func (m *Memory) Detach() error {
+	m.hold()
+	defer m.letGo()
 	if m.state == detached {
 		return nil
 	}

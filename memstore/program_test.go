@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -129,6 +130,7 @@ func (b *testbed) run() (err error) {
 		if err := b.message(); err != nil {
 			return fmt.Errorf("message %d: %w", n, err)
 		}
+		b.store.CopyIn(time.Minute)
 		if err := b.between(); err != nil {
 			return fmt.Errorf("after message %d: %w", n, err)
 		}

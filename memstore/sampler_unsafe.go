@@ -23,8 +23,9 @@ type sampler struct {
 
 const (
 	samplerPages = 16
-	sampleBytes  = 16 // header, address
-	recordSample = 9  // PERF_RECORD_SAMPLE
+	sampleBytes  = 16                                            // header, address
+	recordSample = 9                                             // PERF_RECORD_SAMPLE
+	samplerMost  = 3 * samplerPages * PageSize / sampleBytes / 4 // faults of a message that fit in with room to spare
 )
 
 // samplers by thread. A thread's sampler lives as long as the process: threads that run guests are few and long-lived.

@@ -14,6 +14,8 @@ type StoreConfig struct {
 	// ReserveBytes is the address space set aside for pages, checkpoint mappings included. 0 means 256 GiB; at most
 	// 16 TiB. It is a reservation only: memory is used as pages are added.
 	ReserveBytes uint64
+	// CopyIn is the work done between messages.
+	CopyIn CopyInConfig
 }
 
 const (
@@ -34,6 +36,9 @@ func (c StoreConfig) Validate() error {
 type Store struct {
 	arena    arena
 	unproven atomic.Int32 // files with pages that are not proven
+	copyIn   CopyInConfig
+	copying  copyQueue
+	running  atomic.Int32 // messages
 
 	mu       sync.Mutex
 	closed   bool
@@ -62,7 +67,7 @@ func OpenStore(c StoreConfig) (*Store, error) {
 	if c.ReserveBytes == 0 {
 		c.ReserveBytes = defaultReserve
 	}
-	s := &Store{current: -1, epoch: 1}
+	s := &Store{current: -1, epoch: 1, copyIn: c.CopyIn.withDefaults()}
 	s.warmed.L = &s.mu
 	slots := max((c.ReserveBytes+slabBytes-1)/slabBytes*chunkPages, chunkPages)
 	if err := s.arena.open(uint32(min(slots, 1<<32-chunkPages))); err != nil {

@@ -43,12 +43,13 @@ func (b *run) mixedFigures() error {
 		return MixedRow{}
 	}
 	for pass := 1; pass <= 2; pass++ {
-		naive, ours := find(memstore.TrackerNaive, pass), find(memstore.TrackerAdaptive, pass)
+		naive, ours, busy := find(memstore.TrackerNaive, pass), find(memstore.TrackerAdaptive, pass), find(noPause, pass)
 		mean, top := ratio(naive.Mean, ours.Mean), ratio(naive.Max, ours.Max)
 		when := [...]string{"", " (restored memory)", " (steady)"}[pass]
-		b.figure("mixed workload, mean message"+when, "10x under naive", fmt.Sprintf("%.1fx: %.0f us / %.0f us", mean, micros(naive.Mean), micros(ours.Mean)),
+		b.figure("mixed workload, mean message"+when, "10x under naive", fmt.Sprintf("%.1fx: %.0f us / %.0f us (and %.0f us between messages); without pauses %.1fx", mean, micros(naive.Mean), micros(ours.Mean),
+			micros(ours.Background)/float64(max(ours.Messages, 1)), ratio(naive.Mean, busy.Mean)),
 			mean >= 10, map[string]float64{"naive": micros(naive.Mean), "adaptive": micros(ours.Mean)})
-		b.figure("mixed workload, longest message"+when, "30x under naive", fmt.Sprintf("%.1fx: %.1f ms / %.1f ms", top, micros(naive.Max)/1e3, micros(ours.Max)/1e3),
+		b.figure("mixed workload, longest message"+when, "30x under naive", fmt.Sprintf("%.1fx: %.1f ms / %.1f ms; without pauses %.1fx", top, micros(naive.Max)/1e3, micros(ours.Max)/1e3, ratio(naive.Max, busy.Max)),
 			top >= 30, map[string]float64{"naive": micros(naive.Max), "adaptive": micros(ours.Max)})
 	}
 	return nil
@@ -248,79 +249,4 @@ func memcmp(pages int) time.Duration {
 	}
 	m, _, _ := summary(all)
 	return m
-}
-
-// bigFigures are those of a memory of 4 GiB, every page of it written.
-func (b *run) bigFigures() error {
-	if free := availableMemory(); free < bigNeeds {
-		b.result.Figures = append(b.result.Figures, Figure{Work: "memory of 4 GiB", Failed: fmt.Sprintf("not run: %d MiB of memory are free, %d wanted", free>>20, bigNeeds>>20)})
-		return nil
-	}
-	b.config.Progress("figures: 4 GiB, every page in random order")
-	fresh, err := touch(bigTouched) // see heat
-	if err != nil {
-		return err
-	}
-	b.heated = time.Now()
-	return b.with(memstore.TrackerAdaptive, source{}, bigPages, false, func(s series) error {
-		all := random("all", bigPages)
-		first, err := s.message("write", all, 1, false)
-		if err != nil {
-			return err
-		}
-		perPage := micros(first.CPU) / bigPages
-		b.figure("4 GiB, 100 % of pages in random order", "works, 3 us a page", fmt.Sprintf("%.2f us a page", perPage), perPage <= 3, map[string]float64{"message": micros(first.CPU)})
-		commit := micros(first.Save+first.Compare) / bigPages
-		b.figure("commit of 1048576 new pages of 4 GiB", "2.5 us a page", fmt.Sprintf("%.2f us a page; the host gave the memory for it at %.2f before", commit, micros(fresh)/(bigTouched/memstore.PageSize)), commit <= 2.5,
-			map[string]float64{"compare": micros(first.Compare), "save": micros(first.Save), "first touch": micros(fresh)})
-		b.config.Progress("figures: 4 GiB, warm")
-		return b.bigWarm(s)
-	})
-}
-
-func (b *run) bigWarm(s series) error {
-	middle := func(s series, op string, p Pattern, n int) (time.Duration, error) {
-		samples, err := b.repeat(s, op, p, n, n)
-		return medianCPU(samples), err
-	}
-	var failed error
-	take := func(d time.Duration, err error) time.Duration {
-		if err != nil && failed == nil {
-			failed = err
-		}
-		return d
-	}
-	within := func(name memstore.Tracker, pages memstore.PageCount, query bool, op string, p Pattern, n int) (d time.Duration) {
-		err := b.with(name, source{}, pages, query, func(s series) error {
-			if name == memstore.TrackerAdaptive && !query {
-				if _, err := s.message("write", random("all", int(pages)), 1, false); err != nil {
-					return err
-				}
-			}
-			d = take(middle(s, op, p, n))
-			return nil
-		})
-		take(0, err)
-		return d
-	}
-	for _, p := range []Pattern{scattered(), scatteredFresh()} {
-		big := take(middle(s, "write", p, 200))
-		small := within(memstore.TrackerAdaptive, smallPages, false, "write", p, 200)
-		naive := within(memstore.TrackerNaive, bigPages, false, "write", p, 30)
-		b.figure(p.Name+" of 4 GiB, warm", "50 us, 1.3x of 64 MiB, 6x under naive", fmt.Sprintf("%.1f us, %.2fx, %.1fx", micros(big), ratio(big, small), ratio(naive, big)),
-			micros(big) <= 50 && ratio(big, small) <= 1.3 && ratio(naive, big) >= 6, map[string]float64{"4 GiB": micros(big), "64 MiB": micros(small), "naive": micros(naive)})
-	}
-	near := take(middle(s, "write", clustered(), 200))
-	b.figure("10 clustered of 4 GiB, warm", "25 us", fmt.Sprintf("%.1f us", micros(near)), micros(near) <= 25, map[string]float64{"adaptive": micros(near)})
-
-	limit := within(resident, smallPages, false, "read", scattered(), 200)
-	nothing := take(middle(s, "read", scattered(), 200))
-	b.figure("message that writes nothing, 4 GiB", "3 us over resident", fmt.Sprintf("%.1f us over", micros(nothing-limit)), micros(nothing-limit) <= 3, map[string]float64{"adaptive": micros(nothing), "resident": micros(limit)})
-
-	for _, op := range []string{"read", "write"} {
-		limit := within(resident, smallPages, false, op, scattered(), 200)
-		query := within(memstore.TrackerAdaptive, smallPages, true, op, scattered(), 200)
-		b.figure("query that "+op+"s 10 pages, warm instance", "20 us over resident", fmt.Sprintf("%.1f us over", micros(query-limit)), micros(query-limit) <= 20, map[string]float64{"adaptive": micros(query), "resident": micros(limit)})
-	}
-	return failed
 }

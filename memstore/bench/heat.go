@@ -11,18 +11,22 @@ import (
 
 // A machine that is itself a guest gives free memory back to its host after about two seconds. To get it again then takes
 // ten times what a first touch takes otherwise, in whichever tracker's message it happens. So that chance has no part in
-// it, memory is touched and freed again before it is needed, for all subjects alike.
+// it, memory is touched and freed again before it is needed, for all subjects alike. The garbage collector is run at the same
+// time and at no other: its threads on other processors would have to be told of every page that a message protects or
+// copies, which takes ten times what the rest does. What such a thread costs is a figure of its own.
 const (
 	heatEvery = time.Second
 	heatBytes = 1 << 30
 )
 
-// heat makes the kernel have free memory that its host backs. It is called between messages and mostly does nothing.
+// heat makes the kernel have free memory that its host backs, and collects garbage. It is called between messages and
+// mostly does nothing.
 func (b *run) heat() {
 	if time.Since(b.heated) < heatEvery {
 		return
 	}
 	_, _ = touch(int(min(heatBytes, availableMemory()/4)))
+	settleHeap()
 	b.heated = time.Now()
 }
 

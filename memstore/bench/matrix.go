@@ -166,6 +166,7 @@ func (b *run) cell(cells []Cell, subjects []series, p Pattern) error {
 			}
 			more = more || n+1 < warmups+want
 		}
+		b.rest()
 	}
 	for i := range cells {
 		cells[i].summarise(samples[i])

@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"time"
 
@@ -45,7 +47,7 @@ func mixedJobs(n int) []job {
 func mixedTrackers() []memstore.Tracker {
 	return []memstore.Tracker{
 		memstore.TrackerNaive, "prefetch-map", "prefetch-query", "prefetch-ahead", memstore.TrackerPrefetch,
-		memstore.TrackerWholePage, memstore.TrackerCow, memstore.TrackerUffd, memstore.TrackerAdaptive, untracked, resident,
+		memstore.TrackerWholePage, memstore.TrackerCow, memstore.TrackerUffd, memstore.TrackerAdaptive, noPause, untracked, resident,
 	}
 }
 
@@ -78,6 +80,7 @@ func (b *run) mixed() error {
 				b.heat()
 				rows[i][pass].add(subjects[i], j, n+pass*len(jobs))
 			}
+			b.rest()
 		}
 	}
 	for pass := range 2 {
@@ -85,8 +88,66 @@ func (b *run) mixed() error {
 			row := rows[i][pass]
 			row.Tracker, row.Pass = name, pass+1
 			row.finish()
+			if pass > 0 {
+				row.since(rows[i][0])
+			}
 			b.result.Mixed = append(b.result.Mixed, row)
 		}
+	}
+	return nil
+}
+
+// stream runs the mixed workload under adaptive alone, with the store's own worker beside it, twice: one message right after
+// the other, and with pauses. Messages that wait for the worker have waited, so times are wall time.
+func (b *run) stream() error {
+	file, err := contentsFile(b.config.Dir, matrixPages)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for _, pause := range []time.Duration{0, pauseAfter} {
+		b.config.Progress(fmt.Sprintf("mixed workload alone, pauses of %v", pause))
+		if err := b.streamOf(file, pause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *run) streamOf(file *os.File, pause time.Duration) error {
+	store, err := memstore.OpenStore(memstore.StoreConfig{})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	s, err := newTracked(b.workshop, store, memstore.TrackerAdaptive, source{file: file}, matrixPages, false)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	s.config.Clock = nil // the parts by the wall's clock, too
+	if err := s.reattach(); err != nil {
+		return err
+	}
+	jobs := mixedJobs(128)
+	b.heat()
+	var first MixedRow
+	for pass := range 2 {
+		row := MixedRow{Tracker: memstore.TrackerAdaptive, Pass: pass + 1, Wall: true, Pause: pause}
+		for n, j := range jobs {
+			if err := b.ctx.Err(); err != nil {
+				return err
+			}
+			row.add(s, j, n+pass*len(jobs))
+			time.Sleep(pause)
+		}
+		row.finish()
+		if pass == 0 {
+			first = row
+		} else {
+			row.since(first)
+		}
+		b.result.Stream = append(b.result.Stream, row)
 	}
 	return nil
 }
@@ -101,6 +162,10 @@ func (r *MixedRow) add(subject series, j job, n int) {
 		r.Failed = shortMessage(err)
 		return
 	}
+	if r.Wall {
+		one.CPU = one.Wall
+	}
+	r.Background, r.BroughtIn = one.Background, one.BroughtIn
 	name := j.op + ", " + j.pattern.Name
 	k := slices.IndexFunc(r.Jobs, func(s MixedJob) bool { return s.Name == name })
 	if k < 0 {
@@ -114,6 +179,12 @@ func (r *MixedRow) add(subject series, j job, n int) {
 	s.Compare = max(s.Compare, one.Compare)
 	s.PageFaults += one.Counts.PageFaults
 	r.Signals += one.Counts.Signals
+}
+
+// since leaves in a second pass's row what was done between messages in that pass.
+func (r *MixedRow) since(first MixedRow) {
+	r.Background -= first.Background
+	r.BroughtIn -= first.BroughtIn
 }
 
 // finish makes means of sums, and the row of its jobs.

@@ -13,6 +13,7 @@ type Result struct {
 	Machine Machine
 	Cells   []Cell
 	Mixed   []MixedRow
+	Stream  []MixedRow // adaptive alone, with its worker; wall time
 	Figures []Figure
 	Took    time.Duration
 }
@@ -58,8 +59,12 @@ type MixedRow struct {
 	Longest    string // the job that took Max
 	Signals    uint64
 	PageFaults uint64
+	Background time.Duration // wall time of work between messages in the pass
+	BroughtIn  uint64        // pages made private in it
 	Jobs       []MixedJob
-	Failed     string `json:",omitempty"`
+	Wall       bool          // times are wall time: of Stream
+	Pause      time.Duration // after each message, of Stream
+	Failed     string        `json:",omitempty"`
 }
 
 // MixedJob is one kind of message of the mixed workload under one tracker.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -32,18 +33,24 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		c.Progress = func(string) {}
 	}
 	start := time.Now()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // see heat
 	r := &Result{Machine: machine()}
 	w, err := newWorkshop()
 	if err != nil {
 		return r, err
 	}
-	s, err := memstore.OpenStore(memstore.StoreConfig{})
+	s, err := memstore.OpenStore(memstore.StoreConfig{CopyIn: memstore.CopyInConfig{Manual: true}})
 	if err != nil {
 		return r, err
 	}
 	defer s.Close()
-	b := &run{ctx: ctx, started: start, config: c, workshop: w, store: s, result: r}
-	for _, part := range []func() error{b.mixed, b.figures, b.matrix} {
+	busy, err := memstore.OpenStore(memstore.StoreConfig{CopyIn: memstore.CopyInConfig{PerWrite: -1}})
+	if err != nil {
+		return r, err
+	}
+	defer busy.Close()
+	b := &run{ctx: ctx, started: start, config: c, workshop: w, store: s, busy: busy, result: r}
+	for _, part := range []func() error{b.mixed, b.stream, b.figures, b.matrix} {
 		if err := part(); err != nil {
 			return r, err
 		}
@@ -58,6 +65,7 @@ type run struct {
 	config   Config
 	workshop *workshop
 	store    *memstore.Store
+	busy     *memstore.Store // of memories that get no pause
 	result   *Result
 	started  time.Time
 	heated   time.Time // when heat last did something
@@ -69,8 +77,18 @@ func (b *run) subject(name memstore.Tracker, from source, pages memstore.PageCou
 	if name == untracked || name == resident {
 		return newPlain(b.workshop, name, from, pages)
 	}
+	if name == noPause {
+		return newTracked(b.workshop, b.busy, memstore.TrackerAdaptive, from, pages, query)
+	}
 	return newTracked(b.workshop, b.store, name, from, pages, query)
 }
+
+// pauseAfter is how long a memory rests after each of its messages: far less than a round of consensus takes. What a
+// tracker does in it is measured beside the messages.
+const pauseAfter = 2 * time.Millisecond
+
+// rest is the pause after a message, for all memories of the store at once.
+func (b *run) rest() { b.store.CopyIn(pauseAfter) }
 
 // repeat runs messages of one series: some that are not counted, then n that are.
 func (b *run) repeat(s series, op string, p Pattern, warmups, n int) (samples []Sample, err error) {
@@ -83,6 +101,7 @@ func (b *run) repeat(s series, op string, p Pattern, warmups, n int) (samples []
 		if err != nil {
 			return samples, err
 		}
+		b.rest()
 		if i >= warmups {
 			samples = append(samples, one)
 		}

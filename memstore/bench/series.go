@@ -17,6 +17,8 @@ import (
 const (
 	untracked memstore.Tracker = "untracked"
 	resident  memstore.Tracker = "resident"
+	// noPause is adaptive with one message right after the other, so that nothing can be done in between.
+	noPause memstore.Tracker = "adaptive, no pauses"
 )
 
 // Sample is what one message cost.
@@ -25,6 +27,9 @@ type Sample struct {
 	Save      time.Duration // copying into the store and the trie
 	Compare   time.Duration // part of CPU: comparing candidates by bytes
 	Counts    Counts
+
+	Background time.Duration // of the series so far, between messages
+	BroughtIn  uint64        // pages, likewise
 }
 
 // Counts are exact numbers of one message.
@@ -165,6 +170,7 @@ func (t *tracked) message(op string, p Pattern, x int, cold bool) (Sample, error
 	after := t.m.Stats()
 	s.Save, s.Compare = after.Save-before.Save, after.Compare-before.Compare
 	s.CPU, s.Wall = s.CPU-s.Save, max(s.Wall-s.Save, 0)
+	s.Background, s.BroughtIn = after.Background, after.BroughtIn
 	s.Counts.Signals = after.Signals - before.Signals
 	s.Counts.Syscalls = after.Syscalls - before.Syscalls
 	s.Counts.Copied = after.Copied - before.Copied

@@ -22,13 +22,13 @@ func (r *Result) WriteSVG(w io.Writer) error {
 			}
 		}
 	}
-	const left, width, line, gap = 130, 560, 16, 10
+	const left, width, line, gap = 150, 560, 16, 10
 	height := 90 + len(rows)*(2*line+gap)
 	p := &printer{w: w}
 	p.f(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", left+width+130, height)
 	p.f(`<rect width="100%%" height="100%%" fill="#fff"/>` + "\n")
 	p.f(`<text x="10" y="22" font-size="16" font-weight="bold">Time of a message under each tracker</text>` + "\n")
-	p.f(`<text x="10" y="40" fill="#555">mixed workload, steady; processor time, logarithmic; factors are to naive</text>` + "\n")
+	p.f(`<text x="10" y="40" fill="#555">mixed workload, steady, 2 ms between messages where not said otherwise; processor time, logarithmic; factors are to naive</text>` + "\n")
 	low, high := 1.0, 1.0
 	for _, m := range rows {
 		high = max(high, micros(m.Max))

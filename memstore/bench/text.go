@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -37,20 +38,23 @@ func (r *Result) textFigures(t io.Writer) {
 }
 
 func (r *Result) textMixed(t io.Writer) {
-	fmt.Fprintln(t, "mixed workload\tmean us\tmax ms\tsignals\tpage faults\tmean of naive\tmax of naive\tlongest")
+	fmt.Fprintln(t, "mixed workload\tmean us\tmax ms\tsignals\tpage faults\tmean of naive\tmax of naive\tbackground us a message\tMiB brought in\tlongest")
 	naive := map[int]MixedRow{}
 	for _, m := range r.Mixed {
 		if m.Tracker == memstore.TrackerNaive {
 			naive[m.Pass] = m
 		}
 	}
-	for _, m := range r.Mixed {
+	for _, m := range slices.Concat(r.Mixed, r.Stream) {
 		if m.Failed != "" {
 			fmt.Fprintf(t, "%s, pass %d\t%s\n", m.Tracker, m.Pass, m.Failed)
 			continue
 		}
-		n := naive[m.Pass]
-		fmt.Fprintf(t, "%s, pass %d\t%.0f\t%.2f\t%d\t%d\t1/%.1f\t1/%.1f\t%s\n", m.Tracker, m.Pass, micros(m.Mean), micros(m.Max)/1e3, m.Signals, m.PageFaults, ratio(n.Mean, m.Mean), ratio(n.Max, m.Max), m.Longest)
+		n, name := naive[m.Pass], string(m.Tracker)
+		if m.Wall {
+			name += fmt.Sprintf(" alone, wall time, pauses of %v", m.Pause)
+		}
+		fmt.Fprintf(t, "%s, pass %d\t%.0f\t%.2f\t%d\t%d\t1/%.1f\t1/%.1f\t%.0f\t%d\t%s\n", name, m.Pass, micros(m.Mean), micros(m.Max)/1e3, m.Signals, m.PageFaults, ratio(n.Mean, m.Mean), ratio(n.Max, m.Max), micros(m.Background)/float64(max(m.Messages, 1)), m.BroughtIn>>8, m.Longest)
 	}
 	fmt.Fprintln(t)
 }
