@@ -7,8 +7,9 @@ import (
 
 const checkpointsDoc = `A checkpoint is what it says: its root is the one that the replicas found after its round, and its index lies at that round's entry or
 behind it and before the next round's. That holds for checkpoints that are written, that a node starts from and that are installed.
-A node that refuses its own was given a damaged one by a fault. Judged by checkpoint, started and installed against applied, and by
-checkpoint-refused against damaged. A checkpoint of a round that nobody has reported is compared when
+A node that refuses its own was given a damaged one by a fault, and one that begins without the newest that it had published has lost
+it to a fault. Judged by checkpoint, started and installed against applied, by checkpoint-refused against damaged, and in simulated runs,
+where power is lost, by started against checkpoint. A checkpoint of a round that nobody has reported is compared when
 somebody does, as long as few enough wait.`
 
 // checkpoints is the truth of checkpoints.
@@ -20,16 +21,21 @@ type checkpoints struct {
 	// damaged are nodes whose files a fault has damaged; lies is set when a disk has said that it synced what it did not.
 	damaged map[uint8]bool
 	lies    bool
+	// published is the newest that each node has published by itself or was sent.
+	published map[uint8]history.Event
 }
 
 // maxWaiting bounds the checkpoints that wait for their rounds.
 const maxWaiting = 1024
 
 func startCheckpoints(s *Suite) checker {
-	return &checkpoints{suite: s, waiting: map[uint64]history.Event{}, damaged: map[uint8]bool{}}
+	return &checkpoints{suite: s, waiting: map[uint64]history.Event{}, damaged: map[uint8]bool{}, published: map[uint8]history.Event{}}
 }
 
 func (c *checkpoints) observe(e *history.Event) *Violation {
+	if v := c.lost(e); v != nil {
+		return v
+	}
 	switch e.Kind {
 	case history.Published, history.Started, history.Installed:
 		if e.Index == 0 || e.Round == 0 {
@@ -54,6 +60,23 @@ func (c *checkpoints) observe(e *history.Event) *Violation {
 		if e.Peer == 0 && e.Index != 0 && !c.damaged[e.Node] && !c.lies {
 			return broken(e, "node %d refuses its own checkpoint of entry %d, which no fault has damaged: %s", e.Node, e.Index, e.Text)
 		}
+	}
+	return nil
+}
+
+// lost finds a checkpoint that was published and is not there at the next start.
+func (c *checkpoints) lost(e *history.Event) *Violation {
+	newest := c.published[e.Node]
+	switch {
+	case e.Kind == history.Published && e.Index >= newest.Index:
+		c.published[e.Node] = *e
+	case e.Kind == history.Started && e.Index < newest.Index && c.suite.cfg.Header.Layer == "sim" && !c.damaged[e.Node] && !c.lies:
+		if e.Index == 0 {
+			return broken(e, "node %d begins without a checkpoint, after it had published that of entry %d, which no fault has harmed",
+				e.Node, newest.Index).against(newest)
+		}
+		return broken(e, "node %d begins with the checkpoint of entry %d, after it had published that of entry %d, which no fault has harmed",
+			e.Node, e.Index, newest.Index).against(newest)
 	}
 	return nil
 }

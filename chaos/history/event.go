@@ -90,7 +90,7 @@ const (
 	Applied
 	Executed
 	// Published is a checkpoint that is visible on a node's disk. CheckpointRefused is a checkpoint that the node would not use;
-	// Text says why. Damaged is one that the harness has damaged, if Index is not 0.
+	// Text says why. Damaged is one that the harness has damaged; if Index is 0, it is the node's log, or all that it has.
 	Published
 	CheckpointRefused
 	Damaged

@@ -13,6 +13,8 @@ type drawer struct {
 	shape Shape
 	// wild is how hard the faults are.
 	wild float64
+	// installs makes it a cluster that compacts its logs early, and in which checkpoints are sent.
+	installs bool
 	// weights say how often each kind is drawn.
 	weights map[Kind]float64
 }

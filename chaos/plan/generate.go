@@ -34,12 +34,16 @@ type Shape struct {
 func Generate(seed uint64, s Shape) *Plan {
 	d := newDrawer(seed, s)
 	d.complete()
+	d.installs = d.shape.Layer == Sim && !d.shape.Same && d.chance(0.25)
 	d.wild = math.Round(d.Float64()*100) / 100
 	p := &Plan{Seed: seed, Time: d.shape.Time, Cluster: s.Cluster, Workload: d.workload(seed)}
 	for n := range d.shape.Replicas {
 		p.Replicas = append(p.Replicas, d.options(n))
 	}
 	p.Drawn = Drawn{Wild: d.wild, Kinds: d.kinds()}
+	if d.installs {
+		p.Workload.Rate = max(p.Workload.Rate, 30)
+	}
 	d.weather(p)
 	d.episodes(p)
 	b := p.Budget()
@@ -82,6 +86,9 @@ func (d *drawer) options(n int) Options {
 	o.Workers, o.Procs = pick(d, 0, 1, 2, 4), pick(d, 0, 1, 2)
 	o.Checkpoint, o.Trailing = 16+d.IntN(120), d.size(16, 1024)
 	o.Kept = pick(d, 0, 2, 3)
+	if d.installs {
+		o.Checkpoint, o.Trailing, o.Kept = 8+d.IntN(16), 16, 2
+	}
 	o.Messages, o.Inflight, o.Append = d.size(1<<d.IntN(6), 256), pick(d, 0, 1, 2, 8), pick(d, 0, 1, 7, 64)
 	return o
 }
@@ -149,6 +156,9 @@ func (d *drawer) episodes(p *Plan) {
 		for range 1 + int(d.ExpFloat64()*(0.5+2*d.wild)) {
 			d.addFault(p, at, at+length)
 		}
+		if d.installs {
+			d.addInstall(p, at, at+length)
+		}
 		at += length + window + d.between(0, window)
 	}
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
@@ -174,3 +184,30 @@ func (d *drawer) addFault(p *Plan, from, to time.Duration) {
 		p.Faults = p.Faults[:len(p.Faults)-1]
 	}
 }
+
+// addInstall makes an episode one in which a replica is sent a checkpoint, since it is cut off for long, and lets a fault wait for that.
+func (d *drawer) addInstall(p *Plan, from, to time.Duration) {
+	var waiting []Kind
+	for _, k := range p.Drawn.Kinds {
+		if slices.Contains(duringInstalls, k) {
+			waiting = append(waiting, k)
+		}
+	}
+	if len(waiting) == 0 || !slices.Contains(p.Drawn.Kinds, Partition) || len(p.Faults)+2 > MaxFaults {
+		return
+	}
+	one := d.listed(1)
+	f := d.fault(pick(d, waiting...), from, from+50*time.Millisecond)
+	f.At, f.Nodes = from, one
+	f.For = min(to+d.shape.Time.Window, p.Time.Run) - from
+	if f.Kind == CrashIn {
+		f.Mode, f.After = pick(d, InInstall, InRestore), 0
+	}
+	p.Faults = append(p.Faults, Fault{Kind: Partition, At: from, For: to - from, Nodes: one, Until: Compacted}, f)
+	if b := p.Budget(); b.MayLose || b.MayStall {
+		p.Faults = p.Faults[:len(p.Faults)-2]
+	}
+}
+
+// duringInstalls are the faults that happen to a checkpoint on its way, or to a replica that is sent one.
+var duringInstalls = []Kind{CrashIn, DuplicateInstall, TruncatedInstall, SlowInstall}

@@ -228,6 +228,7 @@ func (cl *client) query(q fsm.Query, class history.Class) {
 		to = 1 + cl.rng.IntN(len(cl.c.members))
 	}
 	cl.c.record(history.Event{Kind: history.Invoked, Op: op, Class: class, Node: uint8(to), Client: uint32(cl.number), Text: q.Canister + "." + q.Method})
+	before := cl.c.newestRound()
 	a, err := cl.c.call(to, func(ctx context.Context, p process) (node.Answer, error) {
 		if class == history.StaleQuery || cl.c.seams.StaleReads {
 			return p.QueryStale(q)
@@ -235,9 +236,13 @@ func (cl *client) query(q fsm.Query, class history.Class) {
 		return p.Query(ctx, q)
 	})
 	cl.returned(op, to, a, err)
-	if err == nil {
-		cl.c.audited(&q, &a, 0)
+	if err != nil {
+		return
 	}
+	if class == history.StaleQuery && a.Round < before {
+		cl.c.record(history.Event{Kind: history.Mark, Node: uint8(to), Text: string(history.MarkStaleRead), Round: uint64(a.Round)})
+	}
+	cl.c.audited(&q, &a, 0)
 }
 
 // title is a message in a word.

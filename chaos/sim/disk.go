@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -58,16 +59,19 @@ func newDisk(m image, f *diskFaults, g *gate, dead chan struct{}) *disk {
 
 var errDead = errors.New("the machine is off")
 
-// begin waits as long as the disk makes an operation wait, and says how it fails.
-func (d *disk) begin(op plan.Op, size int) error {
+// begin waits as long as the disk makes an operation wait before it does something, and says how it fails; rest is what the sync takes.
+func (d *disk) begin(op plan.Op, size int) (rest time.Duration, err error) {
 	if !d.gate.pass(d.dead) {
-		return errDead
+		return 0, errDead
 	}
 	return d.faults.begin(op, size, d.dead)
 }
 
-// finish is the sync at the end of a writing operation.
-func (d *disk) finish() error {
+// finish is the sync at the end of a writing operation. Power that fails while it lasts finds what was written and not synced.
+func (d *disk) finish(rest time.Duration) error {
+	if !sleep(rest, d.dead) {
+		return errDead
+	}
 	synced, err := d.faults.sync(d.dead)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -104,7 +108,7 @@ func (d *disk) LastIndex() (uint64, error) {
 
 // GetLog implements raft.LogStore.
 func (d *disk) GetLog(index uint64, out *raft.Log) error {
-	if err := d.begin(plan.OpRead, 0); err != nil {
+	if _, err := d.begin(plan.OpRead, 0); err != nil {
 		return err
 	}
 	d.mu.Lock()
@@ -125,14 +129,15 @@ func (d *disk) StoreLogs(entries []*raft.Log) error {
 	for _, e := range entries {
 		size += len(e.Data)
 	}
-	if err := d.begin(plan.OpAppend, size); err != nil {
+	rest, err := d.begin(plan.OpAppend, size)
+	if err != nil {
 		return err
 	}
 	if err := d.append(entries); err != nil {
 		return err
 	}
 	d.reached(plan.InAppend)
-	return d.finish()
+	return d.finish(rest)
 }
 
 func (d *disk) append(entries []*raft.Log) error {
@@ -159,14 +164,15 @@ func (d *disk) append(entries []*raft.Log) error {
 
 // DeleteRange implements raft.LogStore: from the beginning or to the end, as raft does.
 func (d *disk) DeleteRange(low, high uint64) error {
-	if err := d.begin(plan.OpTruncate, 0); err != nil {
+	rest, err := d.begin(plan.OpTruncate, 0)
+	if err != nil {
 		return err
 	}
 	if err := d.remove(low, high); err != nil {
 		return err
 	}
 	d.reached(plan.InCompact)
-	return d.finish()
+	return d.finish(rest)
 }
 
 func (d *disk) remove(low, high uint64) error {
@@ -194,7 +200,8 @@ var errNotFound = errors.New("not found") // raft knows it by its text
 
 // Set implements raft.StableStore.
 func (d *disk) Set(key, value []byte) error {
-	if err := d.begin(plan.OpVote, len(value)); err != nil {
+	rest, err := d.begin(plan.OpVote, len(value))
+	if err != nil {
 		return err
 	}
 	d.mu.Lock()
@@ -210,7 +217,7 @@ func (d *disk) Set(key, value []byte) error {
 	if name == voteKey {
 		d.reached(plan.InVote)
 	}
-	return d.finish()
+	return d.finish(rest)
 }
 
 // voteKey is where raft keeps the candidate that it voted for.
@@ -218,7 +225,7 @@ const voteKey = "LastVoteCand"
 
 // Get implements raft.StableStore.
 func (d *disk) Get(key []byte) ([]byte, error) {
-	if err := d.begin(plan.OpRead, 0); err != nil {
+	if _, err := d.begin(plan.OpRead, 0); err != nil {
 		return nil, err
 	}
 	d.mu.Lock()

@@ -59,23 +59,24 @@ func (f *diskFaults) remove(r *diskRule) uint64 {
 
 var errIO = errors.New("input/output error")
 
-// begin decides an operation: how long it waits, and whether it fails. dead ends the wait.
-func (f *diskFaults) begin(op plan.Op, size int, dead <-chan struct{}) error {
+// begin decides an operation: how long it waits, and whether it fails. dead ends the wait. Half of a write's time is left for its sync.
+func (f *diskFaults) begin(op plan.Op, size int, dead <-chan struct{}) (rest time.Duration, err error) {
 	wait, hung, err := f.decide(op, size)
 	if op != plan.OpRead {
 		wait += f.latency
+		rest = wait / 2
 	}
 	if hung != nil {
 		select {
 		case <-hung:
 		case <-dead:
-			return errDead
+			return 0, errDead
 		}
 	}
-	if !sleep(wait, dead) {
-		return errDead
+	if !sleep(wait-rest, dead) {
+		return 0, errDead
 	}
-	return err
+	return rest, err
 }
 
 // sleep waits; false means that dead came first.

@@ -119,7 +119,7 @@ func (l *life) Open(stop func(error)) (*node.Parts, error) {
 		return nil, err
 	}
 	machine, err := fsm.New(fsm.Config{Engine: engine, Tracker: memstore.Tracker(l.options.Tracker), Workers: l.options.Workers,
-		RootsKept: rootsKept, OnStop: stop})
+		RootsKept: rootsKept, ProveRestored: true, OnStop: stop})
 	if err != nil {
 		return nil, err
 	}
@@ -147,14 +147,14 @@ const rootsKept = 4096
 
 func (l *life) openCheckpoints() (node.Checkpoints, error) {
 	s := l.m.c.seams
-	config := snapshot.Config{Dir: l.files.tree(), Keep: l.options.Kept, Hashing: fsm.Hashing(), VerifyOnOpen: snapshot.VerifyIndexes,
+	config := snapshot.Config{Dir: l.files.tree(), Keep: l.options.Kept, Hashing: fsm.Hashing(), VerifyOnOpen: snapshot.VerifyOnUse,
 		FS: l.files, OnDamage: l.damaged}
 	if s.Files != nil {
 		config.FS = s.Files(l.m.number, config.FS)
 	}
 	open := node.OpenCheckpoints
-	if s.Bare {
-		open = snapshot.OpenStore
+	if s.Bare { // raft's own store reads all of a checkpoint when it opens it
+		open, config.VerifyOnOpen = snapshot.OpenStore, snapshot.VerifyPages
 	}
 	store, err := open(config)
 	if err != nil {

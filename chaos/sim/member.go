@@ -274,6 +274,7 @@ func (m *member) wipe() {
 	defer m.mu.Unlock()
 	m.device.wipe()
 	m.barred = false
+	m.c.record(history.Event{Kind: history.Damaged, Node: uint8(m.number), Text: "the disk is new"})
 }
 
 // reached notes how far the replica is.

@@ -96,13 +96,13 @@ func (c *cluster) renew(m *member) {
 	m.want(true, false)
 }
 
-// dispensable waits until the cluster can do without what a replica has: all others are up, are members and have what they acknowledged.
-// False means that given came first; nil does not wait.
+// dispensable waits until the cluster can do without what a replica has: all others are up, are members and have what they acknowledged
+// (bare raft knows no joining). False means that given came first; nil does not wait.
 func (c *cluster) dispensable(n int, given <-chan struct{}) bool {
 	whole := func(m *member) bool {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		return m.number == n || m.life != nil && !m.device.joining && !m.absent
+		return m.number == n || m.life != nil && (c.seams.Bare || !m.device.joining) && !m.absent
 	}
 	for !allOf(c.members, whole) {
 		if given == nil || !sleep(50*time.Millisecond, given) {

@@ -93,11 +93,21 @@ func (c *cluster) round(entry *raft.Log, data []byte) *committedRound {
 	return r
 }
 
+// newestRound is the newest round that any replica has applied.
+func (c *cluster) newestRound() fsm.RoundNumber {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.newest
+}
+
 // applied records a round and its messages.
 func (l *life) applied(entry *raft.Log, data []byte, result *fsm.RoundResult) {
 	c := l.m.c
 	round := c.round(entry, data)
 	l.m.reached(entry.Index)
+	c.mu.Lock()
+	c.newest = max(c.newest, result.Round)
+	c.mu.Unlock()
 	l.record(history.Event{Kind: history.Applied, Index: entry.Index, Term: entry.Term, Round: uint64(result.Round), Root: result.Root,
 		Digest: round.digest})
 	for i := range result.Results {

@@ -84,6 +84,7 @@ type cluster struct {
 	log         map[uint64]*committedRound
 	pending     map[fsm.Ref]messageID // messages whose canister waits or has waited for others
 	commits     uint64
+	newest      fsm.RoundNumber // that any replica has applied
 	leader      int
 	leaderTerm  uint64
 	begun       uint64 // faults

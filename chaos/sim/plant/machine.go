@@ -2,6 +2,7 @@ package plant
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -101,7 +102,7 @@ var machinePlants = []Plant{
 		seams: applying(func(replica int) func(node.Machine, *raft.Log) any {
 			return func(under node.Machine, e *raft.Log) any {
 				if replica == 2 && e.Index%80 == 0 {
-					return nil
+					return errors.New("forgotten")
 				}
 				return under.Apply(e)
 			}
