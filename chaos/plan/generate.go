@@ -201,7 +201,7 @@ func (d *drawer) addInstall(p *Plan, from, to time.Duration) {
 	f.At, f.Nodes = from, one
 	f.For = min(to+d.shape.Time.Window, p.Time.Run) - from
 	if f.Kind == CrashIn {
-		f.Mode, f.After = pick(d, InInstall, InRestore), 0
+		f.Mode, f.Power, f.After = pick(d, InInstall, InRestore, InAppend), Torn, 0
 	}
 	p.Faults = append(p.Faults, Fault{Kind: Partition, At: from, For: to - from, Nodes: one, Until: Compacted}, f)
 	if b := p.Budget(); b.MayLose || b.MayStall {

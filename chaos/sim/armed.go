@@ -21,12 +21,13 @@ func (m *member) arm(a *armed) {
 	m.armed = a
 }
 
-// armedFor takes the crash that waits for a step of a life.
-func (m *member) armedFor(l *life, step plan.Mode) (plan.Power, int, bool) {
+// armedFor takes the crash that waits for a step of a life. One that is to tear an append waits for one of several entries: there is nothing
+// to tear in one.
+func (m *member) armedFor(l *life, step plan.Mode, parts int) (plan.Power, int, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := m.armed
-	if a == nil || a.step != step || a.hit || m.life != l {
+	if a == nil || a.step != step || a.hit || m.life != l || step == plan.InAppend && a.power == plan.Torn && parts < 2 {
 		return "", 0, false
 	}
 	if a.after > 0 {

@@ -39,8 +39,8 @@ type disk struct {
 	faults *diskFaults
 	gate   *gate
 	dead   chan struct{} // closed when the life is over
-	// reached is told of each step that a crash may fall behind.
-	reached func(plan.Mode)
+	// reached is told of each step that a crash may fall behind, and of how many parts it is.
+	reached func(step plan.Mode, parts int)
 
 	mu    sync.Mutex
 	image image
@@ -54,7 +54,7 @@ type undo struct {
 }
 
 func newDisk(m image, f *diskFaults, g *gate, dead chan struct{}) *disk {
-	return &disk{image: m, faults: f, gate: g, dead: dead, reached: func(plan.Mode) {}}
+	return &disk{image: m, faults: f, gate: g, dead: dead, reached: func(plan.Mode, int) {}}
 }
 
 var errDead = errors.New("the machine is off")
@@ -136,7 +136,7 @@ func (d *disk) StoreLogs(entries []*raft.Log) error {
 	if err := d.append(entries); err != nil {
 		return err
 	}
-	d.reached(plan.InAppend)
+	d.reached(plan.InAppend, len(entries))
 	return d.finish(rest)
 }
 
@@ -171,7 +171,7 @@ func (d *disk) DeleteRange(low, high uint64) error {
 	if err := d.remove(low, high); err != nil {
 		return err
 	}
-	d.reached(plan.InCompact)
+	d.reached(plan.InCompact, 1)
 	return d.finish(rest)
 }
 
@@ -215,7 +215,7 @@ func (d *disk) Set(key, value []byte) error {
 	}})
 	d.mu.Unlock()
 	if name == voteKey {
-		d.reached(plan.InVote)
+		d.reached(plan.InVote, 1)
 	}
 	return d.finish(rest)
 }

@@ -26,8 +26,8 @@ type files struct {
 	mu   sync.Mutex
 	dirs map[string]*folder // by path relative to tree; "." is the root
 	next int
-	// reached is told of each step that a crash may fall behind.
-	reached func(plan.Mode)
+	// reached is told of each step that a crash may fall behind, and of how many parts it is.
+	reached func(step plan.Mode, parts int)
 }
 
 func newFiles(home string, f *diskFaults, dead chan struct{}) (*files, error) {
@@ -36,7 +36,7 @@ func newFiles(home string, f *diskFaults, dead chan struct{}) (*files, error) {
 			return nil, err
 		}
 	}
-	return &files{home: home, faults: f, dead: dead, reached: func(plan.Mode) {}, dirs: map[string]*folder{".": {now: map[string]*inode{}}}}, nil
+	return &files{home: home, faults: f, dead: dead, reached: func(plan.Mode, int) {}, dirs: map[string]*folder{".": {now: map[string]*inode{}}}}, nil
 }
 
 // tree is the path that the checkpoint store is given.
@@ -151,7 +151,7 @@ func (f *files) Rename(from, to string) error {
 	}
 	f.mu.Unlock()
 	if strings.HasPrefix(name, "checkpoint-") {
-		f.reached(plan.InPublish)
+		f.reached(plan.InPublish, 1)
 	}
 	return nil
 }

@@ -94,8 +94,8 @@ func (l *life) record(e history.Event) {
 }
 
 // reached crashes the replica if a fault waits for it at this step.
-func (l *life) reached(step plan.Mode) {
-	if power, fault, ok := l.m.armedFor(l, step); ok {
+func (l *life) reached(step plan.Mode, parts int) {
+	if power, fault, ok := l.m.armedFor(l, step, parts); ok {
 		l.m.crash(l, power, fault)
 	}
 }

@@ -152,7 +152,7 @@ func (w *watchedSink) Close() error {
 	l.received[w.ID()] = true
 	l.mu.Unlock()
 	l.record(e)
-	l.reached(plan.InInstall)
+	l.reached(plan.InInstall, 1)
 	return nil
 }
 
@@ -209,7 +209,7 @@ func (w *watchedMachine) Restore(from io.ReadCloser) error {
 		l.starts()
 		l.record(history.Event{Kind: history.Installed, Peer: uint8(sender), Index: meta.Index, Term: meta.Term,
 			Round: uint64(status.Round), Root: status.Root})
-		l.reached(plan.InRestore)
+		l.reached(plan.InRestore, 1)
 	}
 	return nil
 }
