@@ -32,8 +32,8 @@ func testPool(t *testing.T) *sim.Pool {
 }
 
 // slice are the plants of an ordinary test: one for each checker, and both kinds of odd ones.
-const slice = "wall-clock missed-write no-duplicate-check applied-twice restart-trusts-index canary checkpoint-old-root no-file-sync " +
-	"money-lost ack-before-durable vote-not-kept entries-altered stale-read blind-roots raft-install-livelock"
+const slice = "wall-clock missed-write no-duplicate-check applied-twice restart-trusts-index canary checkpoint-old-root no-folder-sync " +
+	"money-lost ack-before-durable vote-not-kept entries-altered stale-read blind-roots raft-install-livelock raft-bad-checkpoint-panic"
 
 // Every planted bug is caught by a checker that is to catch it. LOCKSTEP_PLANTS=all plants all, a list of names those.
 func TestPlants(t *testing.T) {
