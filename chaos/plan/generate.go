@@ -171,19 +171,26 @@ func (d *drawer) addFault(p *Plan, from, to time.Duration) {
 		if f.End() > p.Time.Run {
 			f.For = p.Time.Run - f.At
 		}
-		if len(p.Faults) >= MaxFaults {
+		if len(p.Faults)+1 >= MaxFaults {
 			return
 		}
+		before := len(p.Faults)
 		p.Faults = append(p.Faults, f)
+		if f.Kind == CorruptLog && d.shape.Layer == Sim && d.chance(0.5) { // a start reads much of it
+			p.Faults = append(p.Faults, Fault{Kind: Restart, At: f.At, For: min(restartTakes, p.Time.Run-f.At), Nodes: f.Nodes})
+		}
 		if d.shape.Exceed {
 			return
 		}
 		if b := p.Budget(); !b.MayLose && !b.MayStall {
 			return
 		}
-		p.Faults = p.Faults[:len(p.Faults)-1]
+		p.Faults = p.Faults[:before]
 	}
 }
+
+// restartTakes is how long a replica is down that is restarted to make it read its log.
+const restartTakes = 300 * time.Millisecond
 
 // addInstall makes an episode one in which a replica is sent a checkpoint, since it is cut off for long, and lets a fault wait for that.
 func (d *drawer) addInstall(p *Plan, from, to time.Duration) {

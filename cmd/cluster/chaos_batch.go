@@ -23,7 +23,7 @@ type batch struct {
 
 // manySeeds is the size of a batch from which on a rare path that was never reached leaves the batch undecided, and runs that
 // agreed have no lines of their own.
-const manySeeds = 100
+const manySeeds = 300
 
 // runBatch runs the plans of seeds, prints a line for each and a summary.
 func (o *chaosOptions) runBatch(ctx context.Context, b batch) error {
