@@ -90,7 +90,8 @@ const (
 	Applied
 	Executed
 	// Published is a checkpoint that is visible on a node's disk. CheckpointRefused is a checkpoint that the node would not use;
-	// Text says why. Damaged is one that the harness has damaged; if Index is 0, it is the node's log, or all that it has.
+	// Text says why. Damaged is one that the harness has damaged; if Index is 0, it is the node's log,
+	// all that it has, or what of a checkpoint is verified only when it is read.
 	Published
 	CheckpointRefused
 	Damaged

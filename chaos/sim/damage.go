@@ -25,22 +25,25 @@ func (c *cluster) corruptCheckpoints(f *plan.Fault, nodes []int, number int) *ru
 			continue
 		}
 		var index uint64
-		var what string
-		m.dice.with(func(r *randomSource) { index, what = files.damageNewest(f.Variant(), r) })
+		var file, what string
+		m.dice.with(func(r *randomSource) { index, file, what = files.damageNewest(f.Variant(), r) })
 		if index != 0 {
 			hits++
+			if filepath.Ext(file) == ".tree" {
+				index = 0 // it is found if it is read, and may never be
+			}
 			c.record(history.Event{Kind: history.Damaged, Node: uint8(n), Fault: uint32(number), Index: index, Text: what})
 		}
 	}
 	return &running{end: func() uint64 { return hits }}
 }
 
-// damageNewest damages a file of the newest checkpoint and gives its index.
-func (f *files) damageNewest(mode plan.Mode, r *rand.Rand) (index uint64, what string) {
+// damageNewest damages a file of the newest checkpoint and gives the checkpoint's index and the file's name.
+func (f *files) damageNewest(mode plan.Mode, r *rand.Rand) (index uint64, name, what string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	newest := ""
-	for name := range f.dirs["."].now {
+	for name = range f.dirs["."].now {
 		var i uint64
 		if _, err := fmt.Sscanf(name, "checkpoint-%d-", &i); err == nil && i >= index && strings.HasPrefix(name, "checkpoint-") {
 			newest, index = name, i
@@ -48,24 +51,24 @@ func (f *files) damageNewest(mode plan.Mode, r *rand.Rand) (index uint64, what s
 	}
 	d := f.dirs[newest]
 	if d == nil {
-		return 0, ""
+		return 0, "", ""
 	}
 	var names []string
 	for name := range d.now {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	name := names[r.IntN(len(names))]
+	name = names[r.IntN(len(names))]
 	node := d.now[name]
 	data, err := os.ReadFile(node.path)
 	if err != nil || len(data) == 0 {
-		return 0, ""
+		return 0, "", ""
 	}
 	data, what = damageBytes(data, mode, r)
 	if what == "" || f.replaceLocked(node, data) != nil {
-		return 0, ""
+		return 0, "", ""
 	}
-	return index, fmt.Sprintf("%s of %s: %s", name, newest, what)
+	return index, name, fmt.Sprintf("%s of %s: %s", name, newest, what)
 }
 
 // replaceLocked gives every name of a file other contents.
