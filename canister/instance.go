@@ -33,7 +33,7 @@ type instance struct {
 
 // errTrapAtInstantiation is given by newInstance when the module's element
 // segments do not fit its tables.
-const errTrapAtInstantiation = systemapi.Trap("out of bounds table access")
+const errTrapAtInstantiation = systemapi.Trap("out of bounds table access: an element segment lies outside its table")
 
 // instanceConfig says what an instance is laid over.
 type instanceConfig struct {

@@ -157,7 +157,7 @@ func TestInstallFails(t *testing.T) {
 		{`(func (export "_initialize") (call $trap (i32.const 0) (i32.const 3)))`, Trapped, "canister trapped: why"},
 		{`(func (export "canister_init") (drop (memory.grow (i32.const 1))) unreachable)`, Trapped, "unreachable"},
 		{`(start $f) (func $f (loop (br 0)))`, OutOfFuel, "the limit of 30000 units of fuel is used up"},
-		{`(table 1 funcref) (elem (i32.const 1) $trap)`, Trapped, "out of bounds table access"},
+		{`(table 1 funcref) (elem (i32.const 1) $trap)`, Trapped, "out of bounds table access: an element segment lies outside its table"},
 	} {
 		s := plainSetup()
 		s.limits.InstallFuel = 30000

@@ -19,7 +19,7 @@ func (r *reader) constExpr(m *module, globals int) []byte {
 			r.take(8)
 		case opGlobalGet:
 			if i := r.u32(); r.err == nil && int(i) >= globals {
-				r.failAt(at, "global %d of %d", i, globals)
+				r.failAt(at, "there is no global %d, the module has %d so far", i, globals)
 			}
 		case opRefFunc:
 			r.funcIndex(m)
@@ -41,7 +41,7 @@ func (r *reader) constExpr(m *module, globals int) []byte {
 func (r *reader) funcIndex(m *module) {
 	at := r.pos
 	if i := r.u32(); r.err == nil && int(i) >= m.funcCount() {
-		r.failAt(at, "function %d of %d", i, m.funcCount())
+		r.failAt(at, "there is no function %d, the module has %d", i, m.funcCount())
 	}
 }
 

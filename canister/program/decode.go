@@ -13,13 +13,13 @@ func (m *module) decodeImports(s *reader) {
 			imp.typ = m.typeIndex(s)
 			m.imports = append(m.imports, imp)
 		case 1:
-			s.failAt(at, "imported table %s: a canister has its own", imp)
+			s.failAt(at, "imported table %s: a canister has its own, link without --import-table", imp)
 		case 2:
-			s.failAt(at, "imported memory %s: a canister has its own", imp)
+			s.failAt(at, "imported memory %s: a canister has its own, link without --import-memory", imp)
 		case 3:
 			s.failAt(at, "imported global %s: a canister has its own", imp)
 		case 4:
-			s.failAt(at, "imported tag %s: exceptions are not supported", imp)
+			s.failAt(at, "imported tag %s: exceptions are not supported, build without them", imp)
 		default:
 			s.failAt(at, "import %s of unknown kind %d", imp, kind)
 		}
@@ -76,7 +76,7 @@ func (m *module) decodeMemories(s *reader) {
 			mem.max = s.limit(mem.wide)
 		}
 	case 2, 3, 6, 7:
-		s.failAt(at, "shared memory is not supported")
+		s.failAt(at, "shared memory is not supported: build without threads")
 	default:
 		s.failAt(at, "unknown memory limits %#x", flags)
 	}
@@ -136,10 +136,10 @@ func (m *module) decodeExports(s *reader) {
 			s.failAt(e.offset, "export %s of unknown kind %d", quoted(e.name), e.kind)
 		}
 		if e.kind == exportFunc && int(e.index) >= m.funcCount() {
-			s.failAt(e.offset, "export %s is function %d of %d", quoted(e.name), e.index, m.funcCount())
+			s.failAt(e.offset, "export %s is function %d, the module has %d", quoted(e.name), e.index, m.funcCount())
 		}
 		if e.kind == exportGlobal && int(e.index) >= len(m.globals) {
-			s.failAt(e.offset, "export %s is global %d of %d", quoted(e.name), e.index, len(m.globals))
+			s.failAt(e.offset, "export %s is global %d, the module has %d", quoted(e.name), e.index, len(m.globals))
 		}
 		m.exports = append(m.exports, e)
 	}

@@ -132,7 +132,7 @@ func (m *module) next(r *reader) instruction {
 		}
 	case op >= 0x20 && op <= opGlobalSet:
 		if in.index = r.u32(); op >= opGlobalGet && r.err == nil && int(in.index) >= len(m.globals) {
-			r.failAt(in.start, "global %d of %d", in.index, len(m.globals))
+			r.failAt(in.start, "there is no global %d, the module has %d", in.index, len(m.globals))
 		}
 		in.pops, in.push = [...]int{0, 1, 1, 0, 1}[op-0x20], [...]int{1, 0, 1, 1, 0}[op-0x20]
 	case op >= opI32Const && op <= opF64Const:
@@ -178,7 +178,7 @@ func (m *module) nextOther(r *reader, in *instruction) {
 		}
 	case opCall, opReturnCall:
 		if in.index = r.u32(); r.err == nil && int(in.index) >= m.funcCount() {
-			r.failAt(in.start, "call of function %d of %d", in.index, m.funcCount())
+			r.failAt(in.start, "call of function %d, the module has %d", in.index, m.funcCount())
 		}
 	case opCallIndirect, opReturnCallIndirect:
 		in.index = m.typeIndex(r)
@@ -200,7 +200,7 @@ func (m *module) nextOther(r *reader, in *instruction) {
 		in.push = 1
 	case opRefFunc:
 		if in.index = r.u32(); r.err == nil && int(in.index) >= m.funcCount() {
-			r.failAt(in.start, "function %d of %d", in.index, m.funcCount())
+			r.failAt(in.start, "there is no function %d, the module has %d", in.index, m.funcCount())
 		}
 		in.push = 1
 	default:
@@ -213,13 +213,13 @@ func refusedOpcode(op byte) string {
 	case op == opTableSet:
 		return "table.set: tables are not part of the state and may not be written"
 	case op >= 0x06 && op <= 0x0a, op == 0x18, op == 0x19, op == 0x1f:
-		return "exceptions are not supported"
+		return "exceptions are not supported: build without them"
 	case op == 0x14, op == 0x15, op >= 0xd3 && op <= 0xd6:
 		return "typed function references are not supported"
 	case op == prefixGC:
-		return "garbage collection is not supported"
+		return "garbage collection is not supported: build for linear memory"
 	case op == prefixThreads:
-		return "threads and atomic instructions are not supported"
+		return "threads and atomic instructions are not supported: build without them"
 	case op >= 0xe0 && op <= 0xe6:
 		return "stack switching is not supported"
 	}
@@ -244,7 +244,7 @@ func (m *module) blockType(r *reader) blockType {
 	at := r.pos
 	i := r.sleb(33)
 	if r.err == nil && (i < 0 || i >= int64(len(m.types))) {
-		r.failAt(at, "block of type %d of %d", i, len(m.types))
+		r.failAt(at, "block of type %d, the module has %d", i, len(m.types))
 	}
 	if r.err != nil {
 		return blockType{}

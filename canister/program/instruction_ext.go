@@ -32,11 +32,13 @@ func (m *module) nextMisc(r *reader, in *instruction) {
 		in.pops = 3
 	case sub == miscElemDrop:
 		if in.index = r.u32(); r.err == nil && int(in.index) >= m.elemCount {
-			r.failAt(in.start, "element segment %d of %d", in.index, m.elemCount)
+			r.failAt(in.start, "there is no element segment %d, the module has %d", in.index, m.elemCount)
 		}
 	case sub == miscTableSize:
 		r.u32()
 		in.push = 1
+	case sub >= 19 && sub <= 22:
+		r.failAt(in.start, "128-bit arithmetic (0xfc %d) is not supported: build without it", sub)
 	default:
 		r.failAt(in.start, "unknown instruction 0xfc %d", sub)
 	}
@@ -47,7 +49,7 @@ func (m *module) nextMisc(r *reader, in *instruction) {
 func (m *module) dataIndex(r *reader, at int) uint32 {
 	i := r.u32()
 	if r.err == nil && (m.dataCount < 0 || int(i) >= m.dataCount) {
-		r.failAt(at, "data segment %d of %d announced", i, max(0, m.dataCount))
+		r.failAt(at, "there is no data segment %d, the module announces %d", i, max(0, m.dataCount))
 	}
 	return i
 }
@@ -105,6 +107,6 @@ func nextSIMD(r *reader, in *instruction) {
 			in.pops = 2
 		}
 	default:
-		r.failAt(in.start, "relaxed vector instruction 0xfd %d is not supported", sub)
+		r.failAt(in.start, "relaxed vector instruction 0xfd %d is not supported: processors disagree on its result, build without relaxed SIMD", sub)
 	}
 }

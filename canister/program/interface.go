@@ -130,34 +130,39 @@ var entryPoints = map[string]bool{
 
 // checkExports sorts the exports into methods and entry points.
 func (m *module) checkExports(p *Program) error {
-	names, command := 0, -1
+	command := -1
 	for _, e := range m.exports {
 		isEntry := strings.HasPrefix(e.name, "canister_") || e.name == InitializeExport
 		switch {
 		case strings.HasPrefix(e.name, reservedPrefix):
 			return e.refuse("the prefix %q is reserved", reservedPrefix)
-		case e.name == "_start":
+		case e.name == "_start" && e.kind == exportFunc:
 			command = e.offset
 		case isEntry && e.kind != exportFunc:
-			return e.refuse("not a function")
+			return e.refuse("an entry point must be a function")
 		case isEntry && (len(m.funcType(e.index).Params) > 0 || len(m.funcType(e.index).Results) > 0):
-			return e.refuse("an entry point is () -> (), not %s", m.funcType(e.index))
+			return e.refuse("an entry point is () -> (), not %s: arguments and replies pass through functions of ic0", m.funcType(e.index))
 		case e.name == InitializeExport:
 			p.entries[e.name] = true
 		case isEntry:
 			if err := p.addEntry(e); err != nil {
 				return err
 			}
-			names += len(e.name)
 		}
 	}
 	if command >= 0 && !p.Has(InitializeExport) {
 		return &Refusal{Section: "export", Offset: command,
 			Reason: "a WASI command (it exports _start): build it as a reactor, which exports _initialize"}
 	}
-	if methods := len(p.Updates) + len(p.Queries) + len(p.CompositeQueries); methods > maxMethods || names > maxMethodName {
-		return refuse("export", "%d methods with names of %d bytes, the limits are %d and %d",
-			methods, names, maxMethods, maxMethodName)
+	if n := len(p.methods); n > maxMethods {
+		return refuse("export", "%d methods, the limit is %d", n, maxMethods)
+	}
+	names := 0
+	for name := range p.methods {
+		names += len(name)
+	}
+	if names > maxMethodNames {
+		return refuse("export", "names of methods of %d bytes together, the limit is %d", names, maxMethodNames)
 	}
 	slices.Sort(p.Updates)
 	slices.Sort(p.Queries)
@@ -182,6 +187,9 @@ func (p *Program) addEntry(e export) error {
 		name, ok := strings.CutPrefix(e.name, kind.prefix)
 		if !ok {
 			continue
+		}
+		if name == "" {
+			return e.refuse("the method has no name")
 		}
 		if other, dup := p.methods[name]; dup {
 			return e.refuse("the method is exported as %s already", quoted(other.export))

@@ -2,6 +2,8 @@ package program
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
 	"strings"
 )
 
@@ -22,8 +24,9 @@ const (
 	maxLocals       = 50_000 // per function, parameters not counted
 	maxBodyBytes    = 7_654_321
 	maxMethods      = 1_000
-	maxMethodName   = 20_000 // bytes, over all methods
-	maxCustom       = 64     // custom sections for the Internet Computer
+	maxMethodNames  = 20_000  // bytes, over all methods
+	maxCustom       = 64      // custom sections for the Internet Computer
+	maxCustomBytes  = 1 << 20 // their names and contents
 )
 
 type sectionID byte
@@ -142,6 +145,8 @@ type module struct {
 	bodies    []body
 	segments  []segment
 	custom    map[string][]byte // sections for the Internet Computer
+
+	customBytes int // names and contents of custom
 }
 
 // wide tells whether the module's addresses have 64 bits.
@@ -149,15 +154,27 @@ func (m *module) wide() bool { return m.memory != nil && m.memory.wide }
 
 var magic = []byte("\x00asm\x01\x00\x00\x00")
 
+// preambleFault tells what bytes are that do not begin as a module does.
+func preambleFault(b []byte) string {
+	switch {
+	case len(b) == 0:
+		return "it is empty: a WebAssembly module begins with \\0asm"
+	case !bytes.HasPrefix(b, magic[:4]):
+		return "not a WebAssembly module: it does not begin with \\0asm"
+	case len(b) < len(magic):
+		return fmt.Sprintf("truncated: it has %d bytes, and begins with 8 that name the version", len(b))
+	case b[6] != 0 || b[7] != 0:
+		return "a component, not a core module: give the core module that it was made of, built for WASI preview 1 (wasip1)"
+	}
+	return fmt.Sprintf("a module of version %d, only version 1 is supported", binary.LittleEndian.Uint16(b[4:]))
+}
+
 func decode(wasm []byte) (*module, error) {
 	if len(wasm) > maxModuleBytes {
 		return nil, refuse("", "%d bytes, the limit is %d", len(wasm), maxModuleBytes)
 	}
 	if !bytes.HasPrefix(wasm, magic) {
-		if bytes.HasPrefix(wasm, magic[:4]) {
-			return nil, refuse("", "not a core module of version 1 (a component, or a version not supported)")
-		}
-		return nil, refuse("", "not a WebAssembly module: it does not start with \\0asm and version 1")
+		return nil, refuse("", "%s", preambleFault(wasm))
 	}
 	m := &module{data: wasm, dataCount: -1, custom: make(map[string][]byte)}
 	r := &reader{data: wasm, pos: len(magic), end: len(wasm), section: "module"}
@@ -212,7 +229,15 @@ func (m *module) decodeSection(r *reader, last int) int {
 func (m *module) decodeCustom(s *reader) {
 	at := s.pos
 	name := s.name()
+	if !strings.HasPrefix(name, "icp:") {
+		return
+	}
 	if !strings.HasPrefix(name, PublicSection) && !strings.HasPrefix(name, PrivateSection) {
+		s.failAt(at, "the section %s: metadata is called icp:public NAME or icp:private NAME", quoted(name))
+		return
+	}
+	if m.customBytes += len(name) + s.left(); m.customBytes > maxCustomBytes {
+		s.failAt(at, "custom sections that begin with icp: have more than %d bytes together", maxCustomBytes)
 		return
 	}
 	if _, dup := m.custom[name]; dup {
@@ -252,7 +277,7 @@ func (m *module) decodeContents(id sectionID, s *reader) {
 	case memorySection:
 		m.decodeMemories(s)
 	case tagSection:
-		s.fail("exceptions are not supported")
+		s.fail("exceptions are not supported: build without them")
 	case globalSection:
 		m.decodeGlobals(s)
 	case exportSection:
@@ -275,7 +300,7 @@ func (m *module) typeIndex(s *reader) uint32 {
 	at := s.pos
 	i := s.u32()
 	if s.err == nil && int(i) >= len(m.types) {
-		s.failAt(at, "type %d of %d", i, len(m.types))
+		s.failAt(at, "there is no type %d, the module has %d", i, len(m.types))
 		return 0
 	}
 	return i
@@ -289,7 +314,7 @@ func (m *module) checkCounts() error {
 		return refuse("data", "%d segments, %d announced", len(m.segments), m.dataCount)
 	}
 	if m.start != nil && int(*m.start) >= m.funcCount() {
-		return refuse("start", "function %d of %d", *m.start, m.funcCount())
+		return refuse("start", "there is no function %d, the module has %d", *m.start, m.funcCount())
 	}
 	return nil
 }

@@ -192,7 +192,7 @@ func (m *module) checkGlobals() error {
 	for i, g := range m.globals {
 		if g.mutable && g.typ.isRef() {
 			return &Refusal{Section: "global", Offset: g.offset, Reason: "mutable global " + strconv.Itoa(i) +
-				" holds a " + g.typ.String() + ", which cannot be part of the state"}
+				" is of type " + g.typ.String() + ": references cannot be part of the state"}
 		}
 	}
 	return nil
@@ -223,9 +223,12 @@ func (m *module) collectSegments(p *Program) error {
 		if err != nil {
 			return err
 		}
-		if size := p.MemoryMin << 16; !p.HasMemory || offset > size || uint64(len(seg.bytes)) > size-offset {
+		if !p.HasMemory {
+			return &Refusal{Section: "data", Offset: seg.at, Reason: "active segment in a module without memory"}
+		}
+		if size := p.MemoryMin << 16; offset > size || uint64(len(seg.bytes)) > size-offset {
 			return &Refusal{Section: "data", Offset: seg.at, Reason: "active segment of " + strconv.Itoa(len(seg.bytes)) +
-				" bytes at " + strconv.FormatUint(offset, 10) + " lies outside the memory"}
+				" bytes at " + strconv.FormatUint(offset, 10) + " lies outside the memory of " + strconv.FormatUint(p.MemoryMin, 10) + " pages of 64 KiB"}
 		}
 		if len(seg.bytes) > 0 {
 			p.Segments = append(p.Segments, Segment{Offset: offset, Bytes: seg.bytes})

@@ -71,11 +71,11 @@ func (r *reader) valType() ValType {
 	switch t {
 	case I32, I64, F32, F64, V128, FuncRef, ExternRef:
 	case 0x63, 0x64:
-		r.failAt(at, "typed function references and garbage collection are not supported")
+		r.failAt(at, "typed function references and garbage collection are not supported: build for linear memory")
 	case 0x65, 0x66, 0x67, 0x6a, 0x6b, 0x6c, 0x6d, 0x6e, 0x71, 0x72, 0x73, 0x78, 0x77:
-		r.failAt(at, "garbage collection types are not supported")
+		r.failAt(at, "garbage collection types are not supported: build for linear memory")
 	case 0x68, 0x69, 0x74, 0x75:
-		r.failAt(at, "exception and continuation types are not supported")
+		r.failAt(at, "exception and continuation types are not supported: build without them")
 	default:
 		r.failAt(at, "unknown value type %#x", byte(t))
 	}
@@ -105,7 +105,7 @@ func (r *reader) funcType() FuncType {
 	switch form := r.u8(); form {
 	case 0x60:
 	case 0x4e, 0x4f, 0x50, 0x5e, 0x5f:
-		r.failAt(at, "garbage collection types are not supported")
+		r.failAt(at, "garbage collection types are not supported: build for linear memory")
 	default:
 		r.failAt(at, "unknown form of type %#x", form)
 	}

@@ -21,10 +21,12 @@ var advices = []struct{ module, name, advice string }{
 	{"env", "Math.", "JavaScript's: import nothing, and AssemblyScript's own Math is taken"},
 	{"env", "document.", "a browser's"},
 	{"env", "process.", "Node's: a canister has no arguments, environment, or files"},
+	{"ic0", "", "the System API has no such function"},
+	{"wasi_snapshot_preview1", "", "WASI preview 1 has no such function"},
 	{"env", "", "a symbol that nothing defined when the module was linked: link the library that has it, or declare the module it is imported from"},
 }
 
-// ImportAdvice says what to do about a function that cannot be imported; "" if there is nothing to say.
+// ImportAdvice says what to do about a function that cannot be imported.
 func ImportAdvice(module, name string, isWide bool) string {
 	key := importName{module, name}
 	switch {
@@ -40,5 +42,5 @@ func ImportAdvice(module, name string, isWide bool) string {
 			return a.advice
 		}
 	}
-	return ""
+	return "a canister may import ic0 and wasi_snapshot_preview1"
 }
