@@ -26,18 +26,44 @@ type Code struct {
 // outcome: a machine that was not asked to compiles when the round comes. refusal says what is wrong with a module; changes of
 // limits that are wrong are left to the round to refuse.
 func (m *Machine) Compile(c Code) (hash canister.ModuleHash, refusal string, err error) {
-	cluster, limits, own := m.compiledFor(c.Canister)
-	if c.Limits != "" && (own == nil || assign(canisterLimits(&limits), c.Limits) != nil || limits.Validate() != nil) {
+	cluster, limits, known := m.limitsOf(&c)
+	if !known {
 		return hash, "", nil
-	}
-	if c.Module == nil {
-		c.Module = own
 	}
 	module, refusal, err := m.compile(c.Module, cluster, limits)
 	if module != nil {
 		hash = module.Program.Hash
 	}
 	return hash, refusal, err
+}
+
+// limitsOf gives the limits under which code will run, and the code its module; known is false if only the round can tell.
+func (m *Machine) limitsOf(c *Code) (cluster Limits, l canister.Limits, known bool) {
+	cluster, l, own := m.compiledFor(c.Canister)
+	if c.Limits != "" && (own == nil || assign(canisterLimits(&l), c.Limits) != nil || l.Validate() != nil) {
+		return cluster, l, false
+	}
+	if c.Module == nil {
+		c.Module = own
+	}
+	return cluster, l, true
+}
+
+// Refusal says what is wrong with a module, as Compile would, "" if nothing is. It takes a few passes over the module and
+// compiles nothing.
+func (m *Machine) Refusal(c Code) string {
+	cluster, limits, known := m.limitsOf(&c)
+	if !known {
+		return ""
+	}
+	prepared, refusal := prepare(c.Module, cluster, limits)
+	if prepared == nil {
+		return refusal
+	}
+	if err := m.cfg.Engine.Validate(prepared); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // compiledFor tells the limits under which a canister's code is compiled, or will be, and its module if it is there.
@@ -102,15 +128,24 @@ func targetOf(arg candid.Raw) string {
 	return canister.PrincipalText(principal)
 }
 
+// prepare prepares a module for a canister with some limits. refusal says what is wrong with it.
+func prepare(wasm []byte, cluster Limits, l canister.Limits) (p *canister.Program, refusal string) {
+	if limit := cluster.ModuleBytes; uint64(len(wasm)) > limit {
+		return nil, fmt.Sprintf("module is %d bytes long, the cluster allows %d", len(wasm), limit)
+	}
+	p, err := canister.Prepare(wasm, l)
+	if err != nil {
+		return nil, err.Error()
+	}
+	return p, ""
+}
+
 // compile prepares and compiles a module for a canister with some limits. refusal says what is wrong with the module; an error,
 // that the world failed.
 func (m *Machine) compile(wasm []byte, cluster Limits, l canister.Limits) (module *canister.Module, refusal string, err error) {
-	if limit := cluster.ModuleBytes; uint64(len(wasm)) > limit {
-		return nil, fmt.Sprintf("module is %d bytes long, the cluster allows %d", len(wasm), limit), nil
-	}
-	prepared, err := canister.Prepare(wasm, l)
-	if err != nil {
-		return nil, err.Error(), nil
+	prepared, refusal := prepare(wasm, cluster, l)
+	if prepared == nil {
+		return nil, refusal, nil
 	}
 	module, err = m.cfg.Engine.Compile(prepared)
 	if refusal := new(program.Refusal); errors.As(err, &refusal) {

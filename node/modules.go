@@ -80,8 +80,12 @@ func (r *replica) compile(ctx context.Context, code fsm.Code) (hash string, err 
 // are given as long again as the majority took.
 const lastNodes = 2 * time.Second
 
-// compileEverywhere has code compiled by this node, which must succeed, and by the others, as far as they answer.
+// compileEverywhere has code compiled by this node, which must succeed, and by the others, as far as they answer. What is no
+// module is refused before anybody is asked.
 func (s *server) compileEverywhere(ctx context.Context, rep *replica, code fsm.Code) error {
+	if refusal := rep.machine.Refusal(code); refusal != "" {
+		return bad("module: %s", refusal)
+	}
 	start, peers := time.Now(), s.node.cfg.Peers
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"sync/atomic"
@@ -210,23 +209,30 @@ func TestInstallationWithoutAllNodes(t *testing.T) {
 	grounds[last].open()
 }
 
-// What is no module is refused before any node is asked, or a round made.
+// What is no module is refused before any node compiles, is asked to, or a round is made.
 func TestBadModulesAreRefusedBeforeARound(t *testing.T) {
-	c := startCluster(t, 1, nil)
+	c, grounds := startSlow(t, 3)
 	client := c.client()
-	for _, module := range []string{"\x00asm\x01\x00\x00\x00\x63", `(module (func (export "canister_update x") (result i32) (i32.const 1)))`} {
-		_, err := client.Install(context.Background(), "bad", []byte(module), nil)
+	leader := c.leader()
+	round := c.nodes[leader].Status().Round
+	for _, module := range []string{
+		"\x00asm\x01\x00\x00\x00\x63",
+		`(module (func (export "canister_update x") (result i32) (i32.const 1)))`,
+		// Only the engine finds this one: its code has no value where one is needed.
+		"\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x02\x01\x00" + "\x0a\x05\x01\x03\x00\x1a\x0b",
+	} {
+		_, err := client.Install(c.ctx, "bad", []byte(module), nil)
 		if failed, ok := err.(*CallError); !ok || failed.Code != http.StatusBadRequest || failed.Outcome != OutcomeRefused {
 			t.Errorf("%q: %v", module, err)
 		}
 	}
-	// Only the engine finds this one: its code has no value where one is needed.
-	invalid := "\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03\x02\x01\x00" + "\x0a\x05\x01\x03\x00\x1a\x0b"
-	_, err := client.Install(context.Background(), "bad", []byte(invalid), nil)
-	if failed, ok := err.(*CallError); !ok || failed.Code != http.StatusBadRequest {
-		t.Errorf("an invalid module: %v", err)
+	for i, g := range grounds {
+		if len(g.begun) > 0 {
+			t.Errorf("node %d has begun to compile", i+1)
+		}
+		g.open()
 	}
-	if got := c.nodes[0].Status().Round; got != 0 {
-		t.Errorf("round %d", got)
+	if got := c.nodes[leader].Status().Round; got != round {
+		t.Errorf("round %d, was %d", got, round)
 	}
 }

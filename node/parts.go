@@ -69,6 +69,7 @@ type Machine interface {
 	raft.ConfigurationStore
 	Query(fsm.Query) (fsm.QueryResult, error)
 	Inspect(*fsm.Message) (refusal string, err error)
+	Refusal(fsm.Code) string
 	Compile(fsm.Code) (hash canister.ModuleHash, refusal string, err error)
 	Await(context.Context, fsm.Ref) (fsm.Answer, error)
 	HasWork() bool

@@ -188,9 +188,6 @@ func (p *Program) addEntry(e export) error {
 		if !ok {
 			continue
 		}
-		if name == "" {
-			return e.refuse("the method has no name")
-		}
 		if other, dup := p.methods[name]; dup {
 			return e.refuse("the method is exported as %s already", quoted(other.export))
 		}
