@@ -144,10 +144,10 @@ func (c *Client) Change(ctx context.Context, name string, m fsm.Message) (Respon
 	return c.write(ctx, out)
 }
 
-// Limits asks one node for the limits of the cluster, by name.
-func (c *Client) Limits(ctx context.Context, addr string) (map[string]uint64, error) {
+// Limits asks for the limits of the cluster, by name, as of everything that was acknowledged before.
+func (c *Client) Limits(ctx context.Context) (map[string]uint64, error) {
 	var out map[string]uint64
-	err := c.try(ctx, addr, call{method: http.MethodGet, path: "/v1/limits"}, &out)
+	err := c.exchange(ctx, call{method: http.MethodGet, path: "/v1/limits", repeatable: true}, &out)
 	return out, err
 }
 

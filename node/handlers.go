@@ -61,14 +61,9 @@ func (s *server) setLimits(w http.ResponseWriter, r *http.Request) {
 	s.write(w, r, fsm.KindLimits, "limits")
 }
 
-// limits is GET /v1/limits: the replicated configuration as this node knows it.
-func (s *server) limits(w http.ResponseWriter, _ *http.Request) {
-	rep, err := s.node.serving()
-	if err != nil {
-		s.failCall(w, refused(err))
-		return
-	}
-	writeJSON(w, http.StatusOK, rep.machine.Limits().Named())
+// limits is GET /v1/limits: the replicated configuration, as of everything that was acknowledged before.
+func (s *server) limits(w http.ResponseWriter, r *http.Request) {
+	s.readLinearizable(w, r, "limits", func(m Machine) any { return m.Limits().Named() })
 }
 
 // hasModule reports whether a message of a kind brings a module.
@@ -321,7 +316,14 @@ func (s *server) query(w http.ResponseWriter, r *http.Request) {
 
 // canisterInterface is GET /v1/canisters/{canister}/interface.
 func (s *server) canisterInterface(w http.ResponseWriter, r *http.Request) {
-	const name = "interface"
+	s.readLinearizable(w, r, "interface", func(m Machine) any {
+		did, _ := m.Interface(r.PathValue("canister"))
+		return interfaceAnswer{Candid: did}
+	})
+}
+
+// readLinearizable answers with what the leader's state machine says once it has applied everything that was acknowledged before.
+func (s *server) readLinearizable(w http.ResponseWriter, r *http.Request, name string, answer func(Machine) any) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.node.cfg.RequestTimeout)
 	defer cancel()
 	rep, err := s.node.serving()
@@ -337,8 +339,7 @@ func (s *server) canisterInterface(w http.ResponseWriter, r *http.Request) {
 		s.failCall(w, err)
 		return
 	}
-	did, _ := rep.machine.Interface(r.PathValue("canister"))
-	writeJSON(w, http.StatusOK, interfaceAnswer{Candid: did})
+	writeJSON(w, http.StatusOK, answer(rep.machine))
 }
 
 // read runs one query, when fewer than the most that may run do.

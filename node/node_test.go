@@ -3,6 +3,7 @@ package node
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -228,6 +229,37 @@ func TestQueryAfterElection(t *testing.T) {
 		}
 	}
 	c.agree()
+}
+
+// Whichever node is asked, limits are those that were acknowledged before, also right after an election.
+func TestLimitsAreReadAsAcknowledged(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	client := c.client()
+	change := func(want uint64) {
+		t.Helper()
+		r, err := client.Change(c.ctx, "", fsm.Message{Kind: fsm.KindLimits, Arg: fmt.Appendf(nil, "Sessions=%d", want)})
+		if err != nil || r.Status != fsm.StatusReplied {
+			t.Fatalf("%+v, %v", r, err)
+		}
+	}
+	check := func(want uint64) {
+		t.Helper()
+		for i, n := range c.nodes {
+			if n == nil {
+				continue
+			}
+			limits, err := c.client(i).Limits(c.ctx)
+			if err != nil || limits["Sessions"] != want {
+				t.Fatalf("node %d: Sessions=%d, want %d (%v)", i+1, limits["Sessions"], want, err)
+			}
+		}
+	}
+	for want := range uint64(20) {
+		change(1000 + want)
+		check(1000 + want)
+	}
+	c.stop(c.leader())
+	check(1019)
 }
 
 func TestConfigReportsAllFaults(t *testing.T) {

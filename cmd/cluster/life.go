@@ -79,18 +79,9 @@ and StackUnits are when it is installed, and keeps that until it is told otherwi
 	return c
 }
 
-// listLimits prints the limits of the cluster as the first replica that answers knows them.
+// listLimits prints the limits of the cluster.
 func (o *clientOptions) listLimits(ctx context.Context, c *cobra.Command, client *node.Client) error {
-	addresses, err := o.addresses(c)
-	if err != nil {
-		return err
-	}
-	var limits map[string]uint64
-	for _, address := range addresses {
-		if limits, err = client.Limits(ctx, address); err == nil {
-			break
-		}
-	}
+	limits, err := client.Limits(ctx)
 	if err != nil {
 		return &exitError{exitFault, err}
 	}
