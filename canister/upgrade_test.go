@@ -120,6 +120,40 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// TestWhatUpgradesCarry: certified data outlives what fails, a restore, and upgrades to modules that certify nothing; data segments
+// are not written over a memory that is kept.
+func TestWhatUpgradesCarry(t *testing.T) {
+	module := wat(t, `(module
+	  (import "ic0" "certified_data_set" (func $certify (param i32 i32)))
+	  (import "ic0" "msg_reply" (func $reply))
+	  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+	  (memory 1) (data (i32.const 0) "fresh") (data (i32.const 16) "again")
+	  (func (export "canister_update set")
+	    (memory.copy (i32.const 0) (i32.const 16) (i32.const 5)) (call $certify (i32.const 0) (i32.const 5)) (call $reply))
+	  (func (export "canister_update fail") (call $certify (i32.const 16) (i32.const 2)) unreachable)
+	  (func (export "canister_update get") (call $append (i32.const 0) (i32.const 5)) (call $reply)))`)
+	q := newQueue(t, module, allSetups()...)
+	check := func(memory string) {
+		t.Helper()
+		want(t, q.update("get", nil), Replied, memory)
+		for i, r := range q.rigs {
+			if got := string(r.State().CertifiedData); got != "again" {
+				t.Errorf("canister %d has certified %q", i, got)
+			}
+		}
+	}
+	want(t, q.update("get", nil), Replied, "fresh")
+	q.update("set", nil)
+	want(t, q.update("fail", nil), Trapped, "unreachable")
+	check("again")
+	q.rigs = append(q.rigs, q.rigs[0].replica(plainSetup(), q.rigs[0].State()))
+	check("again")
+	want(t, q.upgrade(module, nil, UpgradeOptions{Memory: MemoryKeep}), Replied, "")
+	check("again")
+	want(t, q.upgrade(module, nil, UpgradeOptions{}), Replied, "")
+	check("fresh")
+}
+
 // TestPreUpgradeTraps: then only an upgrade without it is possible.
 func TestPreUpgradeTraps(t *testing.T) {
 	q := newQueue(t, wat(t, lifeWAT(1, "pre", "")), allSetups()...)

@@ -113,6 +113,68 @@ func TestHostility(t *testing.T) {
 	}
 }
 
+// dispatch runs a function of the System API by name.
+func dispatch(t *testing.T, h *Host, name string, args ...uint64) uint64 {
+	t.Helper()
+	result, err := h.Dispatch(narrow.index[importName{"ic0", name}], args)
+	if err != nil {
+		t.Fatalf("%s%v: %v", name, args, err)
+	}
+	return result
+}
+
+// TestCallsAreBounded: the calls of one execution by number and by bytes, what may still be called, and a deadline.
+func TestCallsAreBounded(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		argument  uint64 // bytes of each
+		callsLeft uint64
+		accepted  int
+	}{
+		{"number", 0, 10_000, maxCalls},
+		{"bytes", 1 << 20, 10_000, maxCallsBytes>>20 - 1}, // the names have no place beside all 16
+		{"left", 8, 3, 3},
+	} {
+		h := NewHost(&machine{mem: make([]byte, 2<<20), fuel: 1e12}, Limits{ReplyBytes: 2 << 20})
+		h.Start(Execution{Occasion: InUpdate, Fuel: 1e12, Env: Env{CallsLeft: c.callsLeft}}, nil)
+		for range c.accepted + 2 {
+			dispatch(t, h, "call_new", 0, 0, 0, 3, 1, 2, 3, 4)
+			dispatch(t, h, "call_data_append", 0, c.argument)
+			want := uint64(0)
+			if len(h.Effects().Calls) == c.accepted {
+				want = cannotQueue
+			}
+			if got := dispatch(t, h, "call_perform"); got != want {
+				t.Fatalf("%s: call_perform gives %d after %d calls, want %d", c.name, got, len(h.Effects().Calls), want)
+			}
+		}
+		if got := len(h.Effects().Calls); got != c.accepted {
+			t.Errorf("%s: %d calls, want %d", c.name, got, c.accepted)
+		}
+	}
+	for asked, want := range map[uint64]uint32{0: 1, 1: 1, 299: 299, 300: 300, 301: 300, 1<<32 - 1: 300} {
+		h := NewHost(&machine{mem: make([]byte, 65536), fuel: 1e9}, Limits{ReplyBytes: 100})
+		h.Start(Execution{Occasion: InUpdate, Fuel: 1e9, Env: Env{CallsLeft: 1}}, nil)
+		dispatch(t, h, "call_new", 0, 0, 0, 0, 1, 2, 3, 4)
+		dispatch(t, h, "call_with_best_effort_response", asked)
+		dispatch(t, h, "call_perform")
+		if got := h.Effects().Calls[0].TimeoutSeconds; got != want {
+			t.Errorf("a timeout of %d s becomes %d s, want %d", asked, got, want)
+		}
+	}
+}
+
+// TestTasksHaveNoCaller: whoever is in the environment, a heartbeat or timer is the management canister's.
+func TestTasksHaveNoCaller(t *testing.T) {
+	for occasion, want := range map[Occasion]uint64{InTask: 0, InUpdate: 5} {
+		h := NewHost(&machine{mem: make([]byte, 65536), fuel: 1e9}, Limits{})
+		h.Start(Execution{Occasion: occasion, Fuel: 1e9, Env: Env{Caller: []byte("alice")}}, nil)
+		if got := dispatch(t, h, "msg_caller_size"); got != want {
+			t.Errorf("in %s the caller has %d bytes, want %d", occasion, got, want)
+		}
+	}
+}
+
 func TestSignature(t *testing.T) {
 	if got := signature("ipIfF:p", false).String(); got != "(i32 i32 i64 f32 f64) -> (i32)" {
 		t.Error(got)
