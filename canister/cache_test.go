@@ -1,6 +1,7 @@
 package canister
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -163,5 +164,53 @@ func TestConfigValidate(t *testing.T) {
 	c.Limits.MemoryBytes /= 2
 	if _, _, err := Install(c, m, Env{}, nil); err == nil {
 		t.Error("a module runs under other limits than it was prepared with")
+	}
+}
+
+// BenchmarkCompile gives what making a module ready costs: compiled anew, and taken from the folder of compiled modules, as a
+// replica does that starts again.
+func BenchmarkCompile(b *testing.B) {
+	for _, name := range []string{"life", "index", "counter-enhanced", "store-enhanced"} {
+		wasm, err := os.ReadFile(filepath.Join(guestDir, name+".wasm"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		p, err := Prepare(wasm, DefaultLimits())
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, cached := range []bool{false, true} {
+			b.Run(fmt.Sprintf("module=%s/bytes=%d/cached=%t", name, len(wasm), cached), func(b *testing.B) {
+				dir := b.TempDir()
+				ready := func() uint64 {
+					e, err := NewEngine(EngineConfig{CacheDir: dir})
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer e.Close()
+					b.StartTimer()
+					if _, err = e.Compile(p); err != nil {
+						b.Fatal(err)
+					}
+					b.StopTimer()
+					return e.Compiled()
+				}
+				b.StopTimer()
+				if cached {
+					ready()
+				}
+				b.ResetTimer()
+				for range b.N {
+					if !cached {
+						if err := os.RemoveAll(dir); err != nil {
+							b.Fatal(err)
+						}
+					}
+					if compiled := ready(); (compiled == 0) != cached {
+						b.Fatalf("%d modules were compiled", compiled)
+					}
+				}
+			})
+		}
 	}
 }

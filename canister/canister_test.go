@@ -180,3 +180,45 @@ func TestNoMemory(t *testing.T) {
 		t.Errorf("globals %v", s.Globals)
 	}
 }
+
+// TestInstallationIsOneBudget: the start function, _initialize and canister_init share the fuel of an installation, and each has
+// randomness of its own.
+func TestInstallationIsOneBudget(t *testing.T) {
+	module := wat(t, `(module
+	  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+	  (import "ic0" "msg_reply" (func $reply))
+	  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+	  (memory 1)
+	  (func $burn (param i32) (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+	  (func (export "_initialize") (drop (call $random (i32.const 0) (i32.const 8))) (call $burn (i32.const 10000)))
+	  (func (export "canister_init") (drop (call $random (i32.const 8) (i32.const 8))) (call $burn (i32.const 10000)))
+	  (func (export "canister_query get") (call $append (i32.const 0) (i32.const 16)) (call $reply)))`)
+	s := plainSetup()
+	s.limits.InstallFuel = 1_000_000
+	r := install(t, s, module)
+	if got := r.query("get", "").Reply; string(got[:8]) == string(got[8:]) {
+		t.Errorf("random twice: %x", got)
+	}
+	c := s.config(t)
+	can, whole, err := Install(c, compile(t, c, module), r.env(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer can.Close()
+	for _, fuel := range []uint64{whole.Fuel * 3 / 4, whole.Fuel} {
+		s.limits.InstallFuel = fuel
+		c := s.config(t)
+		can, out, err := Install(c, compile(t, c, module), r.env(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fits := fuel == whole.Fuel; fits != (out.Status == Replied) || !fits && out.Status != OutOfFuel {
+			t.Errorf("with %d of %d units: %v", fuel, whole.Fuel, out)
+		}
+		if can != nil {
+			if err := can.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

@@ -30,6 +30,22 @@ func TestCallsAnswerThroughRounds(t *testing.T) {
 	}
 }
 
+// Calls of one round reach a queue by the callers' numbers, those of one caller in the order in which it made them, and leave it in
+// that order.
+func TestQueuesKeepTheirOrder(t *testing.T) {
+	r := puppets(t, "a", "b", "c")
+	next := ask(2, count+replyCount)
+	sent := r.apply(&Round{Messages: []Message{run("c", next), run("a", next), run("a", next)}})
+	order := map[Ref]uint64{sent.Results[1].Ref: 1, sent.Results[2].Ref: 2, sent.Results[0].Ref: 3}
+	completed := r.rest()
+	if len(completed) != len(order) {
+		t.Fatalf("completed %+v", completed)
+	}
+	for _, c := range completed {
+		wantNumber(t, c.Result, order[c.Ref])
+	}
+}
+
 func TestWhatCallersAreTold(t *testing.T) {
 	r := puppets(t, "a", "b", "stopped")
 	wantStatus(t, r.one(change(KindStop, "stopped")), StatusReplied)

@@ -40,6 +40,22 @@ func TestTimersGoOffByRoundTime(t *testing.T) {
 	}
 }
 
+// A timer that falls due while its canister is stopped goes off when it is started, and makes no round before.
+func TestATimerOutlivesAStop(t *testing.T) {
+	r := puppets(t, "a")
+	wantReply(t, r.one(run("a", timer(1000)+reply(""))), "")
+	wantStatus(t, r.one(change(KindStop, "a")), StatusReplied)
+	r.apply(&Round{Time: 2000})
+	if _, set := r.NextTimer(); set || r.HasWork() {
+		t.Errorf("timer %v, work %v while it is stopped", set, r.HasWork())
+	}
+	wantStatus(t, r.one(change(KindStart, "a")), StatusReplied)
+	r.apply(&Round{})
+	if r.HasWork() || r.count("a") != 100 {
+		t.Errorf("work %v, count %d after the start", r.HasWork(), r.count("a"))
+	}
+}
+
 // A timer that falls due while the canister waits for as many responses as it may is not lost, and no round is made for it.
 func TestATimerWaitsForResponses(t *testing.T) {
 	r := puppets(t, "a", "b")

@@ -164,6 +164,17 @@ func TestCallsAreBounded(t *testing.T) {
 	}
 }
 
+// TestControllersAreWholePrincipals: one that begins as another is another.
+func TestControllersAreWholePrincipals(t *testing.T) {
+	h := NewHost(&machine{mem: []byte("alicebob"), fuel: 1e9}, Limits{})
+	h.Start(Execution{Occasion: InUpdate, Fuel: 1e9, Env: Env{Controllers: [][]byte{[]byte("alice"), []byte("bob")}}}, nil)
+	for _, c := range []struct{ at, size, want uint64 }{{0, 5, 1}, {5, 3, 1}, {0, 4, 0}, {0, 6, 0}, {5, 2, 0}, {0, 0, 0}} {
+		if got := dispatch(t, h, "is_controller", c.at, c.size); got != c.want {
+			t.Errorf("is_controller of %d bytes at %d is %d", c.size, c.at, got)
+		}
+	}
+}
+
 // TestTasksHaveNoCaller: whoever is in the environment, a heartbeat or timer is the management canister's.
 func TestTasksHaveNoCaller(t *testing.T) {
 	for occasion, want := range map[Occasion]uint64{InTask: 0, InUpdate: 5} {
