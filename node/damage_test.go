@@ -23,6 +23,10 @@ func TestDamagedCheckpointsAreReplaced(t *testing.T) {
 	c.stop(victim)
 	c.wipe(victim)
 	c.add(client, "counter", 12) // the log is cut behind what the empty one needs
+	c.eventually("an idle leader, with no checkpoint under way that would be sound", func() bool {
+		s := c.nodes[leader].Status()
+		return s.Round < s.Checkpoints.Round+s.Checkpoints.Every
+	})
 	damagePages(t, c.cfgs[leader].DataDir)
 	c.start(victim)
 	c.agree()

@@ -52,7 +52,7 @@ func (f *Founding) validate() error {
 
 // Import makes a replica's data folder that begins with a checkpoint from anywhere, every byte of which is verified: how a cluster
 // is rebuilt from one folder, on as many replicas as are wanted, or a state is carried to another cluster. Each replica of the new
-// cluster must begin with the same checkpoint and the same members. Files are shared by hard link where that is possible. The folder
+// cluster must begin with the same checkpoint and the same members. Files are copied. The folder
 // appears when it is complete, and the replica that is started with it votes from the beginning.
 func Import(f Founding, checkpoint string) error {
 	if err := f.validate(); err != nil {

@@ -8,8 +8,8 @@ import (
 
 // Import takes a checkpoint folder from anywhere, verifies every byte of it, and puts the same state into the store as the
 // checkpoint of another log entry and configuration: how a cluster is rebuilt from one folder, on other nodes than before, or a
-// state is carried to another cluster. Only Index, Term, Configuration and ConfigurationIndex of at are used. Files are shared
-// by hard link where the file system allows it, and copied otherwise.
+// state is carried to another cluster. Only Index, Term, Configuration and ConfigurationIndex of at are used. Every file is copied,
+// the layers of a memory into one: replicas that shared files would lose them together.
 //
 // Every node of the new cluster must import the same folder at the same entry, before its raft is started.
 func (s *Store) Import(dir string, at raft.SnapshotMeta) (id string, err error) {
@@ -47,10 +47,7 @@ func (k *Sink) copyFolder(c *Checkpoint, m Manifest) error {
 	m.Memories = nil
 	for i, mem := range c.Memories {
 		e := c.Manifest.Memories[i]
-		layers, err := k.linkLayers(c.Dir, mem.Layers)
-		if err != nil { // another file system, or one without links
-			layers, err = k.mergeLayers(mem, 0)
-		}
+		layers, err := k.mergeLayers(mem, 0)
 		if err != nil {
 			return err
 		}

@@ -185,11 +185,18 @@ func (s *Store) openFolder(n name, open func(FS, string) (*Checkpoint, error)) (
 	if err != nil {
 		return nil, err
 	}
-	if c.Index != n.index || c.Term != n.term {
-		c.Close()
-		return nil, &Damage{File: join(c.Dir, manifestName), Offset: 24, Fault: fmt.Sprintf("the manifest is of index %d and term %d, the folder's name says otherwise", c.Index, c.Term)}
+	if err := c.named(n); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// named holds the manifest against the folder's name.
+func (c *Checkpoint) named(n name) error {
+	if c.Index == n.index && c.Term == n.term {
+		return nil
+	}
+	return &Damage{File: join(c.Dir, manifestName), Offset: 24, Fault: fmt.Sprintf("the manifest is of index %d and term %d, the folder's name says otherwise", c.Index, c.Term)}
 }
 
 // List returns the complete checkpoints, newest first. It implements raft.SnapshotStore.

@@ -303,11 +303,35 @@ func TestDamageIsSetAside(t *testing.T) {
 func TestRenamedFolder(t *testing.T) {
 	dir := t.TempDir()
 	id := write(t, openTestStore(t, Config{Dir: dir}), 5, smallModel())
+	sound := filepath.Join(t.TempDir(), "sound")
+	if err := os.CopyFS(sound, os.DirFS(filepath.Join(dir, id))); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Rename(filepath.Join(dir, id), filepath.Join(dir, "checkpoint-6-3-0")); err != nil {
 		t.Fatal(err)
 	}
+	t.Chdir(filepath.Join(dir, "checkpoint-6-3-0"))
+	for _, path := range []string{filepath.Join(dir, "checkpoint-6-3-0"), "."} {
+		var d *Damage
+		if _, err := Verify(path, testHashing()); !errors.As(err, &d) || filepath.Base(d.File) != manifestName || !strings.Contains(d.Fault, "index 5 and term 3") {
+			t.Errorf("%s verified: %v", path, err)
+		}
+	}
 	if metas, _ := openTestStore(t, Config{Dir: dir}).List(); len(metas) != 0 {
 		t.Errorf("List is %v", metas[0])
+	}
+	aside := filepath.Join(dir, damagedPrefix+"checkpoint-6-3-0")
+	if _, err := Verify(aside, testHashing()); !IsDamage(err) {
+		t.Errorf("%s verified: %v", aside, err)
+	}
+	for _, other := range []string{"of-monday", "checkpoint-5-3-7"} { // a name that says nothing, and another of the same entry
+		to := filepath.Join(dir, other)
+		if err := os.CopyFS(to, os.DirFS(sound)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Verify(to, testHashing()); err != nil {
+			t.Errorf("%s: %v", other, err)
+		}
 	}
 }
 

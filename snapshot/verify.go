@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -23,7 +25,8 @@ type Report struct {
 }
 
 // Verify checks every byte of a checkpoint folder: manifest, table, page indexes, every page against its hash, every
-// memory's root, and that nothing else lies in the folder. The error names the file and the offset of the first fault; it
+// memory's root, and that nothing else lies in the folder. A folder with the name that a store gives, checkpoint-INDEX-TERM-N, must
+// be that checkpoint; any other name says nothing. The error names the file and the offset of the first fault; it
 // matches IsDamage unless the folder could not be read at all.
 //
 // What it cannot know is whether the state root is that of the table and the memories: the state machine, which knows how it
@@ -34,7 +37,21 @@ func Verify(dir string, h Hashing) (Report, error) {
 		return Report{}, err
 	}
 	defer c.Close()
+	if n, ok := parseName(strings.TrimPrefix(folderName(dir), damagedPrefix)); ok {
+		if err := c.named(n); err != nil {
+			return Report{}, err
+		}
+	}
 	return verify(OS{}, c, h)
+}
+
+// folderName is the last element of a folder's whole path; "" if that can't be told.
+func folderName(dir string) string {
+	whole, err := filepath.Abs(dir)
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(whole)
 }
 
 // verify checks what opening did not.

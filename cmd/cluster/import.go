@@ -26,8 +26,8 @@ func newImportCommand() *cobra.Command {
 		Use:     "import CHECKPOINT --data DIR",
 		Short:   "Begin a cluster from a checkpoint: after a loss, on other machines, or as a second cluster",
 		GroupID: groupDisk,
-		Long: `Makes data folders whose replicas all begin with one checkpoint: its state, and no log. Every byte of it is verified. A
-checkpoint is a folder that can be copied with cp -r from any replica's checkpoints, also while that replica runs; of a folder with
+		Long: `Makes data folders whose replicas all begin with one checkpoint: its state, and no log. Every byte of it is verified
+and copied: no two replicas share a file. A checkpoint is a folder that can be copied with cp -r from any replica's checkpoints, also while that replica runs; of a folder with
 several the newest is taken.
 
 With --nodes the folder is that of a local cluster, which cluster run --data goes on with. With --id it is that of one replica,
