@@ -190,13 +190,13 @@ func (p *player) play() (*suspect, error) {
 			return nil, context.Cause(p.ctx)
 		}
 		round, err := p.source.round(index)
+		if p.cfg.To != 0 && p.report.Round >= p.cfg.To && (round != nil || err != nil) {
+			return p.readAhead(index), nil
+		}
 		if err != nil {
 			return nil, err
 		}
 		if round != nil {
-			if p.cfg.To != 0 && p.report.Round >= p.cfg.To {
-				return nil, nil
-			}
 			if s, err := p.step(index, round); s != nil || err != nil {
 				return s, err
 			}
@@ -211,17 +211,48 @@ func (p *player) play() (*suspect, error) {
 	return nil, nil
 }
 
+// readAhead compares the last rounds with what the rounds from a log entry on attest, and repeats none of those. It ends where the
+// last round is attested, with the log, or at an entry that can't be read: that one was not to be repeated.
+func (p *player) readAhead(index uint64) *suspect {
+	in := p.report.Round
+	for ; index <= p.source.last && p.report.LastAttested < p.report.Round && p.ctx.Err() == nil; index++ {
+		round, err := p.source.round(index)
+		if err != nil {
+			return nil
+		}
+		if round == nil {
+			continue
+		}
+		in++
+		if round.Attested.Round > p.report.Round {
+			return nil // and so do all that follow
+		}
+		if s := p.attested(round.Attested, in); s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// attested compares with what a round attests.
+func (p *player) attested(a fsm.Attestation, in fsm.RoundNumber) *suspect {
+	own, known := p.roots[a.Round]
+	if !known || a.Round == 0 {
+		return nil
+	}
+	if own != a.Root {
+		return p.suspect(a.Round, a.Root, fmt.Sprintf("attested in round %d", in))
+	}
+	p.report.Attested++
+	p.report.LastAttested = max(p.report.LastAttested, a.Round)
+	p.confirmed = max(p.confirmed, a.Round)
+	return nil
+}
+
 // step applies one round and compares what it attests and what is known of it.
 func (p *player) step(index uint64, round *fsm.Round) (*suspect, error) {
-	attested := round.Attested
-	if own, known := p.roots[attested.Round]; known && attested.Round != 0 {
-		if own != attested.Root {
-			says := fmt.Sprintf("attested in round %d", p.report.Round+1)
-			return p.suspect(attested.Round, attested.Root, says), nil
-		}
-		p.report.Attested++
-		p.report.LastAttested = max(p.report.LastAttested, attested.Round)
-		p.confirmed = max(p.confirmed, attested.Round)
+	if s := p.attested(round.Attested, p.report.Round+1); s != nil {
+		return s, nil
 	}
 	result, err := apply(p.machine, index, round)
 	if err != nil {

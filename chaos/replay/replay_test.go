@@ -188,7 +188,7 @@ func TestReplayAgrees(t *testing.T) {
 	}
 	c.Visit = nil
 	c.From, c.To, c.Options.Tracker = c.Checkpoints[0], 7, "compare"
-	if report = r.replay(c); report.Finding != nil || report.FromRound != 5 || report.Round != 7 || Root(r.roots[7]) != report.Root {
+	if report = r.replay(c); report.Finding != nil || report.FromRound != 5 || report.Round != 7 || report.LastAttested != 7 || Root(r.roots[7]) != report.Root {
 		t.Errorf("from a checkpoint: %+v", report)
 	}
 	c.To = 4
@@ -300,6 +300,44 @@ func TestAnAlteredLogIsNamed(t *testing.T) {
 	}
 	if len(f.Difference.Canisters) != 1 || f.Difference.Canisters[0].Pages == 0 || len(f.Notes) == 0 {
 		t.Errorf("difference %+v, notes %q", f.Difference, f.Notes)
+	}
+}
+
+// The last round is compared with what the rounds behind it attest, though they are not repeated and need not be readable.
+func TestTheLastRoundIsCompared(t *testing.T) {
+	r := newRecording(t, raft.NewInmemStore())
+	r.puts(2)
+	r.round(put("a", 1)) // round 4, entry 5
+	r.append(raft.LogNoop, nil)
+	r.puts(3)
+	c := r.config()
+	c.To = 4
+	if report := r.replay(c); report.Finding != nil || report.Rounds != 4 || report.Attested != 4 || report.LastAttested != 4 {
+		t.Errorf("report %+v", report)
+	}
+	var entry raft.Log
+	if err := r.log.GetLog(5, &entry); err != nil {
+		t.Fatal(err)
+	}
+	round, err := fsm.DecodeRound(entry.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	round.Messages[0] = put("a", 2)
+	if entry.Data, err = round.Encode(); err == nil {
+		err = r.log.StoreLog(&entry)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := r.replay(c).Finding; f == nil || f.Round != 4 || f.Says != "attested in round 5" {
+		t.Errorf("finding %+v", f)
+	}
+	if err := r.log.StoreLog(&raft.Log{Index: 7, Term: 1, Type: raft.LogCommand, Data: []byte("garbage")}); err != nil {
+		t.Fatal(err)
+	}
+	if report := r.replay(c); report.Finding != nil || report.Rounds != 4 || report.LastAttested != 3 {
+		t.Errorf("with an entry that can't be read behind the last round: %+v", report)
 	}
 }
 

@@ -162,7 +162,7 @@ func attestedUpTo(r *replay.Report) string {
 	case r.Attested == 0:
 		return ""
 	case r.LastAttested < r.Round:
-		return fmt.Sprintf(" (the newest is that of round %d: nothing in what was repeated attests rounds %d to %d)", r.LastAttested, r.LastAttested+1, r.Round)
+		return fmt.Sprintf(" (the newest is that of round %d: nothing behind attests rounds %d to %d)", r.LastAttested, r.LastAttested+1, r.Round)
 	}
 	return fmt.Sprintf(" (the newest is that of round %d)", r.LastAttested)
 }
