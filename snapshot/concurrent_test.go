@@ -1,8 +1,11 @@
 package snapshot
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -104,4 +107,45 @@ func TestForgedDigest(t *testing.T) {
 	dir.names[e.Name()] = f
 	dir.names[manifestName] = &inode{data: c.Manifest.encode()}
 	mustFind(t, s, id, func() string { return "forged digest" })
+}
+
+// TestForgedTree: records that are consistent in themselves, down to the manifest, and are not those of the pages.
+func TestForgedTree(t *testing.T) {
+	mem := &memFS{root: &inode{names: map[string]*inode{}}, quiet: true}
+	s := openTestStore(t, Config{FS: mem, Dir: "/store"})
+	m := newModel()
+	scattered(m, 1100)
+	id := write(t, s, 1, m)
+	c, err := s.OpenCheckpoint(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	dir := mem.find("/store/" + id)
+	names, part := maps.Clone(dir.names), c.Manifest.Memories[0].Layers[0].Tree
+	for i := range part.Count {
+		for what, at := range map[string]uint32{"pages": 4, "digest": 40} {
+			dir.names = maps.Clone(names)
+			b := bytes.Clone(names[part.File.Name()].data)
+			record := b[treeHeadBytes+(part.First+i)*treeRecordBytes:][:treeRecordBytes]
+			if what == "digest" && record[10] == 0 {
+				continue // it has none, and what stands there is not read
+			}
+			record[at] ^= 1
+			binary.LittleEndian.PutUint32(record[treeSumAt:], recordSum(record))
+			forged := TreePart{File: TreeFile{Records: part.File.Records, Digest: sumWithContext(treeContext, b)}, First: part.First, Count: part.Count}
+			c.Manifest.Memories[0].Layers[0].Tree = forged
+			delete(dir.names, part.File.Name())
+			dir.names[forged.File.Name()] = &inode{data: b}
+			dir.names[manifestName] = &inode{data: c.Manifest.encode()}
+			err := verifyFolder(mem, "/store/"+id)
+			var d *Damage
+			if !errors.As(err, &d) || d.File != "/store/"+id+"/"+forged.File.Name() || d.Offset != treeHeadBytes+int64(part.First+i)*treeRecordBytes {
+				t.Fatalf("%s of record %d: %v", what, i, err)
+			}
+		}
+	}
+	if part.Count < 10 {
+		t.Errorf("%d records", part.Count)
+	}
 }
