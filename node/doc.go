@@ -80,7 +80,8 @@
 //   - A replica acknowledges nothing for longer than groundEvery after its folder or its log was deleted (groundWatcher).
 //   - No byte of Raft is exchanged with a node of another cluster, and none that a link has changed is read.
 //   - Nothing of a checkpoint reaches raft, the list of checkpoints or the state machine before all of it is there and verified. A
-//     peer's lengths are bounded before they are used; its stream costs at most three times Config.CheckpointBytes on disk.
+//     peer's lengths are bounded before they are used, and so are its connections (package link); its stream costs at most three times
+//     Config.CheckpointBytes on disk.
 //   - A folder with evidence of a divergence is not served from and takes no part in elections.
 //
 // # Goroutines

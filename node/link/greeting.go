@@ -209,6 +209,8 @@ type welcomingConn struct {
 	judge   func(greeting) string
 	serve   func(from string, conn net.Conn)
 	timeout time.Duration
+	// welcomed is told who has greeted.
+	welcomed func(from string)
 
 	once   sync.Once
 	framed *framedConn
@@ -232,6 +234,7 @@ func (c *welcomingConn) begin() {
 		c.err = err
 		return
 	}
+	c.welcomed(g.from)
 	c.framed = newFramedConn(c.Conn, g.from)
 	if g.purpose == purposeCheckpoint {
 		c.serve(g.from, c.framed)

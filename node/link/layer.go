@@ -30,16 +30,18 @@ type Layer struct {
 	take atomic.Pointer[func(from string, conn net.Conn)]
 
 	// mu guards the fields below.
-	mu     sync.Mutex
-	closed bool
-	conns  map[*trackedConn]struct{}
+	mu       sync.Mutex
+	closed   bool
+	conns    map[*trackedConn]struct{}
+	accepted acceptedConns
 }
 
 var _ raft.StreamLayer = (*Layer)(nil)
 
 // NewLayer owns the listener from here on.
 func NewLayer(cfg Config, listener net.Listener) *Layer {
-	return &Layer{cfg: cfg, listener: listener, conns: map[*trackedConn]struct{}{}}
+	return &Layer{cfg: cfg, listener: listener, conns: map[*trackedConn]struct{}{},
+		accepted: acceptedConns{greeted: map[string][]*trackedConn{}}}
 }
 
 // TakeCheckpoints says who is given the accepted connections on which a peer sends a checkpoint. The connection ends when take
@@ -65,7 +67,9 @@ func (s *Layer) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &welcomingConn{Conn: tracked, judge: s.judge, serve: s.serve, timeout: s.cfg.Timeout}, nil
+	s.admit(tracked)
+	return &welcomingConn{Conn: tracked, judge: s.judge, serve: s.serve, timeout: s.cfg.Timeout,
+		welcomed: func(from string) { s.welcomed(tracked, from) }}, nil
 }
 
 func (s *Layer) serve(from string, conn net.Conn) {
@@ -125,7 +129,7 @@ func (s *Layer) Close() error {
 }
 
 // track makes the connection end with the layer.
-func (s *Layer) track(conn net.Conn) (net.Conn, error) {
+func (s *Layer) track(conn net.Conn) (*trackedConn, error) {
 	c := &trackedConn{Conn: conn, layer: s}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,11 +143,13 @@ func (s *Layer) track(conn net.Conn) (net.Conn, error) {
 type trackedConn struct {
 	net.Conn
 	layer *Layer
+	from  string // who dialled it, once it has greeted
 }
 
 func (c *trackedConn) Close() error {
 	c.layer.mu.Lock()
 	delete(c.layer.conns, c)
+	c.layer.accepted.remove(c)
 	c.layer.mu.Unlock()
 	return c.Conn.Close()
 }
