@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -205,49 +204,4 @@ func TestSyncForgedDeltas(t *testing.T) {
 	}
 	p.leader.mustSend("n2")
 	p.same(t)
-}
-
-// recordDelta is what the leader sends to a follower that has nothing.
-func recordDelta(t *testing.T, leader *syncEnd) []byte {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	layer := link.NewLayer(link.Config{Self: "n3", Cluster: "test", Peers: map[string]string{leader.id: ""}, Timeout: 5 * time.Second}, listener)
-	defer layer.Close()
-	recorded := make(chan []byte, 1)
-	take := func(_ string, conn net.Conn) {
-		c := newSyncConn(conn, 5*time.Second)
-		_, _, _ = c.receive(offerBytes, nil)
-		_ = c.send(kindHave, []byte("LSHAVE\x00\x01\x00\x00\x00\x00"))
-		chunks, head := &chunkReader{conn: c, look: func() error { return nil }}, make([]byte, 16)
-		_, _ = io.ReadFull(chunks, head)
-		rest := make([]byte, binary.LittleEndian.Uint64(head[8:]))
-		_, _ = io.ReadFull(chunks, rest)
-		_ = c.send(kindAnswer, syncAnswer{err: "enough"}.encode())
-		recorded <- append(head, rest...)
-	}
-	layer.TakeCheckpoints(take)
-	go func() {
-		conn, err := layer.Accept()
-		if err == nil {
-			_, _ = conn.Read(make([]byte, 1))
-		}
-	}()
-	saved := leader.transport.sync.network
-	defer func() { leader.transport.sync.network = saved }()
-	dial := leader.cfg
-	dial.Peers = append(dial.Peers, Peer{ID: "n3", Raft: listener.Addr().String()})
-	other, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	network := newTCPNetwork(&dial, other)
-	defer network.Close()
-	leader.transport.sync.network = network
-	if _, err := leader.send("n3"); err == nil || !strings.Contains(err.Error(), "enough") {
-		t.Fatal(err)
-	}
-	return <-recorded
 }

@@ -3,7 +3,10 @@ package node
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"lockstep/snapshot"
@@ -228,6 +231,76 @@ func TestSyncReplacesRottenBase(t *testing.T) {
 	p.leader.mustSend("n2")
 	if string(p.leader.stream()) != string(p.follower.stream()) {
 		t.Error("the follower's checkpoint is not the leader's")
+	}
+}
+
+// fullDisk is a disk with room for so many bytes more.
+type fullDisk struct {
+	snapshot.OS
+	room *atomic.Int64
+}
+
+func (d fullDisk) Create(path string) (snapshot.File, error) {
+	if d.room.Load() <= 0 {
+		return nil, &os.PathError{Op: "create", Path: path, Err: syscall.ENOSPC}
+	}
+	f, err := d.OS.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	return &fullFile{f, path, d.room}, nil
+}
+
+type fullFile struct {
+	snapshot.File
+	path string
+	room *atomic.Int64
+}
+
+func (f *fullFile) WriteAt(p []byte, off int64) (int, error) {
+	n := int64(len(p))
+	if left := f.room.Add(-n); left < 0 {
+		n = max(n+left, 0)
+		written, err := f.File.WriteAt(p[:n], off)
+		return written, errors.Join(err, &os.PathError{Op: "write", Path: f.path, Err: syscall.ENOSPC})
+	}
+	return f.File.WriteAt(p, off)
+}
+
+// A follower whose disk fills up while it is sent a checkpoint says so to its leader, in words, and in its own report; it keeps what
+// it has, and with room again it is sent the rest.
+func TestSyncOnAFullDisk(t *testing.T) {
+	for _, room := range []int64{0, 10 << 10, 1 << 20, 2<<20 + 100<<10, 3 << 20} { // the state takes 2 MiB, and another 2 while it is assembled
+		p := newSyncPair(t)
+		state := newPages(512, 1)
+		p.follower.checkpoint(5, pages{7: state[7]})
+		left := &atomic.Int64{}
+		left.Store(room)
+		p.follower.fs = fullDisk{room: left}
+		p.follower.restart()
+		p.leader.checkpoint(9, state)
+		_, err := p.leader.send("n2")
+		if err == nil || !strings.Contains(err.Error(), "no space left on device") {
+			t.Fatalf("room for %d: %v", room, err)
+		}
+		p.follower.settle()
+		for _, end := range []*syncEnd{p.leader, p.follower} {
+			if r := end.last(); r.State != transferFailed || !strings.Contains(r.Reason, "no space left on device") {
+				t.Errorf("room for %d: report of %s: %+v", room, end.id, r)
+			}
+		}
+		if metas, err := p.follower.store.List(); err != nil || len(metas) != 1 || metas[0].Index != 5 {
+			t.Fatalf("room for %d: its own checkpoint is gone: %v, %v", room, metas, err)
+		}
+		left.Store(1 << 40)
+		p.wire.forth.Store(0)
+		p.leader.mustSend("n2")
+		p.same(t)
+		// What was kept is not sent again; the pages that waited for the end of a batch are.
+		most := int64(len(state))*snapshot.PageSize*110/100 + 256<<10 - max(0, min(room, 2<<20)-512<<10)
+		if n := p.wire.forth.Load(); n > most {
+			t.Errorf("room for %d: %d bytes were sent after it, at most %d should be", room, n, most)
+		}
 	}
 }
 

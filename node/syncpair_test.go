@@ -76,6 +76,7 @@ type syncEnd struct {
 	addr      string
 	log       *lines
 	cfg       Config
+	fs        snapshot.FS // nil is the system's
 	store     *snapshot.Store
 	transport *transport
 	term      atomic.Uint64
@@ -110,7 +111,7 @@ func (e *syncEnd) open(addr string) {
 	e.t.Helper()
 	var err error
 	if e.store, err = snapshot.OpenStore(snapshot.Config{Dir: e.dir, Hashing: snapshot.Hashing{Page: hashPage}, Merge: snapshot.MergeWhenAsked,
-		VerifyOnOpen: snapshot.VerifyIndexes, MaxBytes: 1 << 30}); err != nil {
+		VerifyOnOpen: snapshot.VerifyIndexes, MaxBytes: 1 << 30, FS: e.fs}); err != nil {
 		e.t.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", addr)
