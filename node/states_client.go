@@ -17,6 +17,8 @@ type HeldState struct {
 	addr   string
 	// Trips counts the requests, Read the bytes of their answers as they are in memory: hashes and pages.
 	Trips, Read uint64
+	// NodesRead and PagesRead count the nodes of page tries and the pages in those.
+	NodesRead, PagesRead uint64
 }
 
 // NewestRound stands for a node's newest round, in HoldState.
@@ -52,6 +54,8 @@ func (h *HeldState) ReadState(ctx context.Context, request ReadRequest) (*ReadRe
 	for i := range reply.Nodes {
 		h.Read += uint64(len(reply.Nodes[i].Hashes))
 	}
+	h.NodesRead += uint64(len(reply.Nodes))
+	h.PagesRead += uint64(len(reply.Pages))
 	for _, p := range reply.Pages {
 		h.Read += uint64(len(p))
 	}

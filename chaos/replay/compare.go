@@ -28,6 +28,9 @@ type StateDifference struct {
 	// Fields are those of the state itself: round, time, limits, sessions.
 	Fields    []FieldDifference    `json:"fields,omitempty"`
 	Canisters []CanisterDifference `json:"canisters,omitempty"`
+	// Hashes is how many page hashes of two checkpoints were compared to find this, PagesRead how many pages were read, of both.
+	Hashes    uint64 `json:"-"`
+	PagesRead uint64 `json:"-"`
 }
 
 // Empty reports whether nothing differs.
@@ -77,11 +80,16 @@ func Compare(a, b *snapshot.Checkpoint, show int) (*StateDifference, error) {
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %s: %w", b.Dir, err)
 	}
+	d := &StateDifference{Fields: append(stateFields(ca, cb), sessionFields(ca.Sessions, cb.Sessions)...)}
 	memories := map[string]*memoryPair{}
 	for _, m := range snapshot.Diff(a, b).Memories {
-		memories[m.Name] = filePair(m)
+		memories[m.Name] = filePair(m, &d.PagesRead)
+		for _, side := range []*snapshot.MemoryFile{m.A, m.B} {
+			if side != nil {
+				d.Hashes += side.Len()
+			}
+		}
 	}
-	d := &StateDifference{Fields: append(stateFields(ca, cb), sessionFields(ca.Sessions, cb.Sessions)...)}
 	for _, pair := range pairCanisters(ca.Canisters, cb.Canisters) {
 		find := func(name string) (*memoryPair, error) { return memories[name], nil }
 		if err := d.add(pair, find, show); err != nil {
@@ -107,9 +115,11 @@ type memoryPair struct {
 	read func(pages []uint64) ([]PageDifference, error)
 }
 
-func filePair(m snapshot.MemoryDifference) *memoryPair {
+// filePair is a memory of two checkpoints; read counts the pages that are read of both.
+func filePair(m snapshot.MemoryDifference, read *uint64) *memoryPair {
 	return &memoryPair{sizes: [2]uint64{memorySize(m.A), memorySize(m.B)}, pages: m.Pages, read: func(pages []uint64) (out []PageDifference, err error) {
 		for _, page := range pages {
+			*read += 2
 			ranges, err := m.Bytes(page)
 			if err != nil {
 				return nil, fmt.Errorf("page %d: %w", page, err)

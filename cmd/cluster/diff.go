@@ -21,7 +21,8 @@ func newDiffCommand() *cobra.Command {
 		Use:     "diff A B",
 		Short:   "Compare two checkpoints, or two live replicas: canisters, globals, pages, bytes",
 		GroupID: groupDisk,
-		Long: `Compares the states of two checkpoints. What differs is found by descending hashes; only pages that differ are read.
+		Long: `Compares the states of two checkpoints. What differs is found by hashes: memories with equal roots are not looked into, page
+hashes are compared in the others, and only pages that are shown are read. The last line says how many.
 Of a folder with several checkpoints (a replica's data folder) the newest is taken; the round and the log index may differ.
 
 A and B may instead be client ports (host:port) of two live replicas, also of one that has diverged. Both then hold the state of
@@ -78,6 +79,11 @@ type diffResult struct {
 	// Trips and Read are the requests and the bytes of hashes and pages that comparing live replicas took.
 	Trips uint64 `json:"requests,omitempty"`
 	Read  uint64 `json:"bytes_read,omitempty"`
+	// Nodes is how many nodes of live replicas' page tries were read, Hashes how many page hashes of checkpoints were compared, Pages
+	// how many pages were read, of both sides together.
+	Nodes  uint64 `json:"nodes_read,omitempty"`
+	Hashes uint64 `json:"hashes_compared,omitempty"`
+	Pages  uint64 `json:"pages_read"`
 }
 
 func diffFolders(command *cobra.Command, dirs [2]string, show int, asJSON bool) (err error) {
@@ -96,8 +102,13 @@ func diffFolders(command *cobra.Command, dirs [2]string, show int, asJSON bool) 
 	if err != nil {
 		return err
 	}
-	result := diffResult{A: sideOf(opened[0]), B: sideOf(opened[1]), Equal: d.Empty(), Difference: d}
-	return printDiff(command.OutOrStdout(), &result, asJSON)
+	result := diffResult{A: sideOf(opened[0]), B: sideOf(opened[1]), Equal: d.Empty(), Difference: d,
+		Hashes: d.Hashes, Pages: d.PagesRead}
+	err = printDiff(command.OutOrStdout(), &result, asJSON)
+	if !asJSON {
+		fmt.Fprintf(command.OutOrStdout(), "compared by hashes: %d page hashes, of memories whose roots differ; %d pages read\n", result.Hashes, result.Pages)
+	}
+	return err
 }
 
 func sideOf(c *snapshot.Checkpoint) diffSide {

@@ -40,6 +40,7 @@ func diffLive(ctx context.Context, w io.Writer, d liveDiff, asJSON bool) (err er
 	}
 	out.Equal = out.Difference.Empty()
 	out.Read, out.Trips = d.held[0].Read+d.held[1].Read, d.held[0].Trips+d.held[1].Trips
+	out.Nodes, out.Pages = d.held[0].NodesRead+d.held[1].NodesRead, d.held[0].PagesRead+d.held[1].PagesRead
 	if !out.Equal {
 		if err := d.history(ctx, &out); err != nil {
 			return err
@@ -47,7 +48,7 @@ func diffLive(ctx context.Context, w io.Writer, d liveDiff, asJSON bool) (err er
 	}
 	err = printDiff(w, &out, asJSON)
 	if !asJSON {
-		fmt.Fprintf(w, "compared by hashes: %d requests, %s of hashes and pages read\n", out.Trips, bytesText(out.Read))
+		fmt.Fprintf(w, "compared by hashes: %d requests, %d nodes and %d pages read, %s\n", out.Trips, out.Nodes, out.Pages, bytesText(out.Read))
 	}
 	return err
 }

@@ -188,6 +188,9 @@ func TestDiffLive(t *testing.T) {
 	if result.A.Round != wrong || result.FirstRound != wrong || len(d.Shown) != 2 || d.Shown[1].Page != 1239 || len(d.Shown[1].Ranges) != 1 || len(d.Shown[1].Ranges[0].A) != 16 {
 		t.Errorf("%+v", result)
 	}
+	if result.Pages != 4 || result.Nodes == 0 || result.Nodes > 100 {
+		t.Errorf("%d nodes and %d pages read for two pages of 3000", result.Nodes, result.Pages)
+	}
 	if result.Trips > 20 || result.Read > 40<<10 {
 		t.Errorf("%d requests and %d bytes for two pages of 3000", result.Trips, result.Read)
 	}
