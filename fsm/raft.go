@@ -73,13 +73,15 @@ func (c *capture) Persist(sink raft.SnapshotSink) error {
 	return nil
 }
 
-func (c *capture) persist(sink raft.SnapshotSink) (err error) {
+func (c *capture) persist(sink raft.SnapshotSink) error { return c.published.persist(sink) }
+
+func (p *published) persist(sink raft.SnapshotSink) (err error) {
 	defer pagetrie.CatchUnreadable(&err)
 	writer, ok := sink.(interface{ WriteState(snapshot.State) error })
 	if !ok {
 		return fmt.Errorf("write checkpoint %s: sink is a %T, which can't take a state", sink.ID(), sink)
 	}
-	state, err := c.published.checkpoint()
+	state, err := p.checkpoint()
 	if err != nil {
 		return fmt.Errorf("write checkpoint %s: %w", sink.ID(), err)
 	}

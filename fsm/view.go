@@ -2,9 +2,12 @@ package fsm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/hashicorp/raft"
 
 	"lockstep/memstore"
 	"lockstep/pagetrie"
@@ -80,6 +83,14 @@ func (m *Machine) find(round RoundNumber) (*published, <-chan struct{}, error) {
 
 // Release lets the state go.
 func (v *StateView) Release() error { return v.machine.release(v.p) }
+
+// Persist writes the state as a checkpoint and ends the sink, which must be one of snapshot.Store.
+func (v *StateView) Persist(sink raft.SnapshotSink) error {
+	if err := v.p.persist(sink); err != nil {
+		return errors.Join(err, sink.Cancel())
+	}
+	return sink.Close()
+}
 
 // StateHead is what a state says of itself: all that it takes to see which parts of two states differ.
 type StateHead struct {

@@ -131,6 +131,10 @@ type Violation struct {
 	// Evidence are the events that contradict each other, Before the faults and changes that came before.
 	Evidence []history.Event `json:"evidence,omitempty"`
 	Before   []history.Event `json:"before,omitempty"`
+	// Where says what a search for the cause has found, in lines: round, message, canister, page, bytes on both sides. Searched is
+	// the real time that it took, 0 if there was none. Who runs the cluster fills both.
+	Where    []string      `json:"where,omitempty"`
+	Searched time.Duration `json:"searched_ns,omitempty"`
 }
 
 // Witness is somebody's word on a root.

@@ -23,7 +23,7 @@ func (r *run) judge(ctx context.Context, result Result) (Result, error) {
 	}
 	var err error
 	if result.Verdict.Judgement == check.Violated {
-		result.Explanation = r.explain(context.WithoutCancel(ctx), &result.Verdict)
+		r.explain(context.WithoutCancel(ctx), &result.Verdict)
 		err = r.keepData()
 	}
 	return result, errors.Join(err, r.report.Finish(result.Verdict))

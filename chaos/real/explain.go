@@ -12,7 +12,6 @@ import (
 
 	"lockstep/canister"
 	"lockstep/chaos/check"
-	"lockstep/chaos/history"
 	"lockstep/chaos/replay"
 	"lockstep/fsm"
 	"lockstep/memstore"
@@ -56,20 +55,18 @@ func (m *member) replayOptions() replay.Options {
 }
 
 // explain says what is known about a difference between two replicas: it compares their logs, then repeats both up to the round and
-// compares the states.
-func (r *run) explain(ctx context.Context, v *check.Verdict) []string {
+// compares the states. What it finds is put into the violation.
+func (r *run) explain(ctx context.Context, v *check.Verdict) {
 	ctx, cancel := context.WithTimeout(ctx, explainWithin)
 	defer cancel()
 	for _, f := range v.Findings {
 		if w := f.Violation; w != nil && f.State == check.Broken && (len(w.Nodes) > 1 || len(w.Nodes) == 1 && len(w.Roots) > 1) {
-			lines := r.differences(ctx, w)
-			for _, line := range lines { // the report shows them with the evidence
-				w.Evidence = append(w.Evidence, history.Event{At: w.At, Kind: history.Note, Text: line})
-			}
-			return lines
+			began := time.Now()
+			w.Where = r.differences(ctx, w)
+			w.Searched = time.Since(began)
+			return
 		}
 	}
-	return nil
 }
 
 // differences compares the two replicas that a violation names. If it names one only, because an answer to a client says otherwise,
@@ -134,7 +131,7 @@ func (r *run) compare(ctx context.Context, v *check.Violation, a, b *member) ([]
 	if d.Empty() {
 		return append(lines, fmt.Sprintf("both logs, repeated on the same options, give the same state after round %d: it is a replica's options or memory that made the difference", round)), errSame
 	}
-	return append(lines, describe(d, a, b)...), nil
+	return append(lines, d.Words(a.String(), b.String())...), nil
 }
 
 // compareLogs looks for the first entry that is another one in two logs, and names the message.
@@ -220,32 +217,3 @@ func (r *run) stateAt(ctx context.Context, m *member, f *replay.Folder, round ui
 	}
 	return path, err
 }
-
-// describe tells a difference between two states in lines.
-func describe(d *replay.StateDifference, a, b *member) []string {
-	var lines []string
-	field := func(where string, f replay.FieldDifference) {
-		lines = append(lines, fmt.Sprintf("%s%s: %s has %s, %s has %s", where, f.Name, a, f.A, b, f.B))
-	}
-	for _, f := range d.Fields {
-		field("", f)
-	}
-	for _, c := range d.Canisters {
-		for _, f := range c.Fields {
-			field("canister "+c.Name+", ", f)
-		}
-		for _, p := range c.Shown {
-			for _, x := range p.Ranges {
-				lines = append(lines, fmt.Sprintf("canister %s, page %d, bytes %d to %d: %s has %x, %s has %x", c.Name, p.Page, x.Offset,
-					x.Offset+uint64(max(len(x.A), len(x.B)))-1, a, clip(x.A), b, clip(x.B)))
-			}
-		}
-		if more := c.Pages - uint64(len(c.Shown)); more > 0 {
-			lines = append(lines, fmt.Sprintf("canister %s: %d more pages", c.Name, more))
-		}
-	}
-	return lines
-}
-
-// clip keeps bytes short enough to be read.
-func clip(b []byte) []byte { return b[:min(len(b), 16)] }

@@ -47,8 +47,6 @@ type Result struct {
 	Elapsed                  time.Duration
 	// Converged is how long after healing all replicas were equal; 0 if they never were.
 	Converged time.Duration
-	// Explanation says what is known about a divergence, in lines: round, message, canister, page, bytes.
-	Explanation []string
 }
 
 // PerMinute is the rate of verified faults.

@@ -110,7 +110,12 @@ func TestLyingReplicaIsFound(t *testing.T) {
 	if result.Verdict.Judgement != check.Violated {
 		t.Fatalf("%s", result.Verdict.Sentence)
 	}
-	text := strings.Join(result.Explanation, "\n")
+	text := ""
+	for _, f := range result.Verdict.Findings {
+		if f.Violation != nil {
+			text += strings.Join(f.Violation.Where, "\n")
+		}
+	}
 	wanted := []string{"is not the same in the logs of", "kv.put"}
 	for _, f := range result.Verdict.Findings {
 		if f.Checker == "root-agreement" && f.State == check.Broken { // the lie had reached the states when it was found

@@ -36,11 +36,26 @@ func writeBehind(m Machine, before, dir string, index uint64) (string, error) {
 		return "", errors.Join(err, store.Close())
 	}
 	defer captured.Release()
+	return writeInto(store, dir, index, captured.Persist)
+}
+
+// WriteView writes a state that is held for reading into a new store of checkpoints, as that of a log index, and gives the
+// checkpoint's folder.
+func WriteView(v *fsm.StateView, dir string, index uint64) (string, error) {
+	store, err := snapshot.OpenStore(snapshot.Config{Dir: dir, Hashing: fsm.Hashing(), Merge: snapshot.MergeWhenAsked})
+	if err != nil {
+		return "", err
+	}
+	return writeInto(store, dir, index, v.Persist)
+}
+
+// writeInto writes a checkpoint into a store and closes the store.
+func writeInto(store *snapshot.Store, dir string, index uint64, persist func(raft.SnapshotSink) error) (string, error) {
 	sink, err := store.Create(raft.SnapshotVersionMax, index, 1, raft.Configuration{}, 1, nil)
 	if err != nil {
 		return "", errors.Join(err, store.Close())
 	}
-	if err := errors.Join(captured.Persist(sink), store.Close()); err != nil {
+	if err := errors.Join(persist(sink), store.Close()); err != nil {
 		return "", err
 	}
 	paths, err := ListCheckpoints(dir)

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,11 @@ type Cause struct {
 	Session  fsm.SessionID   `json:"session"`
 	Sequence uint64          `json:"sequence"`
 	ArgBytes int             `json:"arg_bytes"`
+	Arg      []byte          `json:"arg"` // its beginning, at most 48 bytes
 }
+
+// argTold bounds what is told of an argument.
+const argTold = 48
 
 // suspect is a difference before the search.
 type suspect struct {
@@ -287,9 +292,14 @@ func (x *search) cause(index uint64, round *fsm.Round, position int) *Cause {
 		x.notef("the round differs even without its messages")
 		return nil
 	}
-	m := round.Messages[position]
-	return &Cause{Round: x.roundAt(index), Index: index, Position: position, Messages: len(round.Messages), Kind: m.Kind.String(),
-		Canister: m.Canister, Method: m.Method, Session: m.Session, Sequence: m.Sequence, ArgBytes: len(m.Arg)}
+	c := newCause(&round.Messages[position])
+	c.Round, c.Index, c.Position, c.Messages = x.roundAt(index), index, position, len(round.Messages)
+	return c
+}
+
+func newCause(m *fsm.Message) *Cause {
+	return &Cause{Kind: m.Kind.String(), Canister: m.Canister, Method: m.Method, Session: m.Session, Sequence: m.Sequence, ArgBytes: len(m.Arg),
+		Arg: bytes.Clone(m.Arg[:min(len(m.Arg), argTold)])}
 }
 
 // roundAt is the number of the round at a log index behind x.before.

@@ -241,7 +241,21 @@ func Rejudge(ctx context.Context, dir string, c check.Config) (check.Verdict, er
 		return check.Failed(err), err
 	}
 	v := check.Judge(ctx, l.Log, c)
+	if l.Verdict != nil {
+		keepWhere(&v, l.Verdict)
+	}
 	return v, writeAll(dir, Page{Plan: l.Plan, Log: l.Log, Verdict: v})
+}
+
+// keepWhere carries over what a search found when the replicas' states were there: a history has none.
+func keepWhere(v, before *check.Verdict) {
+	for _, old := range before.Findings {
+		for _, f := range v.Findings {
+			if f.Checker == old.Checker && f.Violation != nil && old.Violation != nil && f.Violation.Sentence == old.Violation.Sentence {
+				f.Violation.Where, f.Violation.Searched = old.Violation.Where, old.Violation.Searched
+			}
+		}
+	}
 }
 
 // pictureCalls is how many calls a picture of linearizability shows: more cannot be looked at.

@@ -29,7 +29,7 @@ var pageCSS string
 var pageJS string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"clock": history.Clock, "doc": check.Doc, "notes": notes, "witnesses": witnesses,
+	"clock": history.Clock, "doc": check.Doc,
 }).Parse(pageHTML))
 
 // Page is what a report shows.
@@ -91,21 +91,6 @@ func violations(v check.Verdict) []*check.Violation {
 	}
 	slices.SortStableFunc(all, func(a, b *check.Violation) int { return cmp.Compare(a.At, b.At) })
 	return all
-}
-
-// notes are what was found out about a violation: entry, message, canister, page, bytes. witnesses are the events themselves.
-func notes(evidence []history.Event) []string {
-	var all []string
-	for i := range evidence {
-		if evidence[i].Kind == history.Note {
-			all = append(all, evidence[i].Words())
-		}
-	}
-	return all
-}
-
-func witnesses(evidence []history.Event) []history.Event {
-	return slices.DeleteFunc(slices.Clone(evidence), func(e history.Event) bool { return e.Kind == history.Note })
 }
 
 // mark is a rare path with how often it was reached.

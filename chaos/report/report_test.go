@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,7 +125,7 @@ func TestThePageSaysWhere(t *testing.T) {
 	v = check.Judge(t.Context(), l, check.Config{})
 	for i := range v.Findings {
 		if violation := v.Findings[i].Violation; violation != nil {
-			violation.Evidence = append(violation.Evidence, history.Event{Kind: history.Note, Text: "canister kv, page 5"})
+			violation.Where, violation.Searched = []string{"canister kv, page 5"}, 120*time.Millisecond
 		}
 	}
 	if err := Render(&bad, Page{Log: l, Verdict: v}); err != nil {
@@ -132,6 +133,9 @@ func TestThePageSaysWhere(t *testing.T) {
 	}
 	where, chart := strings.Index(bad.String(), "canister kv, page 5"), strings.Index(bad.String(), `id="chart"`)
 	shrink := strings.Index(bad.String(), "the-shrink-command")
+	if !strings.Contains(bad.String(), "found in 0.12 s") {
+		t.Error("the page does not say how long the search took")
+	}
 	if where < 0 || where > chart || shrink < 0 || shrink > chart {
 		t.Errorf("where at %d, shrink at %d, chart at %d", where, shrink, chart)
 	}
@@ -219,6 +223,18 @@ func TestOldFoldersAreJudgedAgain(t *testing.T) {
 	}
 	if loaded, err := Load(dir); err != nil || loaded.Verdict.Judgement != check.Violated {
 		t.Errorf("the verdict was not written: %v", err)
+	}
+	for i := range v.Findings { // what a search found when the states were there
+		if f := v.Findings[i].Violation; f != nil {
+			f.Where = []string{"canister kv, page 5"}
+		}
+	}
+	if err := Complete(dir, planText, v); err != nil {
+		t.Fatal(err)
+	}
+	v, err = Rejudge(t.Context(), dir, check.Config{})
+	if err != nil || !slices.ContainsFunc(v.Findings, func(f check.Finding) bool { return f.Violation != nil && len(f.Violation.Where) == 1 }) {
+		t.Errorf("judged again, the verdict has lost where replicas differ: %v", err)
 	}
 	if _, err := Rejudge(t.Context(), t.TempDir(), check.Config{}); err == nil {
 		t.Error("an empty folder can be judged")

@@ -15,6 +15,8 @@
 //	            │               └───────────────────────────────────────────────────────────┘
 //	            ▼ watched layers (watched.go, observe.go)
 //	     history.Recorder ──► check.Suite, online; replays of the log at the end (replay.go) ──► Verdict
+//	                              │ violation                                                     ▲
+//	                              └──► states held (witness.go) ──► search for what differs (explain.go, chaos/replay)
 //
 // Pool (pool.go) runs each plan in a child process, this program started again (child.go): a panic ends one run and is its result.
 //
@@ -61,6 +63,7 @@
 //	pipeline.run                one a follower that raft sends to: Close
 //	late, receive's             messages that nobody waits for: when they have arrived
 //	those of faults             rolling, swizzle, staleInstall, transfer, membership, untilCompacted: with the fault, or the run
+//	seize                       one, at the first violation: when it holds the replicas' states
 //	limit                       outside the bubble: ends the process that takes too long
 //
 // A child process ends with its result; nothing outlives it.

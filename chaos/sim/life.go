@@ -58,6 +58,7 @@ type life struct {
 	store     node.Checkpoints
 	aside     chan struct{}   // holds a value after a checkpoint of this opening was set aside
 	plain     *snapshot.Store // without the layers
+	machine   *fsm.Machine    // without the layers
 }
 
 // ready reports whether the process runs.
@@ -119,11 +120,12 @@ func (l *life) Open(stop func(error)) (*node.Parts, error) {
 		return nil, err
 	}
 	machine, err := fsm.New(fsm.Config{Engine: engine, Tracker: memstore.Tracker(l.options.Tracker), Workers: l.options.Workers,
-		RootsKept: rootsKept, ProveRestored: true, OnStop: stop})
+		RootsKept: rootsKept, StatesKept: statesKept, ProveRestored: true, OnStop: stop})
 	if err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
+	l.machine = machine
 	l.aside = make(chan struct{}, 1)
 	p.Damaged = l.aside
 	l.mu.Unlock()

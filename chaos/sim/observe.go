@@ -65,6 +65,9 @@ type committedRound struct {
 	time time.Time
 	// digest is that of the entry.
 	digest history.Digest
+	// number and root are what the first replica that applied it has found.
+	number fsm.RoundNumber
+	root   pagetrie.Hash
 }
 
 // round gives the committed round at an index; the first replica that applies it decodes it for all.
@@ -104,6 +107,11 @@ func (c *cluster) newestRound() fsm.RoundNumber {
 func (l *life) applied(entry *raft.Log, data []byte, result *fsm.RoundResult) {
 	c := l.m.c
 	round := c.round(entry, data)
+	c.mu.Lock()
+	if round.number == 0 {
+		round.number, round.root = result.Round, result.Root
+	}
+	c.mu.Unlock()
 	l.m.reached(entry.Index)
 	c.mu.Lock()
 	c.newest = max(c.newest, result.Round)

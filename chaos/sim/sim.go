@@ -76,6 +76,11 @@ type cluster struct {
 
 	failOnce sync.Once
 
+	// seized are filled once, by a goroutine that seizing waits for.
+	seizeOnce sync.Once
+	seizing   sync.WaitGroup
+	seized    []*witness
+
 	mu          sync.Mutex
 	err         error
 	noStart     error // why a replica did not start, the newest
@@ -173,6 +178,7 @@ func (c *cluster) openRecorder() error {
 	c.rec, err = history.NewRecorder(history.RecorderConfig{Header: h, Out: c.opts.History, Faults: c.opts.Faults, Keep: c.opts.Keep,
 		Observe: func(e *history.Event) {
 			if v := c.suite.Observe(e); v != nil {
+				c.seizeOnce.Do(func() { c.seizing.Go(func() { c.seize(v) }) })
 				c.stopEarly()
 			}
 		}})
@@ -324,6 +330,8 @@ func (c *cluster) conclude(ctx context.Context) (Result, error) {
 		r.Verdict = check.Failed(err)
 	} else {
 		r.Verdict = c.suite.Finish(ctx)
+		c.seizing.Wait()
+		c.explain(ctx, &r.Verdict)
 	}
 	for _, f := range r.Verdict.Faults {
 		if f.Struck > 0 {

@@ -279,16 +279,15 @@ type chaosRun struct {
 	// dir is the report's folder, kept whether it is still there.
 	dir  string
 	kept bool
-	// explanation says more about a divergence; figures are measures of the run, in words.
-	explanation []string
-	figures     string
-	took        time.Duration
-	rerun       string
-	err         error
-	simulated   time.Duration
-	cpu         time.Duration
-	struck      int
-	verified    int
+	// figures are measures of the run, in words.
+	figures   string
+	took      time.Duration
+	rerun     string
+	err       error
+	simulated time.Duration
+	cpu       time.Duration
+	struck    int
+	verified  int
 }
 
 // runOne runs one plan and tells everything about it.
@@ -351,7 +350,7 @@ func (o *chaosOptions) execute(ctx context.Context, out *chaosOutput, e executio
 		options.Progressed = out.progress
 	}
 	result, err := real.Run(ctx, e.plan, options)
-	r.verdict, r.err, r.took, r.explanation = result.Verdict, err, time.Since(began), result.Explanation
+	r.verdict, r.err, r.took = result.Verdict, err, time.Since(began)
 	r.struck, r.verified, r.cpu = result.Struck, result.Verified, processorTime()-cpu
 	if err != nil {
 		r.verdict = check.Failed(err)

@@ -119,6 +119,12 @@ func (t *chaosOutput) explain(r *chaosRun) {
 		for _, root := range v.Roots {
 			fmt.Fprintf(t.w, "  root of %-22s %s\n", root.Who, root.Text)
 		}
+		if len(v.Where) > 0 {
+			fmt.Fprintf(t.w, "  where it differs, found in %.2f s\n", v.Searched.Seconds())
+			for _, line := range v.Where {
+				fmt.Fprintf(t.w, "    %s\n", line)
+			}
+		}
 		t.events("evidence", v.Evidence)
 		t.events("before it", v.Before)
 	}
@@ -142,9 +148,6 @@ func (r *chaosRun) fields() map[string]any {
 	}
 	if r.rerun != "" {
 		m["rerun"], m["shrink"] = r.rerun, r.rerun+" --shrink"
-	}
-	if len(r.explanation) > 0 {
-		m["explanation"] = r.explanation
 	}
 	return m
 }
