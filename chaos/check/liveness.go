@@ -10,10 +10,12 @@ import (
 const livenessDoc = `Once everything is healed, the cluster gets on: a new round is applied, and in the end every replica is up and has applied the newest
 round; and at no time does a replica work without getting on. Replicas that the plan excuses need not come back. Judged by healed, ended,
 applied, installed, started, stopped, crashed and stuck. Somebody must send messages in the quiet ending, which lasts as long as
-the cluster may take. A run without one is undecided.`
+the cluster may take. A run without one is undecided, and so is one
+that was stopped at another violation.`
 
 // liveness is progress.
 type liveness struct {
+	suite           *Suite
 	header          history.Header
 	healed, ended   bool
 	newest, atHeal  uint64
@@ -29,7 +31,7 @@ type standing struct {
 }
 
 func startLiveness(s *Suite) checker {
-	return &liveness{header: s.cfg.Header, nodes: make([]standing, s.cfg.Header.Replicas)}
+	return &liveness{suite: s, header: s.cfg.Header, nodes: make([]standing, s.cfg.Header.Replicas)}
 }
 
 func (c *liveness) observe(e *history.Event) *Violation {
@@ -61,6 +63,10 @@ func (c *liveness) finish() Finding {
 	f := Finding{State: Held, Checked: c.newest - c.atHeal, Of: "rounds after everything was healed"}
 	if !c.healed || !c.ended {
 		f.State, f.Reason, f.Checked = Open, "the run has no quiet ending", 0
+		return f
+	}
+	if first := c.suite.first; first != nil {
+		f.State, f.Reason, f.Checked = Open, "the run was stopped at a violation of "+first.Checker, 0
 		return f
 	}
 	if c.newest == c.atHeal {

@@ -125,7 +125,8 @@ function drawStrip(y) {
   for (const p of data.problems || []) {
     if (p.x < view.from || p.x > view.to) continue;
     el("line", { x1: x(p.x), x2: x(p.x), y1: 0, y2: y + 14, stroke: colours.bad, "stroke-width": 1.5, "stroke-dasharray": "4 3" });
-    el("text", { x: x(p.x) + 5, y: y - 4, style: "fill:var(--bad);font-weight:600;paint-order:stroke;stroke:var(--paper);stroke-width:4px" }, "first difference");
+    const atEnd = x(p.x) > width - right - 110; // the words would be cut off
+    el("text", { x: x(p.x) + (atEnd ? -5 : 5), y: y - 4, "text-anchor": atEnd ? "end" : "start", style: "fill:var(--bad);font-weight:600;paint-order:stroke;stroke:var(--paper);stroke-width:4px" }, "first difference");
     hits.push({ x0: x(p.x) - 4, x1: x(p.x) + 4, y0: y, y1: y + 14, text: p.s, first: true });
   }
 }
@@ -182,7 +183,7 @@ function drawAxis(y, top) {
 
 function draw() {
   width = Math.max(320, chart.clientWidth);
-  left = width < 700 ? 78 : 112;
+  left = width < 700 ? 98 : 112;
   hits = [];
   svg = document.createElementNS(NS, "svg");
   const rows = Math.min(Math.max(1, ...packed(data.faults).map(r => r + 1)), 14), faultHeight = Math.max(rows * (rows > 7 ? 10 : 15), 15) + 6;
@@ -246,6 +247,11 @@ callsBox.addEventListener("toggle", () => {
   if (callsBox.querySelector("iframe")) return;
   const frame = document.createElement("iframe");
   frame.srcdoc = calls;
+  frame.onload = () => { // as high as what is in it, and at the first call that fits no order
+    const page = frame.contentDocument;
+    frame.style.height = Math.min(page.body.scrollHeight + 40, innerHeight * 0.7) + "px";
+    page.querySelector("#jump-link:not(.inactive)")?.click();
+  };
   callsBox.append(frame);
 });
 if (location.hash === "#calls") callsBox.open = true;

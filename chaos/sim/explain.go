@@ -143,13 +143,16 @@ func (x *explanation) earlier() []string {
 
 // right names who has what the log gives after a witness's round.
 func (x *explanation) right(w *witness) string {
-	who := ""
+	var who []string
 	for _, other := range x.c.seized {
 		if other.index == w.index && other.view != nil && other.view.Head().Root == x.at[w.index] {
-			who += other.who + ", "
+			who = append(who, other.who)
 		}
 	}
-	return who + "the log"
+	if len(who) == 0 {
+		return "the log"
+	}
+	return "the log (and " + strings.Join(who, ", ") + ")"
 }
 
 // others holds the witnesses of the same round against the one that is wrong: two replicas may be wrong in two ways.

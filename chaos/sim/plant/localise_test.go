@@ -23,7 +23,7 @@ var localised = []struct {
 	{"dropped-entry", []string{"node 2 has as round", "round: "}},
 	{"applied-twice", []string{"round: ", "node 3 has"}},
 	{"no-duplicate-check", []string{"session 1: ", "already round"}},
-	{"restore-leaves-old-pages", []string{"canister kv, page", "node 2 has"}},
+	{"restore-leaves-old-pages", []string{"message 1 of 1 of round", "canister kv, page", " has as round"}},
 	{"restart-trusts-index", []string{"canister kv: only"}},
 	{"checkpoint-without-globals", []string{"checkpoint of entry", "can't be read", "state table"}},
 	{"checkpoint-without-memory", []string{"checkpoint of entry", "canister kv, page"}},
