@@ -147,19 +147,19 @@ func (d *drawer) weather(p *Plan) {
 // episodes draws stretches of faults with quiet windows between, until the time to run is over.
 func (d *drawer) episodes(p *Plan) {
 	window := p.Time.Window
-	most := time.Duration(float64(p.Time.Run) * (0.1 + 0.4*d.wild))
+	most := time.Duration(float64(p.Time.Run) * (0.1 + 0.2*d.wild))
 	for at := min(2*time.Second, p.Time.Run/10); ; {
 		length := d.between(200*time.Millisecond, max(most, 400*time.Millisecond))
 		if at+length > p.Time.Run {
 			break
 		}
-		for range 1 + int(d.ExpFloat64()*(0.5+2*d.wild)) {
+		for range 1 + int(d.ExpFloat64()*(2+8*d.wild)) {
 			d.addFault(p, at, at+length)
 		}
 		if d.installs {
 			d.addInstall(p, at, at+length)
 		}
-		at += length + window + d.between(0, window)
+		at += length + window + d.between(0, window/3)
 	}
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
 }
