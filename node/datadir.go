@@ -15,7 +15,7 @@ import (
 //	node.json     who the folder belongs to (identity), written once
 //	lock          flock(2) held while a process uses the folder
 //	joining       there until the replica of a new folder has caught up (joiner); not empty after a log was set aside
-//	raft.db       log, term and vote (raft-boltdb)
+//	raft.db       log, term and vote (raft-boltdb), with a checksum in each entry (CheckedLog)
 //	checkpoints/  snapshot.Store
 //	modules/      compiled modules (canister.Engine), may be deleted
 //	set-aside/    log and checkpoints that did not join, kept as evidence (folderGround.SetAside)
@@ -33,7 +33,8 @@ const (
 	// joiningStrictly is what joiningFile holds after a log was set aside.
 	joiningStrictly = "set aside\n"
 
-	dataFormat = 1
+	// dataFormat is 2 since entries of the log have checksums.
+	dataFormat = 2
 )
 
 // identity is node.json.
@@ -125,7 +126,8 @@ func (d *dataDir) compare(text []byte, want identity) error {
 	}
 	switch {
 	case have.Format != want.Format:
-		return &DataDirError{d.path, fmt.Sprintf("has format %d, this program reads format %d", have.Format, want.Format)}
+		return &DataDirError{d.path, fmt.Sprintf("has format %d, this program reads format %d: use the program that made it, or import one of its checkpoints into a new folder",
+			have.Format, want.Format)}
 	case have.Cluster != want.Cluster:
 		return &DataDirError{d.path, fmt.Sprintf("belongs to cluster %q, this node is of cluster %q: name another folder", have.Cluster, want.Cluster)}
 	case have.Node != want.Node:

@@ -11,8 +11,9 @@
 //	                                                           │ raft.Apply
 //	             ┌─────────────────────────────────────────────┤
 //	             ▼                                             ▼
-//	   LogCache ► guardedLog ► Config.Wrap ► raft.db      transport ► link.Layer ► the other replicas
-//	   (logstore.go)                                      (transport.go, guard.go)  (folder link)
+//	   LogCache ► guardedLog ► Config.Wrap                transport ► link.Layer ► the other replicas
+//	   (logstore.go)  ► CheckedLog ► raft.db              (transport.go, guard.go)  (folder link)
+//	             │      (checkedlog.go)
 //	             │ committed
 //	             ▼
 //	   fencedMachine ► fsm.Machine (fence.go) ──► result, root ──► the message's own sender
@@ -73,6 +74,8 @@
 //   - Each sender gets its own message's result, or an error with an outcome; none waits after Stop has returned.
 //   - The log, from its first entry to its last, has no gap and nothing in it contradicts the newest checkpoint (mendLog,
 //     replica.installed). It reaches back to the oldest checkpoint kept and always holds the entry at the newest one.
+//   - No entry of the log reaches raft, another replica or the state machine that is not what was stored: CheckedLog names it, and
+//     the log is set aside.
 //   - A checkpoint from a leader never takes the state machine back (installGuard).
 //   - What is deleted from the log is covered by a checkpoint or provably not committed (conflict.cut).
 //   - A replica with a new folder votes for no candidate with a history until it holds all that was committed, and one that

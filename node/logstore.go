@@ -6,8 +6,6 @@ import (
 	"syscall"
 
 	"github.com/hashicorp/raft"
-
-	"lockstep/fsm"
 )
 
 // StorageError reports that the log on disk failed. The node stops at the first one: hashicorp/raft would go on with a log
@@ -31,18 +29,6 @@ func (e *StorageError) Unwrap() error { return e.Err }
 // stopper ends a replica at the first failure of its storage, before the failing call returns: from then on no connection
 // carries a byte and the state machine takes no round, so that whatever raft still does in memory reaches nobody.
 type stopper interface{ stop(error) }
-
-// entryError reports a log entry that is not what was written.
-type entryError struct {
-	index uint64
-	err   error
-}
-
-func (e *entryError) Error() string {
-	return fmt.Sprintf("log entry %d is damaged: %v", e.index, e.err)
-}
-
-func (e *entryError) Unwrap() error { return e.err }
 
 // guardedLog is the log under raft's cache. It turns every error into the replica's end, and keeps the log useful after
 // compaction.
@@ -79,31 +65,15 @@ func (g *guardedLog) LastIndex() (uint64, error) {
 }
 
 // GetLog implements raft.LogStore. A missing entry is raft's ordinary question. Any other failure gives raft an empty entry
-// in place of a panic: the replica has ended, and the state machine never sees the entry. A round that was damaged where it lay is
-// such a failure: a leader would send it on to followers that lag.
+// in place of a panic: the replica has ended, and the state machine never sees the entry. One that was damaged where it lay
+// (CheckedLog) is such a failure.
 func (g *guardedLog) GetLog(index uint64, entry *raft.Log) error {
 	err := g.under.GetLog(index, entry)
-	if err == nil {
-		err = checkEntry(index, entry)
-	}
 	if err == nil || errors.Is(err, raft.ErrLogNotFound) {
 		return err
 	}
 	g.stop.stop(&StorageError{Op: fmt.Sprintf("read log entry %d", index), Err: err})
 	*entry = raft.Log{Index: index, Type: raft.LogNoop}
-	return nil
-}
-
-// checkEntry tells a damaged entry by what it says of itself. The error is an *entryError.
-func checkEntry(index uint64, entry *raft.Log) error {
-	if entry.Index != index {
-		return &entryError{index, fmt.Errorf("it says that it is entry %d", entry.Index)}
-	}
-	if entry.Type == raft.LogCommand {
-		if err := fsm.CheckRound(entry.Data); err != nil {
-			return &entryError{index, err}
-		}
-	}
 	return nil
 }
 

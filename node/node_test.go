@@ -138,8 +138,8 @@ func TestStartRefusesFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	damage(`{"format":2,"cluster":"test","node":"n1"}`)
-	refuse("other format", "has format 2, this program reads format 1", func(*Config) {})
+	damage(`{"format":1,"cluster":"test","node":"n1"}`)
+	refuse("other format", "has format 1, this program reads format 2", func(*Config) {})
 	damage(`{"format`)
 	refuse("damaged", "damaged node.json", func(*Config) {})
 }

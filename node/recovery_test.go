@@ -66,7 +66,7 @@ func appendUncommitted(t *testing.T, path string, term uint64, n int) {
 	for i := range n {
 		entries = append(entries, &raft.Log{Index: last + 1 + uint64(i), Term: term, Type: raft.LogCommand, Data: round})
 	}
-	if err := errors.Join(disk.StoreLogs(entries), disk.Close()); err != nil {
+	if err := errors.Join(CheckedLog(disk).StoreLogs(entries), disk.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

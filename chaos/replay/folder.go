@@ -18,6 +18,7 @@ import (
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 
+	"lockstep/node"
 	"lockstep/node/logfile"
 )
 
@@ -41,7 +42,7 @@ var ErrNoReplica = errors.New("is no replica's data folder (it has no raft.db): 
 type Folder struct {
 	Path          string
 	Node, Cluster string // as its node.json says; empty without one
-	// Log is the replica's log.
+	// Log is the replica's log; it gives an error for an entry that was damaged.
 	Log raft.LogStore
 	// Checkpoints are its checkpoint folders, oldest first.
 	Checkpoints []string
@@ -127,7 +128,7 @@ func (f *Folder) openLog() error {
 	if err != nil {
 		return fmt.Errorf("log %s: %w", path, err)
 	}
-	f.Log = log
+	f.Log = node.CheckedLog(log)
 	return nil
 }
 

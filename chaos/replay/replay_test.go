@@ -383,7 +383,7 @@ func boltFolder(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newRecording(t, log).puts(40)
+	newRecording(t, node.CheckedLog(log)).puts(40)
 	if err := errors.Join(log.Close(), os.WriteFile(filepath.Join(dir, lockFile), nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}

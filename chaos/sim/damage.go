@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/raft"
+
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
 )
@@ -120,6 +122,31 @@ func damageBytes(data []byte, mode plan.Mode, r *rand.Rand) ([]byte, string) {
 	}
 	data[at] ^= 1 << r.IntN(8)
 	return data, fmt.Sprintf("bit flipped at %d", at)
+}
+
+// flipEntry flips a bit of one part of a log entry, each as likely as the others, and names the part.
+func flipEntry(e *raft.Log, r *rand.Rand) string {
+	parts := []string{"index", "term", "type"}
+	if len(e.Data) > 0 {
+		parts = append(parts, "data")
+	}
+	if len(e.Extensions) > 0 {
+		parts = append(parts, "checksum")
+	}
+	part := parts[r.IntN(len(parts))]
+	switch part {
+	case "index":
+		e.Index ^= 1 << r.IntN(64)
+	case "term":
+		e.Term ^= 1 << r.IntN(64)
+	case "type":
+		e.Type ^= 1 << r.IntN(8)
+	case "data":
+		e.Data[r.IntN(len(e.Data))] ^= 1 << r.IntN(8)
+	case "checksum":
+		e.Extensions[r.IntN(len(e.Extensions))] ^= 1 << r.IntN(8)
+	}
+	return part
 }
 
 // mayHarm reports whether a replica may lose what it has. A plan within the budget counts on the quiet windows between its episodes to

@@ -293,18 +293,13 @@ func (m *image) damage(mode plan.Mode, r *rand.Rand) (what string) {
 		m.log = m.log[:max(cut, 1)]
 		return fmt.Sprintf("entries after %d are gone", m.last())
 	case plan.Zero:
-		e := copyEntry(m.log[i])
-		clear(e.Data)
-		m.log[i] = e
-		return fmt.Sprintf("entry %d is all zero", e.Index)
+		m.log[i] = &raft.Log{Data: make([]byte, len(m.log[i].Data)), Extensions: make([]byte, len(m.log[i].Extensions))}
+		return fmt.Sprintf("entry %d is all zero", m.first+uint64(i))
 	}
 	e := copyEntry(m.log[i])
-	if len(e.Data) == 0 {
-		return ""
-	}
-	e.Data[r.IntN(len(e.Data))] ^= 1 << r.IntN(8)
+	where := flipEntry(e, r)
 	m.log[i] = e
-	return fmt.Sprintf("entry %d has a flipped bit", e.Index)
+	return fmt.Sprintf("entry %d has a bit of its %s flipped", m.first+uint64(i), where)
 }
 
 var errFull = fmt.Errorf("write log: %w", syscall.ENOSPC)
