@@ -14,6 +14,7 @@ import (
 
 	"lockstep/canister"
 	"lockstep/fsm"
+	"lockstep/node"
 	"lockstep/pagetrie"
 	"lockstep/snapshot"
 	"lockstep/testdata"
