@@ -250,7 +250,9 @@ callsBox.addEventListener("toggle", () => {
   frame.onload = () => { // as high as what is in it, and at the first call that fits no order
     const page = frame.contentDocument;
     frame.style.height = Math.min(page.body.scrollHeight + 40, innerHeight * 0.7) + "px";
-    page.querySelector("#jump-link:not(.inactive)")?.click();
+    const shown = page.defaultView.Element.prototype, slowly = shown.scrollIntoView;
+    shown.scrollIntoView = function () { slowly.call(this, { inline: "center", block: "nearest" }); };
+    page.querySelector("#jump-link:not(.inactive)")?.dispatchEvent(new Event("click")); // it is drawn, and has no click()
   };
   callsBox.append(frame);
 });
