@@ -30,6 +30,7 @@ const (
 	MarkOptionsChanged   MarkName = "restarted-with-other-options"         //
 	MarkCrashedInInstall MarkName = "crashed-in-install"                   // between a checkpoint's arrival and its use
 	MarkStaleRead        MarkName = "stale-query-behind"                   // an untracked query read an old state
+	MarkOutOfFuel        MarkName = "out-of-fuel"                          // a message used up its fuel and was rolled back
 )
 
 // MarkNames lists them all.
@@ -37,5 +38,5 @@ func MarkNames() []MarkName {
 	return []MarkName{MarkInstall, MarkTruncated, MarkRestored, MarkReplayed, MarkLeaderInFlight, MarkUnknown, MarkUnknownRan,
 		MarkDuplicate, MarkDiskFull, MarkDiskFailed, MarkSyncFailed, MarkWritesLost, MarkWritesTorn, MarkPaused,
 		MarkCheckpointBad, MarkLogBad, MarkStaleInstall, MarkInstallCut, MarkWiped, MarkMembers, MarkTransfer,
-		MarkPartitionLeader, MarkOptionsChanged, MarkCrashedInInstall, MarkStaleRead}
+		MarkPartitionLeader, MarkOptionsChanged, MarkCrashedInInstall, MarkStaleRead, MarkOutOfFuel}
 }

@@ -326,6 +326,31 @@ func refusedCall(err error) bool {
 	return errors.As(err, &r) || node.OutcomeOf(err) == node.OutcomeRefused
 }
 
+// limits are those of canisters of a workload that would take seconds with what every canister has: faulty spins until its fuel is gone.
+var limits = map[[2]string]string{{"fuel", "faulty"}: "Fuel=300000"}
+
+// limit sets a canister's limits, if it has any of its own in the plan's workload.
+func (c *cluster) limit(canister string, deadline time.Time) error {
+	text, ok := limits[[2]string{c.plan.Workload.Name, canister}]
+	for ok {
+		a, err := c.call(max(c.leaderNow(), 1), func(ctx context.Context, p process) (node.Answer, error) {
+			return p.Submit(ctx, fsm.Message{Kind: fsm.KindLimits, Canister: canister, Arg: []byte(text)})
+		})
+		switch {
+		case err == nil && a.Status == fsm.StatusReplied:
+			return nil
+		case err == nil:
+			return fmt.Errorf("set limits: %s", a.Text)
+		case time.Now().After(deadline):
+			return fmt.Errorf("set limits: %w", err)
+		}
+		if !sleep(50*time.Millisecond, c.failed) {
+			return errors.New("the run ended")
+		}
+	}
+	return nil
+}
+
 // install installs a canister, however long that takes.
 func (c *cluster) install(m chaos.Module) error {
 	deadline := time.Now().Add(time.Minute)
@@ -341,7 +366,7 @@ func (c *cluster) install(m chaos.Module) error {
 		case err == nil && a.Status == fsm.StatusRefused && !bytes.Contains([]byte(a.Text), []byte("there is a canister")):
 			return errors.New(a.Text)
 		case err == nil && a.Status != fsm.StatusTrapped:
-			return nil
+			return c.limit(m.Name, deadline)
 		case time.Now().After(deadline):
 			c.mu.Lock()
 			defer c.mu.Unlock()

@@ -141,6 +141,9 @@ func (l *life) applied(entry *raft.Log, data []byte, result *fsm.RoundResult) {
 
 // executed records a message that was answered. One whose canister waited for others counts as run in the round that answered it.
 func (l *life) executed(index uint64, round fsm.RoundNumber, slot uint32, id messageID, r *fsm.Result) {
+	if r.Status == fsm.StatusOutOfFuel {
+		l.record(history.Event{Kind: history.Mark, Index: index, Round: uint64(round), Text: string(history.MarkOutOfFuel)})
+	}
 	if id.session == 0 {
 		return
 	}

@@ -68,9 +68,21 @@ func TestQuietCluster(t *testing.T) {
 	}
 }
 
+// A message that uses up its fuel is rolled back, and answered alike, by every tracker at every level of optimisation.
+func TestMessagesRunOutOfFuel(t *testing.T) {
+	o := testPool(t).Run(t.Context(), Job{Plan: parse(t, "lockstep-plan 1\nseed 1\ntime run=20s quiet=10s\n"+
+		"workload name=fuel seed=1 clients=4 rate=20 queries=0.1 duplicates=0.1\n"+
+		"replica 1 tracker=prefetch opt=speed checkpoint=50\nreplica 2 tracker=cow opt=none checkpoint=60\nreplica 3 tracker=compare\n"+
+		"at 5s for 500ms kill nodes=2\n")})
+	agree(t, o)
+	if n := o.Result.Verdict.Marks[history.MarkOutOfFuel]; n < 3 {
+		t.Errorf("%d messages ran out of fuel", n)
+	}
+}
+
 // shape is that of the seeds in tests.
 func shape() plan.Shape {
-	s := plan.Shape{Opts: []string{"none", "speed"}, Workloads: []string{"small", "uniform"}}
+	s := plan.Shape{Opts: []string{"none", "speed"}, Workloads: []string{"small", "fuel", "uniform"}}
 	for _, tracker := range memstore.Trackers() {
 		s.Trackers = append(s.Trackers, string(tracker))
 	}

@@ -19,7 +19,7 @@ import (
 // drawSim draws a plan for a simulated run. Its messages are mostly small: a run costs what its rounds do, and faults find more among
 // few rounds than in few runs with many.
 func drawSim(seed uint64, s plan.Shape) *plan.Plan {
-	s.Layer, s.Workloads = plan.Sim, []string{"small", "small", "small", "uniform", "skewed", "demo", "bank"}
+	s.Layer, s.Workloads = plan.Sim, []string{"small", "small", "fuel", "uniform", "skewed", "demo", "bank"}
 	for _, t := range memstore.Trackers() {
 		s.Trackers = append(s.Trackers, string(t))
 	}
