@@ -342,14 +342,3 @@ func (c *cluster) conclude(ctx context.Context) (Result, error) {
 	_ = os.RemoveAll(c.home) // what stays only takes space
 	return r, nil
 }
-
-// setUp waits for a leader and installs the canisters.
-func (c *cluster) setUp() bool {
-	for _, m := range c.work.modules {
-		if err := c.install(m); err != nil {
-			c.fail(fmt.Errorf("install canister %s: %w", m.Name, err))
-			return false
-		}
-	}
-	return true
-}
