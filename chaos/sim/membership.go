@@ -54,7 +54,11 @@ func (c *cluster) membership(f *plan.Fault, nodes []int) *running {
 	go func() {
 		var out []int
 		for _, n := range nodes {
-			if f.Variant() == plan.Replace && !c.dispensable(n, ended) {
+			may := c.othersJoined
+			if f.Variant() == plan.Replace {
+				may = c.dispensable
+			}
+			if !may(n, ended) {
 				continue
 			}
 			c.members[n-1].leaves(true)
@@ -104,7 +108,22 @@ func (c *cluster) dispensable(n int, given <-chan struct{}) bool {
 		defer m.mu.Unlock()
 		return m.number == n || m.life != nil && (c.seams.Bare || !m.device.joining) && !m.absent
 	}
-	for !allOf(c.members, whole) {
+	return c.waitForAll(whole, given)
+}
+
+// othersJoined waits until no other member is joining: whoever takes out one of three while another votes for nobody is left with a
+// majority that needs a vote which nobody gives. Replicas that are down may be.
+func (c *cluster) othersJoined(n int, given <-chan struct{}) bool {
+	return c.waitForAll(func(m *member) bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.number == n || c.seams.Bare || !m.device.joining || m.absent
+	}, given)
+}
+
+// waitForAll is false when given came first; nil does not wait.
+func (c *cluster) waitForAll(is func(*member) bool, given <-chan struct{}) bool {
+	for !allOf(c.members, is) {
 		if given == nil || !sleep(50*time.Millisecond, given) {
 			return false
 		}
