@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -43,6 +44,26 @@ func TestQueuesKeepTheirOrder(t *testing.T) {
 	}
 	for _, c := range completed {
 		wantNumber(t, c.Result, order[c.Ref])
+	}
+}
+
+// A callee sees the deadline that its caller gave, and a callback the fuel of all executions of its call.
+func TestCallsKnowTheirDeadlineAndCost(t *testing.T) {
+	r := puppets(t, "a", "b")
+	wantNumber(t, r.ends(run("a", ask(2, replyLimit))), 0)
+	sent := r.apply(&Round{Time: 1_000_000_000_000, Messages: []Message{run("a", within(7)+ask(2, replyLimit))}})
+	completed := r.rest()
+	if len(completed) != 1 || completed[0].Ref != sent.Results[0].Ref {
+		t.Fatalf("completed %+v", completed)
+	}
+	wantNumber(t, completed[0].Result, 1_007_000_000_000)
+
+	pending := r.one(run("a", call{to: 2, arg: reply(""), onReply: replySpent}.script()))
+	wantStatus(t, pending, StatusPending)
+	end := r.rest()[0].Result
+	wantStatus(t, end, StatusReplied)
+	if spent := binary.LittleEndian.Uint64(end.Reply); spent <= pending.Fuel || spent >= end.Fuel {
+		t.Errorf("the callback counts %d units; %d were spent before it and %d in all", spent, pending.Fuel, end.Fuel)
 	}
 }
 
@@ -102,6 +123,20 @@ func TestContextsEndAsTheirLastExecution(t *testing.T) {
 	wantStatus(t, r.one(run("a", ask(2, count)+trap)), StatusTrapped)
 	if r.HasWork() {
 		t.Error("a trapped execution's call is on its way")
+	}
+}
+
+// What still waits for a response counts against the limit on calls of later executions.
+func TestOutstandingCallsAreBounded(t *testing.T) {
+	r := puppets(t, "a", "b")
+	r.state.Limits.Calls = 3
+	two := call{to: 2, arg: count + reply("")}.script() + call{to: 2, arg: count + reply("")}.script() + reply("sent")
+	wantReply(t, r.one(run("a", two)), "sent")
+	sent := r.apply(&Round{Messages: []Message{run("a", two), run("b", reply(""))}})
+	wantReply(t, sent.Results[0], "sent")
+	r.rest()
+	if a, b := r.count("a"), r.count("b"); a != 1 || b != 3 {
+		t.Errorf("%d calls were not made and %d were, want 1 and 3", a, b)
 	}
 }
 

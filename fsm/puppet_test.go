@@ -21,6 +21,8 @@ const (
 	replyCount   script = "n"
 	replyCode    script = "k"
 	replyVersion script = "v"
+	replyLimit   script = "d" // the deadline
+	replySpent   script = "p" // fuel, of the whole call
 )
 
 func text[S ~string](s S) script {

@@ -11,6 +11,8 @@
   (import "ic0" "msg_reject_code" (func $reject_code (result i32)))
   (import "ic0" "canister_version" (func $version (result i64)))
   (import "ic0" "global_timer_set" (func $timer_set (param i64) (result i64)))
+  (import "ic0" "msg_deadline" (func $deadline (result i64)))
+  (import "ic0" "performance_counter" (func $spent (param i32) (result i64)))
   (import "ic0" "call_new" (func $call_new (param i32 i32 i32 i32 i32 i32 i32 i32)))
   (import "ic0" "call_data_append" (func $call_append (param i32 i32)))
   (import "ic0" "call_on_cleanup" (func $call_on_cleanup (param i32 i32)))
@@ -114,6 +116,10 @@
         (call $answer (i64.extend_i32_u (call $reject_code)))))
       (if (i32.eq (local.get $op) (i32.const 0x76)) (then ;; v replies the version
         (call $answer (call $version))))
+      (if (i32.eq (local.get $op) (i32.const 0x64)) (then ;; d replies the deadline
+        (call $answer (call $deadline))))
+      (if (i32.eq (local.get $op) (i32.const 0x70)) (then ;; p replies the fuel of the whole call so far
+        (call $answer (call $spent (i32.const 1)))))
       (if (i32.eq (local.get $op) (i32.const 0x74)) (then unreachable)) ;; t traps
       (if (i32.eq (local.get $op) (i32.const 0x54)) (then ;; T sets the timer
         (drop (call $timer_set (i64.load (global.get $ip))))
