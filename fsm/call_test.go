@@ -140,6 +140,19 @@ func TestOutstandingCallsAreBounded(t *testing.T) {
 	}
 }
 
+// A turn takes no more from its queue than the limit on messages.
+func TestATurnTakesSoManyMessages(t *testing.T) {
+	r := puppets(t, "a", "b")
+	r.state.Limits.TurnMessages = 2
+	one := call{to: 2, arg: count + reply("")}.script()
+	wantReply(t, r.one(run("a", one+one+one+one+one+reply(""))), "")
+	for _, want := range []uint64{2, 4, 5} {
+		if r.apply(&Round{}); r.count("b") != want {
+			t.Errorf("b has taken %d calls, want %d", r.count("b"), want)
+		}
+	}
+}
+
 func TestQueuesAreBounded(t *testing.T) {
 	r := puppets(t, "a", "b")
 	r.state.Limits.QueueMessages, r.state.Limits.TurnMessages = 2, 1
@@ -295,7 +308,7 @@ func TestBestEffortCallsEndAtTheirDeadline(t *testing.T) {
 	}
 	// b waits for a's answer to a call of its own, which a takes only later: the deadline comes first.
 	late := call{to: 2, arg: call{to: 1, arg: count + reply("to b"), onReply: count + reply("too late")}.script(), onReply: count + count, onReject: replyCode}.script()
-	pending := r.apply(&Round{Time: 10 * second, Messages: []Message{run("a", within(1)+late)}}).Results[0]
+	pending := r.apply(&Round{Time: 10 * second, Messages: []Message{run("a", certify("seal")+within(1)+late)}}).Results[0]
 	wantStatus(t, pending, StatusPending)
 	before := r.count("a")
 	if r.HasWork() != true {

@@ -40,6 +40,24 @@ func TestTimersGoOffByRoundTime(t *testing.T) {
 	}
 }
 
+// Who waited for a stop that a start put an end to is told once, and not again by the next stop.
+func TestAStartEndsAStopForGood(t *testing.T) {
+	r := puppets(t, "a", "b")
+	message := r.one(run("a", ask(2, reply("late"))))
+	first := r.one(change(KindStop, "a"))
+	wantStatus(t, first, StatusPending)
+	started := r.apply(&Round{Messages: []Message{change(KindStart, "a"), change(KindStop, "a")}})
+	told := map[Ref]int{}
+	for _, c := range append(started.Completed, r.rest()...) {
+		told[c.Ref]++
+	}
+	for _, ref := range []Ref{message.Ref, first.Ref} {
+		if told[ref] != 1 {
+			t.Errorf("%s was completed %d times", ref, told[ref])
+		}
+	}
+}
+
 // A timer that falls due while its canister is stopped goes off when it is started, and makes no round before.
 func TestATimerOutlivesAStop(t *testing.T) {
 	r := puppets(t, "a")

@@ -29,8 +29,9 @@ func text[S ~string](s S) script {
 	return script(binary.LittleEndian.AppendUint16(nil, uint16(len(s)))) + script(s)
 }
 
-func reply(s string) script  { return "r" + text(s) }
-func reject(s string) script { return "j" + text(s) }
+func reply(s string) script   { return "r" + text(s) }
+func reject(s string) script  { return "j" + text(s) }
+func certify(s string) script { return "C" + text(s) }
 func timer(at int64) script {
 	return "T" + script(binary.LittleEndian.AppendUint64(nil, uint64(at)))
 }

@@ -16,7 +16,7 @@ func sampleTable(t testing.TB) []byte {
 	r := puppets(t, "a", "b")
 	openSession(r)
 	both := call{to: 2, arg: reply("x"), onReply: replyArg, clean: count}.script()
-	wantStatus(t, r.one(inSession(1, 1, run("a", both+both+timer(1<<40)))), StatusPending)
+	wantStatus(t, r.one(inSession(1, 1, run("a", both+both+certify("seal")+timer(1<<40)))), StatusPending)
 	wantStatus(t, r.one(change(KindStop, "a")), StatusPending)
 	p, err := r.acquire()
 	if err != nil {

@@ -11,6 +11,7 @@
   (import "ic0" "msg_reject_code" (func $reject_code (result i32)))
   (import "ic0" "canister_version" (func $version (result i64)))
   (import "ic0" "global_timer_set" (func $timer_set (param i64) (result i64)))
+  (import "ic0" "certified_data_set" (func $certify (param i32 i32)))
   (import "ic0" "msg_deadline" (func $deadline (result i64)))
   (import "ic0" "performance_counter" (func $spent (param i32) (result i64)))
   (import "ic0" "call_new" (func $call_new (param i32 i32 i32 i32 i32 i32 i32 i32)))
@@ -116,6 +117,9 @@
         (call $answer (i64.extend_i32_u (call $reject_code)))))
       (if (i32.eq (local.get $op) (i32.const 0x76)) (then ;; v replies the version
         (call $answer (call $version))))
+      (if (i32.eq (local.get $op) (i32.const 0x43)) (then ;; C certifies a string
+        (local.set $p (call $string))
+        (call $certify (local.get $p) (global.get $len))))
       (if (i32.eq (local.get $op) (i32.const 0x64)) (then ;; d replies the deadline
         (call $answer (call $deadline))))
       (if (i32.eq (local.get $op) (i32.const 0x70)) (then ;; p replies the fuel of the whole call so far
