@@ -42,8 +42,8 @@ func TestTimersGoOffByRoundTime(t *testing.T) {
 
 // Who waited for a stop that a start put an end to is told once, and not again by the next stop.
 func TestAStartEndsAStopForGood(t *testing.T) {
-	r := puppets(t, "a", "b")
-	message := r.one(run("a", ask(2, reply("late"))))
+	r := puppets(t, "a", "b", "c")
+	message := r.one(run("a", ask(2, ask(3, reply("late")))))
 	first := r.one(change(KindStop, "a"))
 	wantStatus(t, first, StatusPending)
 	started := r.apply(&Round{Messages: []Message{change(KindStart, "a"), change(KindStop, "a")}})
