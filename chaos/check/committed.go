@@ -4,7 +4,9 @@ import "lockstep/chaos/history"
 
 const committedDoc = `An entry that a replica has learnt to be committed, or has applied, stays: no other entry is ever committed at its index, no
 replica cuts it off the end of its log unless a checkpoint stands for it, and every later leader has it (Raft's leader
-completeness). Judged by committed, applied, truncated and role, with the logs as appended and started tell them.`
+completeness). Judged by committed, applied, truncated and role, with the logs as appended and started tell them. What a replica cuts off
+while it starts is judged when it has started, which says the checkpoint that it found: one may be whole on the disk of a replica
+that crashed before it could tell.`
 
 // committed is the permanence of what was committed.
 type committed struct {
@@ -12,10 +14,19 @@ type committed struct {
 	entries map[uint64]history.Event // by index
 	newest  uint64
 	checked uint64
+	// down are the replicas that do not run; starting is the newest committed entry of what each cut off since.
+	down     map[uint8]bool
+	starting map[uint8]*cutOff
+}
+
+// cutOff is a committed entry that was cut off a log.
+type cutOff struct {
+	index     uint64
+	violation *Violation
 }
 
 func startCommitted(s *Suite) checker {
-	return &committed{suite: s, entries: map[uint64]history.Event{}}
+	return &committed{suite: s, entries: map[uint64]history.Event{}, down: map[uint8]bool{}, starting: map[uint8]*cutOff{}}
 }
 
 func (c *committed) observe(e *history.Event) *Violation {
@@ -28,6 +39,10 @@ func (c *committed) observe(e *history.Event) *Violation {
 		}
 	case history.Truncated:
 		return c.truncated(e)
+	case history.Crashed, history.Stopped, history.Panicked:
+		c.down[e.Node] = true
+	case history.Started:
+		return c.started(e)
 	case history.RoleChanged:
 		if e.Role == history.Leader {
 			return c.leads(e)
@@ -59,17 +74,38 @@ func (c *committed) commit(e *history.Event) *Violation {
 }
 
 // truncated looks for committed entries among those that were cut off.
-func (c *committed) truncated(e *history.Event) (found *Violation) {
+func (c *committed) truncated(e *history.Event) *Violation {
 	log := &c.suite.logs.nodes[e.Node-1]
+	var newest *cutOff
 	log.in(max(e.Index, log.snap+1), e.To, func(cut history.Event) bool {
 		known, ok := c.entries[cut.Index]
-		if ok && known.Term == cut.Term {
-			found = broken(e, "node %d cut entry %d of term %d off its log, which is committed, and has no checkpoint for it", e.Node,
-				cut.Index, cut.Term).against(known)
+		if ok && known.Term == cut.Term && (newest == nil || cut.Index > newest.index) {
+			newest = &cutOff{cut.Index, broken(e, "node %d cut entry %d of term %d off its log, which is committed, and has no checkpoint for it",
+				e.Node, cut.Index, cut.Term).against(known)}
 		}
-		return found == nil
+		return true
 	})
-	return found
+	switch {
+	case newest == nil:
+		return nil
+	case !c.down[e.Node]:
+		return newest.violation
+	}
+	if before := c.starting[e.Node]; before == nil || newest.index > before.index {
+		c.starting[e.Node] = newest
+	}
+	return nil
+}
+
+// started judges what was cut off on the way here.
+func (c *committed) started(e *history.Event) *Violation {
+	cut := c.starting[e.Node]
+	delete(c.starting, e.Node)
+	c.down[e.Node] = false
+	if cut == nil || cut.index <= e.Index {
+		return nil
+	}
+	return cut.violation
 }
 
 // leads checks that a new leader has the newest committed entry of an earlier term; log matching says the rest.

@@ -403,6 +403,32 @@ func TestFolderIsReplayed(t *testing.T) {
 	}
 }
 
+// A replay repeats no entry that was damaged where it lies, were it one that it does not need.
+func TestDamagedEntriesOfFoldersAreNamed(t *testing.T) {
+	dir := boltFolder(t)
+	disk, err := raftboltdb.NewBoltStore(filepath.Join(dir, logFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e raft.Log
+	if err := disk.GetLog(5, &e); err != nil {
+		t.Fatal(err)
+	}
+	e.Type = raft.LogNoop // a round that is left out would be another history
+	if err := errors.Join(disk.StoreLog(&e), disk.Close()); err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, err = Replay(t.Context(), Config{Log: f.Log, Checkpoints: f.Checkpoints, Options: options()})
+	if err == nil || !strings.Contains(err.Error(), "log entry 5 is damaged: its checksum") || strings.Count(err.Error(), "log entry 5") != 1 {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestFolderInUseIsRefused(t *testing.T) {
 	dir := boltFolder(t)
 	lock, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0)
