@@ -24,24 +24,26 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// entryError reports a log entry that is not what was written.
-type entryError struct {
-	index uint64
-	err   error
+// EntryError reports a log entry that is not what was written.
+type EntryError struct {
+	Index uint64
+	// Err says what is wrong with it.
+	Err error
 }
 
-func (e *entryError) Error() string {
-	return fmt.Sprintf("log entry %d is damaged: %v", e.index, e.err)
+func (e *EntryError) Error() string {
+	return fmt.Sprintf("log entry %d is damaged: %v", e.Index, e.Err)
 }
 
-func (e *entryError) Unwrap() error { return e.err }
+// Unwrap gives the cause.
+func (e *EntryError) Unwrap() error { return e.Err }
 
 // checkedLog is what CheckedLog gives.
 type checkedLog struct{ raft.LogStore }
 
 // CheckedLog gives every entry a checksum when it is stored in a log, and finds out with it when it is read whether its index, its
 // term, its type or its data were damaged where it lay: raft would panic over a configuration, cut off what is committed for a wrong
-// term, and send a damaged round to others. Such an entry, and one without a checksum, is an error of GetLog that names it.
+// term, and send a damaged round to others. Of such an entry, and of one without a checksum, GetLog gives an *EntryError.
 func CheckedLog(under raft.LogStore) raft.LogStore { return checkedLog{under} }
 
 // GetLog implements raft.LogStore.
@@ -50,7 +52,7 @@ func (c checkedLog) GetLog(index uint64, entry *raft.Log) error {
 		return err
 	}
 	if err := checkEntry(index, entry); err != nil {
-		return &entryError{index, err}
+		return &EntryError{index, err}
 	}
 	entry.Extensions = nil
 	return nil

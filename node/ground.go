@@ -114,13 +114,13 @@ func (g *folderGround) openLog(p *Parts) error {
 // diskLog is a log in a file whose pages were checked: an entry in it that cannot be decoded is damaged.
 type diskLog struct{ *raftboltdb.BoltStore }
 
-// GetLog implements raft.LogStore. Errors are raft.ErrLogNotFound, bbolt's ErrDatabaseNotOpen, or an *entryError.
+// GetLog implements raft.LogStore. Errors are raft.ErrLogNotFound, bbolt's ErrDatabaseNotOpen, or an *EntryError.
 func (d diskLog) GetLog(index uint64, entry *raft.Log) error {
 	err := d.BoltStore.GetLog(index, entry)
 	if err == nil || errors.Is(err, raft.ErrLogNotFound) || errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
 		return err
 	}
-	return &entryError{index, err}
+	return &EntryError{index, err}
 }
 
 func (g *folderGround) openNetwork(p *Parts) error {

@@ -28,14 +28,14 @@ func (e *gapError) Error() string {
 func unusable(err error) bool {
 	var gap *gapError
 	var damage *logfile.DamageError
-	var entry *entryError
+	var entry *EntryError
 	return errors.As(err, &gap) || errors.As(err, &damage) || errors.As(err, &entry)
 }
 
 // damagedEntry reports whether a replica ended because its log holds an entry that was damaged where it lies. It would end again
 // whenever that entry is read, however often it is started: as a leader, as soon as a follower lags.
 func damagedEntry(reason error) bool {
-	var entry *entryError
+	var entry *EntryError
 	return errors.As(reason, &entry)
 }
 

@@ -338,7 +338,7 @@ func TestEntriesThatAreNone(t *testing.T) {
 // another one, its disk does not keep what is written.
 func TestDamagedEntryIsReplacedOnce(t *testing.T) {
 	c := startCluster(t, 3, nil)
-	reason := &StorageError{Op: "read log entry 3", Err: &entryError{3, errors.New("flipped")}}
+	reason := &StorageError{Op: "read log entry 3", Err: &EntryError{3, errors.New("flipped")}}
 	n := c.nodes[0]
 	if !n.replaceable(reason) || n.replaceable(&StorageError{Op: "read log entry 3", Err: errors.New("input/output error")}) {
 		t.Error("of damage and a failing disk, the first alone can be replaced")

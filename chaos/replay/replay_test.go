@@ -424,7 +424,7 @@ func TestDamagedEntriesOfFoldersAreNamed(t *testing.T) {
 	}
 	defer f.Close()
 	_, err = Replay(t.Context(), Config{Log: f.Log, Checkpoints: f.Checkpoints, Options: options()})
-	if err == nil || !strings.Contains(err.Error(), "log entry 5 is damaged: its checksum") || strings.Count(err.Error(), "log entry 5") != 1 {
+	if err == nil || !strings.Contains(err.Error(), "log entry 5: damaged: its checksum") || strings.Count(err.Error(), "log entry 5") != 1 {
 		t.Errorf("error %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"lockstep/canister"
 	"lockstep/fsm"
 	"lockstep/memstore"
+	"lockstep/node"
 	"lockstep/snapshot"
 )
 
@@ -134,6 +135,10 @@ func (s *source) reaches(index uint64) bool {
 func (s *source) round(index uint64) (*fsm.Round, error) {
 	var entry raft.Log
 	if err := s.cfg.Log.GetLog(index, &entry); err != nil {
+		var damage *node.EntryError
+		if errors.As(err, &damage) { // which names the entry too
+			err = fmt.Errorf("damaged: %w", damage.Err)
+		}
 		return nil, &EntryError{Index: index, Err: err}
 	}
 	if entry.Type != raft.LogCommand {
