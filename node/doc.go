@@ -73,7 +73,8 @@
 //
 //   - Each sender gets its own message's result, or an error with an outcome; none waits after Stop has returned.
 //   - The log, from its first entry to its last, has no gap and nothing in it contradicts the newest checkpoint (mendLog,
-//     replica.installed). It reaches back to the oldest checkpoint kept and always holds the entry at the newest one.
+//     replica.installed). It reaches back to the oldest checkpoint kept and holds the entry at the newest one, or
+//     begins behind it and answers for its term (guardedLog.GetLog).
 //   - No entry of the log reaches raft, another replica or the state machine that is not what was stored: CheckedLog names it, and
 //     the log is set aside.
 //   - A checkpoint from a leader never takes the state machine back (installGuard).

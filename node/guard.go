@@ -22,8 +22,8 @@ type installGuard struct {
 	log    raft.LogStore // through raft's cache
 	// onConflict is told that our log must be cut before the checkpoint can be installed; the replica restarts for that.
 	onConflict func(*conflict)
-	// onInstalled is told the index of an installed checkpoint before the leader is.
-	onInstalled func(index uint64) error
+	// onInstalled is told the last entry of an installed checkpoint before the leader is.
+	onInstalled func(index, term uint64) error
 
 	// mu guards raft, which exists only after the transport.
 	mu   sync.Mutex
@@ -99,7 +99,7 @@ func (g *installGuard) installed(answer raft.RPCResponse, req *raft.InstallSnaps
 	if !ok || !response.Success || answer.Error != nil {
 		return answer
 	}
-	if err := g.onInstalled(req.LastLogIndex); err != nil {
+	if err := g.onInstalled(req.LastLogIndex, req.LastLogTerm); err != nil {
 		response.Success, answer.Error = false, err
 	}
 	return answer

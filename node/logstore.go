@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hashicorp/raft"
@@ -38,7 +39,12 @@ type guardedLog struct {
 	// keepFrom tells from which index on the log must be kept: entries below may be compacted. newest is the index of the
 	// newest checkpoint: raft compacts nothing above it and truncates nothing at or below it.
 	keepFrom func() (keep, newest uint64, err error)
+	// base is the last entry of the checkpoint that the log begins behind; nil when the log holds it, or begins at 1.
+	base atomic.Pointer[logBase]
 }
+
+// logBase is an entry by index and term.
+type logBase struct{ index, term uint64 }
 
 func (g *guardedLog) fail(op string, err error) error {
 	failure := &StorageError{Op: op, Err: err}
@@ -67,8 +73,17 @@ func (g *guardedLog) LastIndex() (uint64, error) {
 // GetLog implements raft.LogStore. A missing entry is raft's ordinary question. Any other failure gives raft an empty entry
 // in place of a panic: the replica has ended, and the state machine never sees the entry. One that was damaged where it lay
 // (CheckedLog) is such a failure.
+//
+// The entry that the log begins behind is answered with its term, which is all that is asked of it: a leader that sends once
+// more what follows the checkpoint is compared with it. Raft itself does so only while nothing follows, and otherwise rejects
+// what the leader sends until it has sent the checkpoint again, without end. Nobody is sent that answer in place of the
+// entry: to be sent an entry, a follower must have the one before it, which is not here.
 func (g *guardedLog) GetLog(index uint64, entry *raft.Log) error {
 	err := g.under.GetLog(index, entry)
+	if base := g.base.Load(); base != nil && base.index == index && errors.Is(err, raft.ErrLogNotFound) {
+		*entry = raft.Log{Index: index, Term: base.term, Type: raft.LogNoop}
+		return nil
+	}
 	if err == nil || errors.Is(err, raft.ErrLogNotFound) {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/raft"
+
 	"lockstep/fsm"
 )
 
@@ -98,8 +100,12 @@ func TestWipedNodeInstallsCheckpoint(t *testing.T) {
 	if err != nil || first > 0 && first < c.nodes[victim].current().installedAt.Load() {
 		t.Errorf("the log begins at %d, below the installed checkpoint; %v", first, err)
 	}
+	c.add(client, "counter", 1)
+	c.agree()
+	c.resend(victim)
 	c.stop(victim)
 	c.start(victim)
+	c.resend(victim)
 	c.add(client, "counter", 1)
 	c.agree()
 }
@@ -277,5 +283,35 @@ func TestConfigReportsAllFaults(t *testing.T) {
 	}
 	if _, err := Start(cfg); err == nil || !strings.Contains(err.Error(), "configuration of node") {
 		t.Errorf("Start: %v", err)
+	}
+}
+
+// resend has the leader send once more what follows the checkpoint that a follower's log begins behind, as it does when the answer
+// of the first time was lost: raft must find it as right as the first time, or the follower is sent the checkpoint again without end.
+func (c *cluster) resend(to int) {
+	c.t.Helper()
+	c.eventually("the follower knows a leader", func() bool { return c.nodes[to].Status().Leader != "" })
+	r := c.nodes[to].current()
+	metas, err := r.checkpoints.List()
+	if err != nil || len(metas) == 0 {
+		c.t.Fatal(metas, err)
+	}
+	at := metas[0]
+	if err := r.guarded.under.GetLog(at.Index, new(raft.Log)); !errors.Is(err, raft.ErrLogNotFound) {
+		c.t.Fatalf("the log holds entry %d, the last of the checkpoint: %v", at.Index, err)
+	}
+	if last, err := r.log.LastIndex(); err != nil || last <= at.Index {
+		c.t.Fatalf("nothing follows the checkpoint at %d: the log ends at %d, %v", at.Index, last, err)
+	}
+	status := c.nodes[to].Status()
+	leader := []byte(status.Leader)
+	answer, ok := r.transport.Load().ask(raft.RPC{Command: &raft.AppendEntriesRequest{
+		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: leader, Addr: leader}, Term: status.Term, Leader: leader,
+		PrevLogEntry: at.Index, PrevLogTerm: at.Term}})
+	if response, is := answer.Response.(*raft.AppendEntriesResponse); !ok || !is || !response.Success {
+		c.t.Errorf("what follows entry %d of term %d, sent again: %+v, %v", at.Index, at.Term, answer.Response, answer.Error)
+	}
+	if err := r.log.GetLog(at.Index-1, new(raft.Log)); !errors.Is(err, raft.ErrLogNotFound) {
+		c.t.Errorf("the entry before the checkpoint's last: %v", err)
 	}
 }

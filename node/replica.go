@@ -39,6 +39,8 @@ type replica struct {
 	fence atomic.Bool
 	// keepMachine leaves the state machine open when the replica is closed.
 	keepMachine bool
+	// guarded is what log caches.
+	guarded *guardedLog
 	// installedAt is the index of the newest checkpoint that a leader sent: the log begins there.
 	installedAt atomic.Uint64
 	// setAside is where a log that could not be used is kept, and why; empty when there was none.
@@ -90,7 +92,8 @@ func (r *replica) openLog(cut *conflict) error {
 		}
 	}
 	var err error
-	r.log, err = raft.NewLogCache(logCacheEntries, &guardedLog{under: logs, stop: r, keepFrom: r.keepFrom})
+	r.guarded = &guardedLog{under: logs, stop: r, keepFrom: r.keepFrom}
+	r.log, err = raft.NewLogCache(logCacheEntries, r.guarded)
 	if err != nil {
 		return err
 	}
@@ -108,6 +111,8 @@ func (r *replica) openLog(cut *conflict) error {
 	if deleted != "" {
 		r.logger.Warn("log was cut to fit the newest checkpoint", "index", metas[0].Index, "deleted", deleted)
 	}
+	// What was not there to begin with is not there either after the log was made to fit: then the log begins behind it.
+	r.guarded.base.Store(&logBase{metas[0].Index, metas[0].Term})
 	return nil
 }
 
@@ -222,8 +227,9 @@ func (r *replica) raftConfig() *raft.Config {
 
 // installed deletes the log below a checkpoint that a leader sent: entries there may contradict what the cluster has
 // committed, and raft would later send them to others.
-func (r *replica) installed(index uint64) error {
+func (r *replica) installed(index, term uint64) error {
 	r.installedAt.Store(index)
+	r.guarded.base.Store(&logBase{index, term})
 	r.metrics.installed.Inc()
 	r.metrics.checkpointsInstalled.Add(1)
 	r.logger.Info("checkpoint installed from the leader", "index", index, "round", uint64(r.machine.Latest().Round))

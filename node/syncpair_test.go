@@ -119,7 +119,7 @@ func (e *syncEnd) open(addr string) {
 		e.t.Fatal(err)
 	}
 	e.addr = listener.Addr().String()
-	guard := &installGuard{logger: e.cfg.Logger, log: raft.NewInmemStore(), onInstalled: func(index uint64) error {
+	guard := &installGuard{logger: e.cfg.Logger, log: raft.NewInmemStore(), onInstalled: func(index, _ uint64) error {
 		e.applied.Store(index)
 		return nil
 	}, onConflict: func(*conflict) {}}
