@@ -101,6 +101,9 @@ func (r *replica) openLog(cut *conflict) error {
 	if err != nil {
 		return err
 	}
+	if err := r.reachesInstalled(metas); err != nil {
+		return err
+	}
 	if len(metas) == 0 {
 		return wholeLog(logs)
 	}
@@ -114,6 +117,49 @@ func (r *replica) openLog(cut *conflict) error {
 	// What was not there to begin with is not there either after the log was made to fit: then the log begins behind it.
 	r.guarded.base.Store(&logBase{metas[0].Index, metas[0].Term})
 	return nil
+}
+
+// installedKey holds, beside the term and the vote, the index of the newest checkpoint that a leader was told is here.
+var installedKey = []byte("LockstepInstalled")
+
+// reachesInstalled refuses what ends before a checkpoint that was acknowledged: to go on from an older one would be to forget.
+func (r *replica) reachesInstalled(metas []*raft.SnapshotMeta) error {
+	installed, err := (&guardedStable{under: r.parts.Stable, stop: r}).GetUint64(installedKey)
+	if err != nil && installed == 0 && err.Error() != "not found" {
+		return err
+	}
+	last, err := r.parts.Logs.LastIndex()
+	if err != nil {
+		return err
+	}
+	e := gapError{acknowledged: installed}
+	if len(metas) > 0 {
+		e.at = metas[0].Index
+	}
+	if max(last, e.at) < installed {
+		return &e
+	}
+	return nil
+}
+
+// startCheckpoints is what Raft sees of the checkpoints while it starts: the newest, and those that the log joins on to. From any
+// other the replica would go on without the entries between.
+type startCheckpoints struct {
+	Checkpoints
+	first, last uint64 // of the log
+	started     atomic.Bool
+}
+
+// List implements raft.SnapshotStore.
+func (s *startCheckpoints) List() ([]*raft.SnapshotMeta, error) {
+	metas, err := s.Checkpoints.List()
+	if err != nil || len(metas) == 0 || s.started.Load() {
+		return metas, err
+	}
+	newest := metas[0].Index
+	return slices.DeleteFunc(metas, func(m *raft.SnapshotMeta) bool {
+		return m.Index < newest && (s.first == 0 || s.first > m.Index+1 || s.last < newest)
+	}), nil
 }
 
 // keepFrom implements guardedLog.keepFrom: the log reaches back to the oldest checkpoint kept, so that each of them is one to
@@ -161,14 +207,22 @@ func (r *replica) startRaft() error {
 	if err != nil {
 		return err
 	}
-	r.raft, err = raft.NewRaft(conf, r.machine, r.log, stable, r.checkpoints, transport)
+	start := &startCheckpoints{Checkpoints: r.checkpoints}
+	if start.first, err = r.log.FirstIndex(); err != nil {
+		return err
+	}
+	if start.last, err = r.log.LastIndex(); err != nil {
+		return err
+	}
+	r.raft, err = raft.NewRaft(conf, r.machine, r.log, stable, start, transport)
 	if err != nil {
 		err = fmt.Errorf("start Raft: %w", err)
-		if after, listErr := r.checkpoints.List(); listErr == nil && len(after) == 0 && len(before) > 0 {
+		if after, listErr := r.checkpoints.List(); listErr == nil && len(after) < len(before) && (len(after) == 0 || after[0].Index < before[0].Index) {
 			err = fmt.Errorf("%w: %w", errNoneRestored, err)
 		}
 		return err
 	}
+	start.started.Store(true)
 	guard.attach(r.raft)
 	r.batcher = newBatcher(r.cfg, r.raft, r.machine.Latest, r.metrics)
 	r.batcher.now = r.parts.Now
@@ -230,6 +284,9 @@ func (r *replica) raftConfig() *raft.Config {
 func (r *replica) installed(index, term uint64) error {
 	r.installedAt.Store(index)
 	r.guarded.base.Store(&logBase{index, term})
+	if err := (&guardedStable{under: r.parts.Stable, stop: r}).SetUint64(installedKey, index); err != nil {
+		return err
+	}
 	r.metrics.installed.Inc()
 	r.metrics.checkpointsInstalled.Add(1)
 	r.logger.Info("checkpoint installed from the leader", "index", index, "round", uint64(r.machine.Latest().Round))

@@ -11,13 +11,19 @@ import (
 	"lockstep/node/logfile"
 )
 
-// gapError reports a log that no readable checkpoint reaches: nobody can tell the state before the log's first entry.
+// gapError reports a log that no readable checkpoint reaches: nobody can tell the state before the log's first entry, or the one
+// that this replica had acknowledged.
 type gapError struct {
-	first uint64 // of the log
+	first uint64 // of the log, 0 if it is empty
 	at    uint64 // index of the newest readable checkpoint, 0 for none
+	// acknowledged is the index of a checkpoint that a leader was told is here; 0 when log and checkpoints reach that far.
+	acknowledged uint64
 }
 
 func (e *gapError) Error() string {
+	if e.acknowledged > 0 {
+		return fmt.Sprintf("the checkpoint at index %d, which a leader was told is here, cannot be restored, and log and older checkpoints end before it", e.acknowledged)
+	}
 	if e.at == 0 {
 		return fmt.Sprintf("the log begins at index %d, and there is no readable checkpoint: the entries before are lost", e.first)
 	}
@@ -39,8 +45,9 @@ func damagedEntry(reason error) bool {
 	return errors.As(reason, &entry)
 }
 
-// errNoneRestored marks a failed opening that found damage in every checkpoint, and has set them all aside. The next opening sees none.
-var errNoneRestored = errors.New("every checkpoint is damaged")
+// errNoneRestored marks a failed opening that found damage in every checkpoint that the log joins on to, and has set them aside. The
+// next opening sees the others, if there are any.
+var errNoneRestored = errors.New("no checkpoint that the log joins on to can be restored")
 
 // asider is a Ground that can put away what a replica cannot use. The next Open then finds nothing, as in a folder that was
 // wiped, and the replica is joining, strictly (joiner).
@@ -53,7 +60,7 @@ type asider interface {
 // lost, both are put aside, and the replica starts with nothing.
 func openReplicaOrAside(cfg *Config, ground Ground, m *metrics, cut *conflict) (*replica, error) {
 	r, err := openReplica(cfg, ground, m, cut)
-	if errors.Is(err, errNoneRestored) {
+	for errors.Is(err, errNoneRestored) { // each time there are fewer
 		cfg.Logger.Warn("no checkpoint could be restored; opening without", "err", err)
 		r, err = openReplica(cfg, ground, m, cut)
 	}

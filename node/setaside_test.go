@@ -513,3 +513,78 @@ func TestFailedCheckpointsAreTold(t *testing.T) {
 		t.Errorf("checkpoints: %+v", s.Checkpoints)
 	}
 }
+
+// A replica was sent a checkpoint and keeps an older one of its own. The newer is damaged: from the older one it would forget what it
+// had acknowledged, whether entries follow the checkpoint in its log or none.
+func TestNothingIsForgottenWithAnInstalledCheckpoint(t *testing.T) {
+	for _, follows := range []bool{true, false} {
+		for _, place := range []string{"manifest", "table", "*.pages"} {
+			t.Run(fmt.Sprintf("%s, entries follow %v", place, follows), func(t *testing.T) {
+				c := startCluster(t, 3, smallLogs)
+				client := c.client()
+				c.install(client, "counter")
+				c.add(client, "counter", 12)
+				c.agree()
+				victim := c.follower()
+				dir := c.cfgs[victim].DataDir
+				c.stop(victim)
+				c.add(client, "counter", 30)
+				c.cfgs[victim].CheckpointEvery = 1 << 20 // it takes none of its own
+				c.start(victim)
+				c.eventually("a checkpoint installed", func() bool { return c.nodes[victim].current().installedAt.Load() > 0 })
+				c.add(client, "counter", 1)
+				c.agree()
+				installed := c.nodes[victim].current().installedAt.Load()
+				c.stop(victim)
+				if !follows {
+					emptyLog(t, dir)
+				}
+				kept, err := filepath.Glob(filepath.Join(dir, checkpointsDir, "checkpoint-*"))
+				if err != nil || len(kept) < 2 {
+					t.Fatalf("checkpoints %q, %v: an older one must be there", kept, err)
+				}
+				files, err := filepath.Glob(filepath.Join(dir, checkpointsDir, fmt.Sprintf("checkpoint-%d-*", installed), place))
+				if err != nil || len(files) == 0 {
+					t.Fatal(files, err)
+				}
+				for _, name := range files {
+					flipByte(t, name)
+				}
+				c.start(victim)
+				c.add(client, "counter", 1)
+				c.agree()
+				c.eventually("the replica has joined", func() bool { return !c.nodes[victim].Status().Joining })
+				if s := c.nodes[victim].Status(); s.State != StateRunning || s.SetAside == "" {
+					t.Errorf("status: %s, set aside %q", s.State, s.SetAside)
+				}
+			})
+		}
+	}
+}
+
+// emptyLog deletes all entries of a stopped node's log, as when nothing has come since a checkpoint was installed.
+func emptyLog(t *testing.T, dir string) {
+	t.Helper()
+	disk, err := raftboltdb.New(raftboltdb.Options{Path: filepath.Join(dir, raftFile)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := disk.FirstIndex()
+	last, lastErr := disk.LastIndex()
+	if err := errors.Join(err, lastErr, disk.DeleteRange(first, last), disk.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// flipByte changes a byte in the middle of a file's first page.
+func flipByte(t *testing.T, name string) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[min(len(b), 4096)/2] ^= 1
+	if err := errors.Join(os.Chmod(name, 0o644), os.WriteFile(name, b, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+}
