@@ -47,7 +47,8 @@ func (c *cluster) linkRule(f *plan.Fault, nodes []int) *rule {
 		case plan.Reorder:
 			m.delay += f.Delay
 		case plan.SlowLink:
-			m.delay += time.Duration(size) * time.Second / time.Duration(max(f.Bytes, 1))
+			crawl := max(m.crawl, time.Duration(size)*time.Second/time.Duration(max(f.Bytes, 1)))
+			m.delay, m.crawl = m.delay+crawl-m.crawl, crawl
 			m.slow = f.Bytes
 		case plan.CorruptLink:
 			m.corrupt = true

@@ -62,6 +62,8 @@ type fate struct {
 	// lost messages are never answered; reset ones fail at once.
 	lost, reset bool
 	delay       time.Duration
+	// crawl is the part of delay that a message's size costs, on the slowest stretch of its way.
+	crawl time.Duration
 	// again is the time after which a second copy arrives; 0 for none.
 	again time.Duration
 	// corrupt flips a bit of a stream, limit ends it early (-1: not), bytes a second slow it down (0: not).
@@ -173,7 +175,7 @@ func (t *transport) call(target raft.ServerAddress, command any, body []byte) (a
 	case f.lost:
 		return nil, t.pause(timeout, errTimeout)
 	case f.corrupt && !install:
-		return nil, t.pause(f.delay, errCorrupt)
+		return nil, t.pause(min(f.delay, timeout), errCorrupt)
 	}
 	if f.again > 0 {
 		t.late(peer, copyCommand(command), body, f, f.delay+f.again)
@@ -189,11 +191,11 @@ func (t *transport) call(target raft.ServerAddress, command any, body []byte) (a
 	back := t.net.decide(to, t.self, 32, false)
 	switch {
 	case errors.Is(err, errReset):
-		return nil, t.pause(back.delay, err)
+		return nil, t.pause(min(back.delay, timeout), err)
 	case errors.Is(err, errTimeout) || back.lost:
 		return nil, t.pause(timeout-f.delay, errTimeout)
 	case back.corrupt || back.reset:
-		return nil, t.pause(back.delay, errReset)
+		return nil, t.pause(min(back.delay, timeout), errReset)
 	}
 	if !t.gate.pass(t.closed) {
 		return nil, raft.ErrTransportShutdown
