@@ -306,7 +306,7 @@ func (c *cluster) resend(to int) {
 	status := c.nodes[to].Status()
 	leader := []byte(status.Leader)
 	answer, ok := r.transport.Load().ask(raft.RPC{Command: &raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: leader, Addr: leader}, Term: status.Term, Leader: leader,
+		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: leader, Addr: leader}, Term: status.Term,
 		PrevLogEntry: at.Index, PrevLogTerm: at.Term}})
 	if response, is := answer.Response.(*raft.AppendEntriesResponse); !ok || !is || !response.Success {
 		c.t.Errorf("what follows entry %d of term %d, sent again: %+v, %v", at.Index, at.Term, answer.Response, answer.Error)
