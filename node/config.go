@@ -51,8 +51,8 @@ type Config struct {
 
 	// CheckpointEvery is the number of applied rounds after which a checkpoint is taken; 0 means 1024.
 	CheckpointEvery uint64
-	// CheckpointsKept is the number of checkpoints kept; 0 means 3. 2 to 64. The log is kept back to the oldest, so
-	// that a damaged newer one loses nothing.
+	// CheckpointsKept is the number of checkpoints kept; 0 means 2, for which package snapshot says what they take on disk. 2 to 64.
+	// The log is kept back to the oldest, so that a damaged newer one loses nothing.
 	CheckpointsKept int
 	// TrailingLogs is the number of log entries kept before the end of the log when it is cut after a checkpoint; 0 means
 	// 10240. A follower that lags by less is brought up to date from the log instead of by a whole checkpoint. 1 to 1<<32.
@@ -104,7 +104,7 @@ type Wrap struct {
 const (
 	maxPeers           = 9
 	defaultEvery       = 1024
-	defaultKept        = 3
+	defaultKept        = 2
 	defaultTrailing    = 10240
 	logCacheEntries    = 1024
 	defaultAppend      = 32
