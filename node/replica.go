@@ -132,12 +132,12 @@ func (r *replica) reachesInstalled(metas []*raft.SnapshotMeta) error {
 	if err != nil {
 		return err
 	}
-	e := gapError{acknowledged: installed}
+	var at uint64
 	if len(metas) > 0 {
-		e.at = metas[0].Index
+		at = metas[0].Index
 	}
-	if max(last, e.at) < installed {
-		return &e
+	if max(last, at) < installed {
+		return &gapError{at: at, acknowledged: installed}
 	}
 	return nil
 }

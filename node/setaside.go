@@ -34,8 +34,7 @@ func (e *gapError) Error() string {
 func unusable(err error) bool {
 	var gap *gapError
 	var damage *logfile.DamageError
-	var entry *EntryError
-	return errors.As(err, &gap) || errors.As(err, &damage) || errors.As(err, &entry)
+	return errors.As(err, &gap) || errors.As(err, &damage) || damagedEntry(err)
 }
 
 // damagedEntry reports whether a replica ended because its log holds an entry that was damaged where it lies. It would end again
