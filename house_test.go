@@ -44,6 +44,7 @@ var importPolicy = []struct {
 	// reads a stopped replica's log as node wrote it, and the states that live ones hold
 	{"chaos/replay", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm", "node"},
 		[]string{"github.com/hashicorp/raft", "github.com/hashicorp/raft-boltdb/v2", "go.etcd.io/bbolt"}},
+	{"chaos/workload", []string{"canister", "fsm", "testdata"}, nil},
 	{"chaos/plan", []string{"pagetrie"}, nil},
 	{"chaos/history", []string{"pagetrie"}, nil},
 	{"chaos/check", []string{"pagetrie", "chaos/plan", "chaos/history"}, []string{"github.com/anishathalye/porcupine"}},

@@ -5,13 +5,13 @@
 //	   ┌────────────────┼─────────────────────┐
 //	Cluster          Driver                Observer ── Agreement ── Judge ── Verdict
 //	   │ process        │ client … client     │ watcher … watcher
-//	   │ … process      │ (Workload, Probe)   │ (Report, Roots, Counters)
+//	   │ … process      │ (workload)          │ (Report, Roots, Counters)
 //	   ▼                ▼                     ▼
 //	replicas' processes ◄── client ports (HTTP): remote ──►
 //
 // What runs, what sends and what judges know nothing of each other: a Cluster only starts and ends processes, a Driver only
-// sends messages and counts what became of them, an Observer only asks. Everything that is asked of a replica is asked over
-// its client port, as any user could.
+// sends messages, which package workload makes, and counts what became of them, an Observer only asks. Everything that is asked
+// of a replica is asked over its client port, as any user could.
 //
 // # Invariants
 //
@@ -22,7 +22,6 @@
 //     the run, or with the next one if the run was killed (folder.go). A folder that isn't a cluster's is never written to.
 //   - A replica that was killed is started again; one that ended because it diverged or failed is not: its folder is
 //     evidence.
-//   - The messages of a workload depend on its text, the seed and the client's number alone (workload.go).
 //
 // # Goroutines
 //

@@ -9,6 +9,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"lockstep/chaos/workload"
 	"lockstep/fsm"
 )
 
@@ -18,12 +19,7 @@ var ErrRefused = errors.New("refused")
 // Caller is one client's way to the cluster, used by one goroutine.
 type Caller interface {
 	// Call sends a message and waits for its outcome.
-	Call(ctx context.Context, m WorkloadMessage) (fsm.Status, error)
-}
-
-// Messages is where a client's messages come from; a *Stream is one.
-type Messages interface {
-	Next() WorkloadMessage
+	Call(ctx context.Context, m workload.Message) (fsm.Status, error)
 }
 
 // DriverConfig says who sends what.
@@ -33,7 +29,7 @@ type DriverConfig struct {
 	// Connect makes a client's Caller, with a session of its own. It is called again when the session has expired.
 	Connect func(ctx context.Context, client int) (Caller, error)
 	// Messages gives a client's messages.
-	Messages func(client int) Messages
+	Messages func(client int) workload.Messages
 	// Grace is how long calls that are on their way at the end may still take; 0 means 10 s.
 	Grace time.Duration
 }
@@ -160,7 +156,7 @@ func (d *Driver) client(number int) {
 }
 
 // send sends one message and books what became of it; the status is 0 after an error.
-func (d *Driver) send(caller Caller, m WorkloadMessage) fsm.Status {
+func (d *Driver) send(caller Caller, m workload.Message) fsm.Status {
 	began := time.Now()
 	status, err := caller.Call(d.call, m)
 	if err != nil {

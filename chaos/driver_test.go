@@ -9,33 +9,34 @@ import (
 	"testing/synctest"
 	"time"
 
+	"lockstep/chaos/workload"
 	"lockstep/fsm"
 )
 
 // callFunc is a Caller made of a function.
-type callFunc func(ctx context.Context, m WorkloadMessage) (fsm.Status, error)
+type callFunc func(ctx context.Context, m workload.Message) (fsm.Status, error)
 
-func (f callFunc) Call(ctx context.Context, m WorkloadMessage) (fsm.Status, error) { return f(ctx, m) }
+func (f callFunc) Call(ctx context.Context, m workload.Message) (fsm.Status, error) { return f(ctx, m) }
 
 // numbered gives messages named by their number: every third is a query.
 type numbered struct{ n int }
 
-func (s *numbered) Next() WorkloadMessage {
+func (s *numbered) Next() workload.Message {
 	s.n++
-	return WorkloadMessage{Canister: "c", Method: fmt.Sprint(s.n), Query: s.n%3 == 0}
+	return workload.Message{Canister: "c", Method: fmt.Sprint(s.n), Query: s.n%3 == 0}
 }
 
 func drive(clients int, call callFunc) *Driver {
 	return StartDriver(DriverConfig{
 		Clients:  clients,
 		Connect:  func(context.Context, int) (Caller, error) { return call, nil },
-		Messages: func(int) Messages { return &numbered{} },
+		Messages: func(int) workload.Messages { return &numbered{} },
 	})
 }
 
 func TestDriverCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := drive(2, func(ctx context.Context, m WorkloadMessage) (fsm.Status, error) {
+		d := drive(2, func(ctx context.Context, m workload.Message) (fsm.Status, error) {
 			time.Sleep(10 * time.Millisecond)
 			switch m.Method {
 			case "1":
@@ -75,7 +76,7 @@ func TestDriverOpensANewSession(t *testing.T) {
 				if n := connects.Add(1); n == 2 {
 					return nil, errors.New("no leader")
 				}
-				return callFunc(func(context.Context, WorkloadMessage) (fsm.Status, error) {
+				return callFunc(func(context.Context, workload.Message) (fsm.Status, error) {
 					time.Sleep(time.Second)
 					if connects.Load() == 1 {
 						return fsm.StatusSessionExpired, nil
@@ -83,7 +84,7 @@ func TestDriverOpensANewSession(t *testing.T) {
 					return fsm.StatusReplied, nil
 				}), nil
 			},
-			Messages: func(int) Messages { return &numbered{} },
+			Messages: func(int) workload.Messages { return &numbered{} },
 		})
 		time.Sleep(2500 * time.Millisecond)
 		d.Stop(t.Context())
@@ -96,7 +97,7 @@ func TestDriverOpensANewSession(t *testing.T) {
 
 func TestDriverGivesUpAfterTheGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stuck := func(ctx context.Context, m WorkloadMessage) (fsm.Status, error) {
+		stuck := func(ctx context.Context, m workload.Message) (fsm.Status, error) {
 			<-ctx.Done()
 			return 0, ctx.Err()
 		}

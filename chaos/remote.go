@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"lockstep/chaos/workload"
 	"lockstep/fsm"
 	"lockstep/node"
 	"lockstep/pagetrie"
@@ -19,8 +20,8 @@ type remote struct {
 	names     []string
 	addresses []string
 	replicas  []Replica
-	client    *node.Client // for everything that is no client's message
-	modules   []Module     // that were to be installed
+	client    *node.Client      // for everything that is no client's message
+	modules   []workload.Module // that were to be installed
 
 	mu      sync.Mutex
 	clients map[int]*node.Client // of the driver's clients, by number
@@ -88,7 +89,7 @@ func (r *remote) newestRound(ctx context.Context) (fsm.RoundNumber, error) {
 }
 
 // install installs modules under their names. A canister that is there with the same module is left as it is.
-func (r *remote) install(ctx context.Context, modules []Module) error {
+func (r *remote) install(ctx context.Context, modules []workload.Module) error {
 	r.modules = modules
 	for _, m := range modules {
 		there, err := r.has(ctx, m)
@@ -103,7 +104,7 @@ func (r *remote) install(ctx context.Context, modules []Module) error {
 }
 
 // installOne tries to install a module once. Without an error the canister is there, or the try's end is unknown.
-func (r *remote) installOne(ctx context.Context, m Module) (there bool, err error) {
+func (r *remote) installOne(ctx context.Context, m workload.Module) (there bool, err error) {
 	response, err := r.client.Install(ctx, m.Name, m.Wasm, m.Arg)
 	var call *node.CallError
 	switch {
@@ -123,7 +124,7 @@ func (r *remote) installOne(ctx context.Context, m Module) (there bool, err erro
 
 // has reports whether the cluster has a canister with this name and module, as far as its replicas answer: one may have been
 // killed and be on its way back. Another module under the name is an error, and so is it if nobody answers.
-func (r *remote) has(ctx context.Context, m Module) (bool, error) {
+func (r *remote) has(ctx context.Context, m workload.Module) (bool, error) {
 	found, silent := false, []error(nil)
 	for _, address := range r.addresses {
 		status, err := r.client.Status(ctx, address)
@@ -148,7 +149,7 @@ func (r *remote) has(ctx context.Context, m Module) (bool, error) {
 }
 
 // complete adds the modules of needed canisters that are neither given nor in the cluster.
-func (r *remote) complete(ctx context.Context, given []Module, needed []string) ([]Module, error) {
+func (r *remote) complete(ctx context.Context, given []workload.Module, needed []string) ([]workload.Module, error) {
 	if len(needed) == 0 {
 		return given, nil
 	}
@@ -157,7 +158,7 @@ func (r *remote) complete(ctx context.Context, given []Module, needed []string) 
 		return nil, err
 	}
 	missing := slices.DeleteFunc(slices.Clone(needed), func(name string) bool { return slices.Contains(there, name) })
-	modules, err := CompleteModules(given, missing)
+	modules, err := workload.CompleteModules(given, missing)
 	if err != nil {
 		return nil, fmt.Errorf("the cluster has no such canister, and %w", err)
 	}
@@ -226,11 +227,11 @@ func (r *remote) clientOf(number int) (*node.Client, error) {
 type remoteCaller struct {
 	client  *node.Client
 	session *node.Session
-	modules []Module
+	modules []workload.Module
 }
 
 // Call sends a message and waits for its outcome.
-func (c *remoteCaller) Call(ctx context.Context, m WorkloadMessage) (fsm.Status, error) {
+func (c *remoteCaller) Call(ctx context.Context, m workload.Message) (fsm.Status, error) {
 	response, err := c.send(ctx, m)
 	var call *node.CallError
 	if errors.As(err, &call) && call.Outcome == node.OutcomeRefused {
@@ -239,7 +240,7 @@ func (c *remoteCaller) Call(ctx context.Context, m WorkloadMessage) (fsm.Status,
 	return response.Status, err
 }
 
-func (c *remoteCaller) send(ctx context.Context, m WorkloadMessage) (node.Response, error) {
+func (c *remoteCaller) send(ctx context.Context, m workload.Message) (node.Response, error) {
 	switch {
 	case m.Query:
 		return c.client.Query(ctx, m.Canister, m.Method, m.Arg)

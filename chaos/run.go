@@ -5,18 +5,20 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"lockstep/chaos/workload"
 )
 
 // RunConfig says what Run does.
 type RunConfig struct {
 	Cluster ClusterConfig
 	// Modules are installed before the clients start; those that the cluster's folder has already are not.
-	Modules []Module
+	Modules []workload.Module
 	// Needed names canisters that the messages call and Modules need not have: if the cluster has one it stays as it is,
 	// otherwise the canister of that name that comes with Lockstep is installed.
 	Needed []string
 	// Messages gives a client's messages; Clients is their number, at least 1.
-	Messages func(client int) Messages
+	Messages func(client int) workload.Messages
 	Clients  int
 	// Duration is how long the clients run; 0 means until Rounds or Stop.
 	Duration time.Duration

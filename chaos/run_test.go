@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -16,7 +15,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"lockstep/canister/candid"
+	"lockstep/chaos/workload"
 	"lockstep/fsm"
 	"lockstep/node"
 )
@@ -120,8 +119,8 @@ func (l *lyingLog) StoreLogs(entries []*raft.Log) error {
 // fixedCall is one message for ever.
 type fixedCall struct{}
 
-func (fixedCall) Next() WorkloadMessage {
-	return WorkloadMessage{Canister: "counter", Method: "add", Arg: []byte("abc")}
+func (fixedCall) Next() workload.Message {
+	return workload.Message{Canister: "counter", Method: "add", Arg: []byte("abc")}
 }
 
 func runConfig(t *testing.T, mode string) RunConfig {
@@ -130,15 +129,15 @@ func runConfig(t *testing.T, mode string) RunConfig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counter, err := ParseModule("counter", []byte(counterWAT))
+	counter, err := workload.ParseModule("counter", []byte(counterWAT))
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
 	return RunConfig{
 		Cluster:  ClusterConfig{Program: program, Args: []string{"replica", realReplicaFlag + mode}, Log: log},
-		Modules:  []Module{counter},
-		Messages: func(int) Messages { return fixedCall{} },
+		Modules:  []workload.Module{counter},
+		Messages: func(int) workload.Messages { return fixedCall{} },
 		Clients:  3, Rounds: 120, Log: log,
 	}
 }
@@ -230,116 +229,4 @@ func TestRunEnds(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-}
-
-func TestParseModuleRefuses(t *testing.T) {
-	for name, c := range map[string]struct {
-		file []byte
-		want string
-	}{
-		"empty":       {nil, "the file is empty"},
-		"binary junk": {[]byte{1, 2, 0, 4}, "neither a WebAssembly binary nor text"},
-		"text junk":   {[]byte("hello"), "WebAssembly text, line 1, column 1: expected `(`"},
-		"cut off":     {[]byte("\x00asm\x01\x00\x00\x00\x01\xff"), "module refused: module section, offset 0xa"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if _, err := ParseModule("x", c.file); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want %q", err, c.want)
-			}
-		})
-	}
-	if _, err := ParseModule("No Name", []byte("(module)")); err == nil {
-		t.Error("a bad name was taken")
-	}
-}
-
-func TestModuleName(t *testing.T) {
-	for path, want := range map[string]string{
-		"/a/b/My Game.wasm": "my-game", "x.wat": "x", "./_t.v2.wasm": "t.v2", "ünï.wasm": "n-",
-	} {
-		if got := ModuleName(path); got != want {
-			t.Errorf("%s is called %q, want %q", path, got, want)
-		}
-	}
-}
-
-func TestCompleteModules(t *testing.T) {
-	mine := Module{Name: "kv"}
-	got, err := CompleteModules([]Module{mine}, []string{"memory", "kv"})
-	if err != nil || len(got) != 2 || got[0].Name != "kv" || got[0].Wasm != nil || got[1].Name != "memory" || got[1].Wasm == nil {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	if _, err := CompleteModules(nil, []string{"nobody"}); err == nil || !strings.Contains(err.Error(), "nobody") {
-		t.Errorf("an unknown canister gives %v", err)
-	}
-	if _, err := CompleteModules([]Module{mine, mine}, nil); err == nil {
-		t.Error("two modules of one name were taken")
-	}
-}
-
-func TestProbe(t *testing.T) {
-	m := Module{Name: "m", Updates: []string{"a", "b"}, Queries: []string{"q"}}
-	sequence := func(seed uint64, client int) (calls string, updates int) {
-		p, err := Probe([]Module{m}, seed, client)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b bytes.Buffer
-		for range 400 {
-			next := p.Next()
-			fmt.Fprintf(&b, "%s %q\n", next.Method, next.Arg)
-			if !next.Query {
-				updates++
-			}
-			if next.Canister != "m" || next.Query != (next.Method == "q") || len(next.Arg) > 32 {
-				t.Fatalf("got %+v", next)
-			}
-		}
-		return b.String(), updates
-	}
-	first, updates := sequence(1, 0)
-	if again, _ := sequence(1, 0); again != first {
-		t.Error("the same seed and client give other messages")
-	}
-	for _, other := range [][2]uint64{{2, 0}, {1, 1}} {
-		if calls, _ := sequence(other[0], int(other[1])); calls == first {
-			t.Errorf("seed %d, client %d give the messages of seed 1, client 0", other[0], other[1])
-		}
-	}
-	if updates < 250 || updates > 350 {
-		t.Errorf("%d of 400 messages are updates, want about three in four", updates)
-	}
-	if _, err := Probe([]Module{{Name: "m"}}, 1, 0); !errors.Is(err, ErrNothingToCall) {
-		t.Errorf("a module without methods gives %v", err)
-	}
-}
-
-// TestProbeCandid: the methods of an interface are called with values of their types, others not at all.
-func TestProbeCandid(t *testing.T) {
-	m, err := ParseModule("m", []byte(`(module
-		(@custom "icp:public candid:service" "service : (record { owner : text }) -> { set : (text, nat) -> (); get : (text) -> () query }")
-		(func (export "canister_update set")) (func (export "canister_update __internal")) (func (export "canister_query get")))`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := candid.Decode(m.Arg, nil); err != nil || len(m.Arg) < 10 {
-		t.Errorf("it is installed with % x (%v), want a record", m.Arg, err)
-	}
-	p, err := Probe([]Module{m}, 1, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	valid := 0
-	for range 400 {
-		next := p.Next()
-		if next.Method == "__internal" {
-			t.Fatal("a method that the interface does not name was called")
-		}
-		if _, err := candid.Decode(next.Arg, nil); err == nil {
-			valid++
-		}
-	}
-	if valid < 300 || valid == 400 {
-		t.Errorf("%d of 400 arguments are Candid, want about seven in eight", valid)
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"lockstep/canister"
+	"lockstep/chaos/workload"
 	"lockstep/node"
 	"lockstep/testdata"
 )
@@ -95,7 +96,7 @@ func TestNeededCanisters(t *testing.T) {
 
 // TestLookForCanister: a replica that was killed does not keep the others from telling what they have.
 func TestLookForCanister(t *testing.T) {
-	m := Module{Name: "m", Hash: canister.ModuleHash{1}}
+	m := workload.Module{Name: "m", Hash: canister.ModuleHash{1}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(node.StatusReport{State: node.StateRunning, Canisters: []node.CanisterReport{{Name: "m", Module: m.Hash.String()}}})
 	}))

@@ -12,8 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"lockstep/chaos"
 	"lockstep/chaos/history"
+	"lockstep/chaos/workload"
 	"lockstep/fsm"
 	"lockstep/node"
 	"lockstep/pagetrie"
@@ -51,7 +51,7 @@ type request struct {
 
 // title is the request in a word.
 func (q *request) title() string {
-	m := chaos.WorkloadMessage{Canister: q.canister, Method: q.method, Change: q.change}
+	m := workload.Message{Canister: q.canister, Method: q.method, Change: q.change}
 	return m.Title()
 }
 

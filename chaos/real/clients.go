@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lockstep/chaos"
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
+	"lockstep/chaos/workload"
 	"lockstep/fsm"
 	"lockstep/testdata"
 )
@@ -19,9 +19,9 @@ import (
 // work is what clients send, by the plan.
 type work struct {
 	spec     plan.Workload
-	workload *chaos.Workload
-	modules  []chaos.Module
-	queries  []chaos.WorkloadMessage
+	workload *workload.Workload
+	modules  []workload.Module
+	queries  []workload.Message
 }
 
 // wantedQueries is how many different queries clients choose from; they are looked for in the workload's first messages.
@@ -36,10 +36,10 @@ func newWork(spec plan.Workload) (*work, error) {
 		return nil, err
 	}
 	w := &work{spec: spec}
-	if w.workload, err = chaos.ParseWorkload(bytes.NewReader(text), spec.Name); err != nil {
+	if w.workload, err = workload.Parse(bytes.NewReader(text), spec.Name); err != nil {
 		return nil, err
 	}
-	if w.modules, err = chaos.CompleteModules(nil, w.workload.Canisters()); err != nil {
+	if w.modules, err = workload.CompleteModules(nil, w.workload.Canisters()); err != nil {
 		return nil, err
 	}
 	for i := range min(w.workload.Len(), searched) {
@@ -93,7 +93,7 @@ type client struct {
 	number   int
 	at       int // the replica that it asks
 	random   *rand.Rand
-	stream   *chaos.Stream
+	stream   *workload.Stream
 	session  uint64
 	sequence uint64
 }

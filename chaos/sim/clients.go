@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"lockstep/chaos"
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
+	"lockstep/chaos/workload"
 	"lockstep/fsm"
 	"lockstep/node"
 	"lockstep/testdata"
@@ -30,8 +30,8 @@ const trivialCanister = `(module
 // work is what clients send.
 type work struct {
 	spec     plan.Workload
-	workload *chaos.Workload
-	modules  []chaos.Module
+	workload *workload.Workload
+	modules  []workload.Module
 	queries  []fsm.Query
 }
 
@@ -39,22 +39,22 @@ func newWork(spec plan.Workload) (*work, error) {
 	w := &work{spec: spec}
 	var err error
 	if spec.Name == TrivialWorkload {
-		var m chaos.Module
-		if m, err = chaos.ParseModule(TrivialWorkload, []byte(trivialCanister)); err != nil {
+		var m workload.Module
+		if m, err = workload.ParseModule(TrivialWorkload, []byte(trivialCanister)); err != nil {
 			return nil, err
 		}
-		w.modules, w.queries = []chaos.Module{m}, []fsm.Query{{Canister: TrivialWorkload, Method: "get"}}
-		w.workload, err = chaos.ParseWorkload(bytes.NewReader([]byte(`{"canister":"trivial","method":"increment"}`)), spec.Name)
+		w.modules, w.queries = []workload.Module{m}, []fsm.Query{{Canister: TrivialWorkload, Method: "get"}}
+		w.workload, err = workload.Parse(bytes.NewReader([]byte(`{"canister":"trivial","method":"increment"}`)), spec.Name)
 		return w, err
 	}
 	text, err := testdata.Workload(spec.Name)
 	if err != nil {
 		return nil, err
 	}
-	if w.workload, err = chaos.ParseWorkload(bytes.NewReader(text), spec.Name); err != nil {
+	if w.workload, err = workload.Parse(bytes.NewReader(text), spec.Name); err != nil {
 		return nil, err
 	}
-	if w.modules, err = chaos.CompleteModules(nil, w.workload.Canisters()); err != nil {
+	if w.modules, err = workload.CompleteModules(nil, w.workload.Canisters()); err != nil {
 		return nil, err
 	}
 	for i := range min(w.workload.Len(), 4000) {
@@ -84,7 +84,7 @@ type client struct {
 	*clients
 	number   int
 	rng      *rand.Rand
-	stream   *chaos.Stream
+	stream   *workload.Stream
 	session  fsm.SessionID
 	sequence uint64
 }

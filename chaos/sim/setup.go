@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"lockstep/chaos"
+	"lockstep/chaos/workload"
 	"lockstep/fsm"
 	"lockstep/node"
 )
@@ -49,7 +49,7 @@ func (c *cluster) limit(canister string, deadline time.Time) error {
 }
 
 // install installs a canister, however long that takes.
-func (c *cluster) install(m chaos.Module) error {
+func (c *cluster) install(m workload.Module) error {
 	deadline := time.Now().Add(time.Minute)
 	for {
 		to := c.leaderNow()

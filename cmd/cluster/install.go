@@ -10,7 +10,7 @@ import (
 
 	"lockstep/canister"
 	"lockstep/canister/candid"
-	"lockstep/chaos"
+	"lockstep/chaos/workload"
 	"lockstep/fsm"
 	"lockstep/node"
 )
@@ -89,11 +89,11 @@ func (o *moduleOptions) register(c *cobra.Command) {
 
 // send reads and checks the module, and sends it.
 func (o *moduleOptions) send(c *cobra.Command, args []string, msg fsm.Message) error {
-	file, err := readLimited(c, args[1], chaos.MaxModuleBytes)
+	file, err := readLimited(c, args[1], workload.MaxModuleBytes)
 	if err != nil {
 		return err
 	}
-	m, err := chaos.ParseModule(args[0], file)
+	m, err := workload.ParseModule(args[0], file)
 	if err != nil {
 		return fmt.Errorf("%s cannot be installed as %s: %w", args[1], args[0], err)
 	}
@@ -105,7 +105,7 @@ func (o *moduleOptions) send(c *cobra.Command, args []string, msg fsm.Message) e
 }
 
 // argument is what the module is installed with: Candid where the module carries an interface, or the argument looks like it.
-func (o *moduleOptions) argument(m chaos.Module) ([]byte, error) {
+func (o *moduleOptions) argument(m workload.Module) ([]byte, error) {
 	if m.Interface == nil {
 		return candidOrText(o.arg), nil
 	}

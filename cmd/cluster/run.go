@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lockstep/chaos"
+	"lockstep/chaos/workload"
 	"lockstep/memstore"
 )
 
@@ -195,14 +196,14 @@ func (o *runOptions) check() error {
 
 // runWork is what clients do in a run: the modules to install, the canisters that the cluster may have already, the messages.
 type runWork struct {
-	modules  []chaos.Module
+	modules  []workload.Module
 	needed   []string
-	messages func(client int) chaos.Messages
+	messages func(client int) workload.Messages
 }
 
 // work reads the modules and the messages.
 func (o *runOptions) work(c *cobra.Command) (runWork, error) {
-	var given []chaos.Module
+	var given []workload.Module
 	for _, text := range o.modules {
 		m, err := readModule(c, text)
 		if err != nil {
@@ -213,20 +214,20 @@ func (o *runOptions) work(c *cobra.Command) (runWork, error) {
 	if o.workload == "" && len(given) > 0 {
 		return o.probe(given)
 	}
-	w := chaos.DefaultWorkload()
+	w := workload.Default()
 	if o.workload != "" {
 		var err error
 		if w, err = readWorkload(o.workload); err != nil {
 			return runWork{}, err
 		}
 	}
-	work := runWork{messages: func(client int) chaos.Messages { return w.Stream(o.seed, client, o.clients) }}
+	work := runWork{messages: func(client int) workload.Messages { return w.Stream(o.seed, client, o.clients) }}
 	required := w.Canisters()
 	if chaos.HasCluster(o.data) { // which of them it has is known when it runs
 		work.needed, required = required, nil
 	}
 	var err error
-	if work.modules, err = chaos.CompleteModules(given, required); err != nil {
+	if work.modules, err = workload.CompleteModules(given, required); err != nil {
 		return runWork{}, fmt.Errorf("workload %s: %w with --module NAME=FILE", w.Name(), err)
 	}
 	o.workload = w.Name()
@@ -234,45 +235,45 @@ func (o *runOptions) work(c *cobra.Command) (runWork, error) {
 }
 
 // probe makes messages for modules that come without a workload.
-func (o *runOptions) probe(given []chaos.Module) (runWork, error) {
-	modules, err := chaos.CompleteModules(given, nil)
+func (o *runOptions) probe(given []workload.Module) (runWork, error) {
+	modules, err := workload.CompleteModules(given, nil)
 	if err != nil {
 		return runWork{}, err
 	}
-	if _, err := chaos.Probe(modules, o.seed, 0); err != nil {
+	if _, err := workload.Probe(modules, o.seed, 0); err != nil {
 		return runWork{}, err
 	}
 	o.workload = "every exported method with made-up arguments, by its Candid interface where it carries one"
-	return runWork{modules: modules, messages: func(client int) chaos.Messages {
-		p, _ := chaos.Probe(modules, o.seed, client) // what could fail has been tried above
+	return runWork{modules: modules, messages: func(client int) workload.Messages {
+		p, _ := workload.Probe(modules, o.seed, client) // what could fail has been tried above
 		return p
 	}}, nil
 }
 
 // readModule reads [NAME=]FILE.
-func readModule(c *cobra.Command, text string) (chaos.Module, error) {
+func readModule(c *cobra.Command, text string) (workload.Module, error) {
 	name, path, named := strings.Cut(text, "=")
 	if !named {
-		name, path = chaos.ModuleName(text), text
+		name, path = workload.ModuleName(text), text
 	}
-	file, err := readLimited(c, path, chaos.MaxModuleBytes)
+	file, err := readLimited(c, path, workload.MaxModuleBytes)
 	if err != nil {
-		return chaos.Module{}, fmt.Errorf("--module: %w", err)
+		return workload.Module{}, fmt.Errorf("--module: %w", err)
 	}
-	m, err := chaos.ParseModule(name, file)
+	m, err := workload.ParseModule(name, file)
 	if err != nil {
 		return m, fmt.Errorf("--module %s cannot be installed as %s: %w", path, name, err)
 	}
 	return m, nil
 }
 
-func readWorkload(path string) (*chaos.Workload, error) {
+func readWorkload(path string) (*workload.Workload, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("--workload: %w", err)
 	}
 	defer file.Close()
-	w, err := chaos.ParseWorkload(file, path)
+	w, err := workload.Parse(file, path)
 	if err != nil {
 		return nil, fmt.Errorf("--workload: %w", err)
 	}

@@ -1,4 +1,4 @@
-package chaos
+package workload
 
 import (
 	"bytes"
@@ -16,18 +16,18 @@ import (
 // maxFaults is how many faults of one file are told before the reading stops.
 const maxFaults = 10
 
-// ParseWorkload reads a workload: JSON Lines, each line a message or a generator (testdata/workload/README.md
+// Parse reads a workload: JSON Lines, each line a message or a generator (testdata/workload/README.md
 // has the format). Empty lines and lines that begin with # are skipped. The name stands in front of every fault:
 // "demo.jsonl:3: ..."; the error has up to ten of them, a line each, and then no Workload is returned.
-func ParseWorkload(r io.Reader, name string) (*Workload, error) {
-	text, err := io.ReadAll(io.LimitReader(r, MaxWorkloadBytes+1))
+func Parse(r io.Reader, name string) (*Workload, error) {
+	text, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read workload %s: %w", name, err)
 	}
-	if len(text) > MaxWorkloadBytes {
-		return nil, fmt.Errorf("%s: the file has more than %d bytes", name, MaxWorkloadBytes)
+	if len(text) > MaxBytes {
+		return nil, fmt.Errorf("%s: the file has more than %d bytes", name, MaxBytes)
 	}
-	p := workloadParser{workload: &Workload{name: name}, canisters: map[string]bool{}}
+	p := parser{workload: &Workload{name: name}, canisters: map[string]bool{}}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	for line := range bytes.Lines(text) {
 		p.line++
@@ -38,7 +38,7 @@ func ParseWorkload(r io.Reader, name string) (*Workload, error) {
 	return p.finish()
 }
 
-type workloadParser struct {
+type parser struct {
 	workload     *Workload
 	canisters    map[string]bool
 	line         int // from 1
@@ -48,15 +48,15 @@ type workloadParser struct {
 	faults       []error
 }
 
-func (p *workloadParser) fault(err error) {
+func (p *parser) fault(err error) {
 	p.faults = append(p.faults, fmt.Errorf("%s:%d: %w", p.workload.name, p.line, err))
 }
 
 // full says that there is no sense in reading on; the last fault says why.
-func (p *workloadParser) full() bool {
+func (p *parser) full() bool {
 	switch {
-	case p.lines > MaxWorkloadLines:
-		p.fault(fmt.Errorf("more than %d messages and generators", MaxWorkloadLines))
+	case p.lines > MaxLines:
+		p.fault(fmt.Errorf("more than %d messages and generators", MaxLines))
 		return true
 	case len(p.faults) >= maxFaults:
 		p.faults = append(p.faults[:maxFaults], fmt.Errorf("%s: and maybe more; reading stopped at line %d", p.workload.name, p.line))
@@ -66,7 +66,7 @@ func (p *workloadParser) full() bool {
 	}
 }
 
-func (p *workloadParser) finish() (*Workload, error) {
+func (p *parser) finish() (*Workload, error) {
 	if len(p.faults) > 0 {
 		return nil, errors.Join(p.faults...)
 	}
@@ -77,7 +77,7 @@ func (p *workloadParser) finish() (*Workload, error) {
 	return p.workload, nil
 }
 
-func (p *workloadParser) readLine(text []byte) {
+func (p *parser) readLine(text []byte) {
 	if len(text) == 0 || text[0] == '#' {
 		return
 	}
@@ -92,7 +92,7 @@ func (p *workloadParser) readLine(text []byte) {
 		return
 	}
 	isGenerator := f.has("generate")
-	var added workloadPart
+	var added part
 	if isGenerator {
 		added = p.readGenerator(f)
 	} else {
@@ -109,13 +109,13 @@ func (p *workloadParser) readLine(text []byte) {
 }
 
 // readMessage reads a line such as {"canister":"kv","method":"put","text":"a=1","repeat":3}.
-func (p *workloadParser) readMessage(f *jsonFields) workloadPart {
-	m := WorkloadMessage{Canister: f.name("canister", ""), Method: f.name("method", ""), Query: f.flag("query")}
+func (p *parser) readMessage(f *jsonFields) part {
+	m := Message{Canister: f.name("canister", ""), Method: f.name("method", ""), Query: f.flag("query")}
 	m.Arg = readArgument(f)
 	repeat := f.number(numberField{name: "repeat", otherwise: 1, min: 1, max: MaxRepeat})
 	f.unknown("a message")
 	p.canisters[m.Canister] = true
-	return workloadPart{length: repeat, source: fixedSource{m}}
+	return part{length: repeat, source: fixedSource{m}}
 }
 
 // readArgument takes the argument in one of its spellings; with none it is empty.

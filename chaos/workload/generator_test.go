@@ -1,4 +1,4 @@
-package chaos
+package workload
 
 import (
 	"fmt"
@@ -148,7 +148,7 @@ func TestLinesAlikeChooseDifferently(t *testing.T) {
 }
 
 func BenchmarkMessage(b *testing.B) {
-	w := DefaultWorkload()
+	w := Default()
 	var index uint64
 	for b.Loop() {
 		w.Message(1, index)
@@ -181,7 +181,7 @@ func TestLifeGenerator(t *testing.T) {
 	if len(seen) != 3 || seen["counter-2:stop"] < 5 || seen["counter-2:upgrade"] < 5 || seen["counter-2:delete"] < 5 {
 		t.Errorf("changes %v", seen)
 	}
-	if _, err := (&WorkloadMessage{Canister: "kv", Change: fsm.KindUpgrade}).Replicated(modules); err == nil {
+	if _, err := (&Message{Canister: "kv", Change: fsm.KindUpgrade}).Replicated(modules); err == nil {
 		t.Error("an upgrade to an unknown module is made")
 	}
 }

@@ -1,4 +1,4 @@
-package chaos
+package workload
 
 import (
 	"errors"
@@ -101,7 +101,7 @@ func (r *rehearsal) env() canister.Env {
 func (r *rehearsal) call(kind, method, arg string) string {
 	r.t.Helper()
 	r.called[kind+" "+method] = true
-	outcome := r.send(WorkloadMessage{Method: method, Arg: []byte(arg), Query: kind == "query"})
+	outcome := r.send(Message{Method: method, Arg: []byte(arg), Query: kind == "query"})
 	if outcome.Status == canister.Replied {
 		return string(outcome.Reply)
 	}
@@ -109,7 +109,7 @@ func (r *rehearsal) call(kind, method, arg string) string {
 }
 
 // send runs one message.
-func (r *rehearsal) send(m WorkloadMessage) canister.Outcome {
+func (r *rehearsal) send(m Message) canister.Outcome {
 	r.t.Helper()
 	message := canister.Message{Method: m.Method, Arg: m.Arg}
 	var outcome canister.Outcome
@@ -303,7 +303,7 @@ func TestNotes(t *testing.T) {
 		t.Skip("builds a Go program")
 	}
 	file := filepath.Join(t.TempDir(), "notes.wasm")
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", file, "../testdata/canister/notes")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", file, "../../testdata/canister/notes")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

@@ -1,4 +1,4 @@
-package chaos
+package workload
 
 import (
 	"bytes"
@@ -86,7 +86,7 @@ func TestBankKeepsItsMoney(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := ParseWorkload(bytes.NewReader(text), "bank")
+	w, err := Parse(bytes.NewReader(text), "bank")
 	if err != nil {
 		t.Fatal(err)
 	}

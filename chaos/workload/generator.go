@@ -1,4 +1,4 @@
-package chaos
+package workload
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 )
 
 // A fixedSource is a message line: the same message every time.
-type fixedSource struct{ fixed WorkloadMessage }
+type fixedSource struct{ fixed Message }
 
-func (s fixedSource) message(uint64, *randomChoices) WorkloadMessage { return s.fixed }
+func (s fixedSource) message(uint64, *randomChoices) Message { return s.fixed }
 
 // A generatedCall is what a generator fills in to make a message.
 type generatedCall struct {
@@ -37,8 +37,8 @@ type lifeSource struct {
 	changes  []fsm.Kind
 }
 
-func (s *lifeSource) message(_ uint64, choices *randomChoices) WorkloadMessage {
-	return WorkloadMessage{Canister: s.canister, Change: s.changes[choices.random.IntN(len(s.changes))]}
+func (s *lifeSource) message(_ uint64, choices *randomChoices) Message {
+	return Message{Canister: s.canister, Change: s.changes[choices.random.IntN(len(s.changes))]}
 }
 
 // templateValues are what the names in a template stand for; those that a kind of generator does not have are zero.
@@ -48,13 +48,13 @@ type templateValues struct {
 	fixed      map[string]uint64 // pages, area, ...: the line's own numbers
 }
 
-func (g *generator) message(n uint64, choices *randomChoices) WorkloadMessage {
+func (g *generator) message(n uint64, choices *randomChoices) Message {
 	chosen := &g.write
 	if choices.chance(g.readFraction) {
 		chosen = &g.read
 	}
 	method := chosen.methods[choices.random.IntN(len(chosen.methods))]
-	return WorkloadMessage{
+	return Message{
 		Canister: chosen.canister,
 		Method:   method,
 		Arg:      chosen.argument.fill(&g.values, n, choices),

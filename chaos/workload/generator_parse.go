@@ -1,4 +1,4 @@
-package chaos
+package workload
 
 import (
 	"strings"
@@ -10,7 +10,7 @@ import (
 var generatorKinds = []string{"uniform", "skewed", "memory", "life"}
 
 // readGenerator reads a line such as {"generate":"uniform","canister":"kv","keys":1000,"count":5000}.
-func (p *workloadParser) readGenerator(f *jsonFields) workloadPart {
+func (p *parser) readGenerator(f *jsonFields) part {
 	kind := f.text("generate", "")
 	g := &generator{}
 	switch kind {
@@ -25,13 +25,13 @@ func (p *workloadParser) readGenerator(f *jsonFields) workloadPart {
 		readMemory(f, g)
 	default:
 		f.fault("unknown generator %q; there are %s", clip(kind), strings.Join(generatorKinds, ", "))
-		return workloadPart{}
+		return part{}
 	}
 	count := f.number(numberField{name: "count", otherwise: 1000, min: 1, max: MaxRepeat})
 	seed := f.number(numberField{name: "seed", max: 1<<64 - 1})
 	f.unknown("a generator of the kind " + kind)
 	p.canisters[g.write.canister] = true
-	return workloadPart{length: count, source: &seededGenerator{g, seed}}
+	return part{length: count, source: &seededGenerator{g, seed}}
 }
 
 // lifeChanges are the words of "change".
@@ -39,7 +39,7 @@ var lifeChanges = map[string]fsm.Kind{"install": fsm.KindInstall, "upgrade": fsm
 	"stop": fsm.KindStop, "start": fsm.KindStart, "delete": fsm.KindDelete}
 
 // readLife reads a line such as {"generate":"life","canister":"kv","change":["stop","upgrade","start"],"count":20}.
-func (p *workloadParser) readLife(f *jsonFields) workloadPart {
+func (p *parser) readLife(f *jsonFields) part {
 	s := &lifeSource{canister: f.name("canister", "")}
 	for _, word := range f.names("change", "stop", "upgrade", "start") {
 		change, ok := lifeChanges[word]
@@ -52,7 +52,7 @@ func (p *workloadParser) readLife(f *jsonFields) workloadPart {
 	count := f.number(numberField{name: "count", otherwise: 1000, min: 1, max: MaxRepeat})
 	f.unknown("a generator of the kind life")
 	p.canisters[s.canister] = true
-	return workloadPart{length: count, source: s}
+	return part{length: count, source: s}
 }
 
 // A seededGenerator is a generator whose line has a seed of its own, which changes every choice.
@@ -61,7 +61,7 @@ type seededGenerator struct {
 	seed uint64
 }
 
-func (g *seededGenerator) message(n uint64, choices *randomChoices) WorkloadMessage {
+func (g *seededGenerator) message(n uint64, choices *randomChoices) Message {
 	return g.generator.message(n, newRandomChoices(mixSeeds(g.seed, choices.random.Uint64())))
 }
 
@@ -78,7 +78,7 @@ func readKeyed(f *jsonFields, g *generator) {
 }
 
 // readSkew makes the keys of a skewed generator differ in how often they are chosen.
-func (p *workloadParser) readSkew(f *jsonFields, g *generator) {
+func (p *parser) readSkew(f *jsonFields, g *generator) {
 	exponent := f.fraction(fractionField{name: "zipf", otherwise: 0.99, min: 0, max: 10})
 	p.skewedKeys += g.values.keys.count
 	if p.skewedKeys > MaxSkewedKeys {

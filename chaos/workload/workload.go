@@ -1,4 +1,4 @@
-package chaos
+package workload
 
 import (
 	"bytes"
@@ -11,10 +11,10 @@ import (
 
 // Limits of a workload file. They bound what a file can make this process hold; what a canister accepts is the cluster's matter.
 const (
-	// MaxWorkloadBytes is the size of the file.
-	MaxWorkloadBytes = 64 << 20
-	// MaxWorkloadLines is how many messages and generators it may hold.
-	MaxWorkloadLines = 100_000
+	// MaxBytes is the size of the file.
+	MaxBytes = 64 << 20
+	// MaxLines is how many messages and generators it may hold.
+	MaxLines = 100_000
 	// MaxArgBytes is the size of one message's argument, decoded.
 	MaxArgBytes = 2 << 20
 	// MaxRepeat bounds "repeat" of a message and "count" of a generator.
@@ -29,8 +29,8 @@ const (
 	MaxNameBytes = 256
 )
 
-// A WorkloadMessage is one call for a client to make. Arg may be shared with other messages and must not be changed.
-type WorkloadMessage struct {
+// A Message is one call for a client to make. Arg may be shared with other messages and must not be changed.
+type Message struct {
 	Canister, Method string
 	Arg              []byte
 	Query            bool     // to be sent as a query, outside the log
@@ -39,7 +39,7 @@ type WorkloadMessage struct {
 
 // Replicated is the message as the state machine takes it, outside any session. An installation or upgrade is to the canister's
 // own module, which must be among the modules.
-func (m *WorkloadMessage) Replicated(modules []Module) (fsm.Message, error) {
+func (m *Message) Replicated(modules []Module) (fsm.Message, error) {
 	out := fsm.Message{Kind: fsm.KindUpdate, Canister: m.Canister, Method: m.Method, Arg: m.Arg}
 	if m.Change == 0 {
 		return out, nil
@@ -57,7 +57,7 @@ func (m *WorkloadMessage) Replicated(modules []Module) (fsm.Message, error) {
 }
 
 // Title is the message in a word, for people: kv.put, or bank-b:stop.
-func (m *WorkloadMessage) Title() string {
+func (m *Message) Title() string {
 	if m.Change != 0 {
 		return m.Canister + ":" + m.Change.String()
 	}
@@ -73,19 +73,19 @@ func (m *WorkloadMessage) Title() string {
 // A Workload does not change; any goroutine may use it.
 type Workload struct {
 	name      string
-	blocks    []workloadBlock
+	blocks    []block
 	length    uint64 // messages of one pass
 	canisters []string
 }
 
-// A workloadBlock is either one message line or a run of generator lines next to each other, whose messages are shuffled together.
-type workloadBlock struct {
+// A block is either one message line or a run of generator lines next to each other, whose messages are shuffled together.
+type block struct {
 	start, length uint64 // in messages of the pass
-	parts         []workloadPart
+	parts         []part
 }
 
-// A workloadPart is one line's share of a block.
-type workloadPart struct {
+// A part is one line's share of a block.
+type part struct {
 	start, length uint64 // in messages of the block, before the shuffle
 	line          int
 	source        messageSource
@@ -94,23 +94,23 @@ type workloadPart struct {
 // A messageSource makes the messages of one line.
 type messageSource interface {
 	// message makes message n of the line's share of one pass; choices are the random numbers of that message alone.
-	message(n uint64, choices *randomChoices) WorkloadMessage
+	message(n uint64, choices *randomChoices) Message
 }
 
-// DefaultWorkload returns the demonstration: a key-value store with some large memory traffic between.
-func DefaultWorkload() *Workload {
+// Default returns the demonstration: a key-value store with some large memory traffic between.
+func Default() *Workload {
 	text, err := testdata.Workload("demo")
 	if err != nil {
 		panic(err)
 	}
-	w, err := ParseWorkload(bytes.NewReader(text), "demo")
+	w, err := Parse(bytes.NewReader(text), "demo")
 	if err != nil {
 		panic(err) // embedded; a test parses it
 	}
 	return w
 }
 
-// Name is what ParseWorkload was given.
+// Name is what Parse was given.
 func (w *Workload) Name() string { return w.name }
 
 // Len is how many messages one pass has; at least 1.
@@ -120,9 +120,9 @@ func (w *Workload) Len() uint64 { return w.length }
 func (w *Workload) Canisters() []string { return slices.Clone(w.canisters) }
 
 // Message returns message index of the endless sequence that belongs to the seed.
-func (w *Workload) Message(seed, index uint64) WorkloadMessage {
+func (w *Workload) Message(seed, index uint64) Message {
 	pass, at := index/w.length, index%w.length
-	b, found := slices.BinarySearchFunc(w.blocks, at, func(b workloadBlock, at uint64) int {
+	b, found := slices.BinarySearchFunc(w.blocks, at, func(b block, at uint64) int {
 		return compareRange(b.start, b.length, at)
 	})
 	if !found {
@@ -143,11 +143,11 @@ func compareRange(start, length, at uint64) int {
 	}
 }
 
-func (b *workloadBlock) message(key, at uint64) WorkloadMessage {
+func (b *block) message(key, at uint64) Message {
 	if len(b.parts) > 1 {
 		at = shuffled(key, at, b.length)
 	}
-	i, _ := slices.BinarySearchFunc(b.parts, at, func(p workloadPart, at uint64) int {
+	i, _ := slices.BinarySearchFunc(b.parts, at, func(p part, at uint64) int {
 		return compareRange(p.start, p.length, at)
 	})
 	p := &b.parts[i]
@@ -156,15 +156,20 @@ func (b *workloadBlock) message(key, at uint64) WorkloadMessage {
 }
 
 // add puts a line's share at the end: into a block of its own, or with the block before.
-func (w *Workload) add(p workloadPart, withLast bool) {
+func (w *Workload) add(p part, withLast bool) {
 	if !withLast {
-		w.blocks = append(w.blocks, workloadBlock{start: w.length})
+		w.blocks = append(w.blocks, block{start: w.length})
 	}
 	last := &w.blocks[len(w.blocks)-1]
 	p.start = last.length
 	last.parts = append(last.parts, p)
 	last.length += p.length
 	w.length += p.length
+}
+
+// Messages is where a client's messages come from: a *Stream, or what Probe makes. It is for one goroutine.
+type Messages interface {
+	Next() Message
 }
 
 // A Stream is one client's share of a workload's sequence. It is for one goroutine.
@@ -189,7 +194,7 @@ func (w *Workload) Stream(seed uint64, client, clients int) *Stream {
 func (s *Stream) Index() uint64 { return s.next }
 
 // Next returns the client's next message.
-func (s *Stream) Next() WorkloadMessage {
+func (s *Stream) Next() Message {
 	m := s.workload.Message(s.seed, s.next)
 	s.next += s.step
 	return m

@@ -1,4 +1,4 @@
-package chaos
+package workload
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ func TestEmbeddedWorkloadsRun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w, err := ParseWorkload(bytes.NewReader(text), name)
+			w, err := Parse(bytes.NewReader(text), name)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package chaos
+package workload
 
 import (
 	"bufio"
@@ -15,7 +15,7 @@ import (
 	"lockstep/testdata"
 )
 
-const canisterFolder = "../testdata/canister"
+const canisterFolder = "../../testdata/canister"
 
 // readCanisterManifest returns the hashes of testdata/canister/MANIFEST by file, and the compiler it names.
 func readCanisterManifest(t *testing.T) (hashes map[string]string, compiler string) {

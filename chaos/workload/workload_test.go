@@ -1,4 +1,4 @@
-package chaos
+package workload
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 
 func mustParse(t testing.TB, text string) *Workload {
 	t.Helper()
-	w, err := ParseWorkload(strings.NewReader(text), "test")
+	w, err := Parse(strings.NewReader(text), "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,8 +22,8 @@ func mustParse(t testing.TB, text string) *Workload {
 }
 
 // firstPass is what so many clients send in the first pass, put back into the workload's order.
-func firstPass(w *Workload, seed uint64, clients int) []WorkloadMessage {
-	messages := make([]WorkloadMessage, w.Len())
+func firstPass(w *Workload, seed uint64, clients int) []Message {
+	messages := make([]Message, w.Len())
 	for client := range clients {
 		for s := w.Stream(seed, client, clients); s.Index() < w.Len(); {
 			index := s.Index()
@@ -33,7 +33,7 @@ func firstPass(w *Workload, seed uint64, clients int) []WorkloadMessage {
 	return messages
 }
 
-func describe(messages []WorkloadMessage) string {
+func describe(messages []Message) string {
 	var b strings.Builder
 	for _, m := range messages {
 		fmt.Fprintf(&b, "%s %s %q %t\n", m.Canister, m.Method, m.Arg, m.Query)
@@ -98,7 +98,7 @@ func TestFaultyLines(t *testing.T) {
 		{``, `test: no message in the file`},
 	}
 	for _, test := range tests {
-		w, err := ParseWorkload(strings.NewReader(test.line), "test")
+		w, err := Parse(strings.NewReader(test.line), "test")
 		if err == nil || err.Error() != test.want || w != nil {
 			t.Errorf("%s\n got: %v\nwant: %s", test.line, err, test.want)
 		}
@@ -108,8 +108,8 @@ func TestFaultyLines(t *testing.T) {
 func TestWorkloadLimits(t *testing.T) {
 	const message = `{"canister":"kv","method":"len"}` + "\n"
 	tests := []struct{ name, text, want string }{
-		{"lines", strings.Repeat(message, MaxWorkloadLines+1), "test:100001: more than 100000 messages and generators"},
-		{"bytes", strings.Repeat(" ", MaxWorkloadBytes+1), "test: the file has more than 67108864 bytes"},
+		{"lines", strings.Repeat(message, MaxLines+1), "test:100001: more than 100000 messages and generators"},
+		{"bytes", strings.Repeat(" ", MaxBytes+1), "test: the file has more than 67108864 bytes"},
 		{"argument", `{"canister":"kv","method":"put","text":"` + strings.Repeat("x", MaxArgBytes+1) + `"}`,
 			"test:1: the argument is 2097153 bytes long; at most 2097152 are allowed"},
 		{"name", `{"canister":"` + strings.Repeat("k", MaxNameBytes+1) + `","method":"put"}`,
@@ -120,12 +120,12 @@ func TestWorkloadLimits(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if _, err := ParseWorkload(strings.NewReader(test.text), "test"); err == nil || err.Error() != test.want {
+			if _, err := Parse(strings.NewReader(test.text), "test"); err == nil || err.Error() != test.want {
 				t.Errorf("got: %v\nwant: %s", err, test.want)
 			}
 		})
 	}
-	if w := mustParse(t, strings.Repeat(message, MaxWorkloadLines)); w.Len() != MaxWorkloadLines {
+	if w := mustParse(t, strings.Repeat(message, MaxLines)); w.Len() != MaxLines {
 		t.Errorf("%d messages", w.Len())
 	}
 }
@@ -140,7 +140,7 @@ func TestGarbageFiles(t *testing.T) {
 		"many-faults.jsonl": "many-faults.jsonl:2: field \"method\" is missing\n" +
 			"many-faults.jsonl:2: unknown field \"methd\"",
 	}
-	files, err := filepath.Glob("../testdata/workload/bad/*")
+	files, err := filepath.Glob("../../testdata/workload/bad/*")
 	if err != nil || len(files) != len(want) {
 		t.Fatalf("%d files, %d expected (%v)", len(files), len(want), err)
 	}
@@ -150,14 +150,14 @@ func TestGarbageFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		base := filepath.Base(file)
-		if _, err := ParseWorkload(bytes.NewReader(text), base); err == nil || !strings.HasPrefix(err.Error(), want[base]) {
+		if _, err := Parse(bytes.NewReader(text), base); err == nil || !strings.HasPrefix(err.Error(), want[base]) {
 			t.Errorf("%s: got %v\nwant %s...", base, err, want[base])
 		}
 	}
 }
 
 func TestManyFaultsStopTheReading(t *testing.T) {
-	_, err := ParseWorkload(strings.NewReader(strings.Repeat("x\n", 50)), "test")
+	_, err := Parse(strings.NewReader(strings.Repeat("x\n", 50)), "test")
 	lines := strings.Split(fmt.Sprint(err), "\n")
 	if len(lines) != maxFaults+1 || lines[maxFaults] != "test: and maybe more; reading stopped at line 10" {
 		t.Errorf("%d lines, the last %q", len(lines), lines[len(lines)-1])
@@ -170,7 +170,7 @@ func TestEmbeddedWorkloadsParse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := ParseWorkload(bytes.NewReader(text), name)
+		w, err := Parse(bytes.NewReader(text), name)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -181,26 +181,26 @@ func TestEmbeddedWorkloadsParse(t *testing.T) {
 			}
 		}
 	}
-	if got := DefaultWorkload().Canisters(); !slices.Equal(got, []string{"kv", "memory"}) {
+	if got := Default().Canisters(); !slices.Equal(got, []string{"kv", "memory"}) {
 		t.Errorf("the demonstration calls %v", got)
 	}
 }
 
 func TestMessagesDependOnTheSeedAlone(t *testing.T) {
-	w := DefaultWorkload()
+	w := Default()
 	one := describe(firstPass(w, 7, 1))
 	for _, clients := range []int{2, 3, 16} {
 		if describe(firstPass(w, 7, clients)) != one {
 			t.Errorf("%d clients send other messages than one", clients)
 		}
 	}
-	if describe(firstPass(DefaultWorkload(), 7, 1)) != one {
+	if describe(firstPass(Default(), 7, 1)) != one {
 		t.Error("the same workload parsed again makes other messages")
 	}
 	if describe(firstPass(w, 8, 1)) == one {
 		t.Error("another seed makes the same messages")
 	}
-	var second []WorkloadMessage
+	var second []Message
 	for i := range w.Len() {
 		second = append(second, w.Message(7, w.Len()+i))
 	}
@@ -209,7 +209,7 @@ func TestMessagesDependOnTheSeedAlone(t *testing.T) {
 	}
 }
 
-func FuzzParseWorkload(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, name := range testdata.Workloads() {
 		text, err := testdata.Workload(name)
 		if err != nil {
@@ -219,7 +219,7 @@ func FuzzParseWorkload(f *testing.F) {
 	}
 	f.Add([]byte(`{"canister":"kv","method":"put","hex":"00","repeat":1000000000}`), uint64(1<<40))
 	f.Fuzz(func(t *testing.T, text []byte, index uint64) {
-		w, err := ParseWorkload(bytes.NewReader(text), "fuzz")
+		w, err := Parse(bytes.NewReader(text), "fuzz")
 		if err != nil {
 			if w != nil || !strings.HasPrefix(err.Error(), "fuzz:") {
 				t.Fatalf("workload %v with error %v", w, err)
