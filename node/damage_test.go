@@ -19,34 +19,48 @@ func TestDamagedCheckpointsAreReplaced(t *testing.T) {
 	c.install(client, "counter")
 	c.add(client, "counter", 23)
 	c.agree()
-	leader, victim := c.leader(), c.follower()
+	victim := c.follower()
 	c.stop(victim)
 	c.wipe(victim)
 	c.add(client, "counter", 12) // the log is cut behind what the empty one needs
-	c.eventually("an idle leader, with no checkpoint under way that would be sound", func() bool {
-		s := c.nodes[leader].Status()
-		return s.Round < s.Checkpoints.Round+s.Checkpoints.Every
+	c.eventually("idle replicas, with no checkpoint under way that would be sound", func() bool {
+		for _, n := range c.nodes {
+			if n == nil {
+				continue
+			}
+			if s := n.Status(); s.Round >= s.Checkpoints.Round+s.Checkpoints.Every {
+				return false
+			}
+		}
+		return true
 	})
-	damagePages(t, c.cfgs[leader].DataDir)
+	for i, n := range c.nodes { // whichever of them leads
+		if n != nil {
+			damagePages(t, c.cfgs[i].DataDir)
+		}
+	}
 	c.start(victim)
 	c.agree()
 	c.eventually("a checkpoint from the leader", func() bool { return c.nodes[victim].Status().Installed > 0 })
 	if log := c.log.String(); !strings.Contains(log, "taking one in place of the damaged one") {
 		t.Error("nothing says that a checkpoint was replaced")
 	}
-	metas, err := c.nodes[leader].current().checkpoints.List()
-	if err != nil || len(metas) == 0 {
-		t.Fatal(metas, err)
-	}
-	if _, err := snapshot.Verify(filepath.Join(c.cfgs[leader].DataDir, checkpointsDir, metas[0].ID), fsm.Hashing()); err != nil {
-		t.Error(err)
-	}
 	// The transfer is done once the leader is told so, which is after the checkpoint counts as installed.
+	var sender string
 	c.eventually("a transfer that is done", func() bool {
 		return slices.ContainsFunc(c.nodes[victim].Status().Transfers, func(r TransferReport) bool {
+			sender = r.Peer
 			return r.State == transferDone && r.Direction == transferReceiving && r.Pages > 0
 		})
 	})
+	from := slices.IndexFunc(c.cfgs, func(cfg Config) bool { return cfg.ID == sender })
+	metas, err := c.nodes[from].current().checkpoints.List()
+	if err != nil || len(metas) == 0 {
+		t.Fatal(metas, err)
+	}
+	if _, err := snapshot.Verify(filepath.Join(c.cfgs[from].DataDir, checkpointsDir, metas[0].ID), fsm.Hashing()); err != nil {
+		t.Error(err)
+	}
 }
 
 // The log reaches back to the oldest checkpoint: with all newer ones damaged the replica goes on from there, by itself.

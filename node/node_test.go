@@ -95,7 +95,7 @@ func TestWipedNodeInstallsCheckpoint(t *testing.T) {
 	c.start(victim)
 	c.add(client, "counter", 1)
 	c.agree()
-	c.eventually("a checkpoint installed", func() bool { return c.nodes[victim].current().installedAt.Load() > 0 })
+	c.eventually("a checkpoint installed", func() bool { return c.nodes[victim].Status().Installed > 0 })
 	first, err := c.nodes[victim].current().log.FirstIndex()
 	if err != nil || first > 0 && first < c.nodes[victim].current().installedAt.Load() {
 		t.Errorf("the log begins at %d, below the installed checkpoint; %v", first, err)

@@ -280,21 +280,24 @@ func (r *replica) raftConfig() *raft.Config {
 }
 
 // installed deletes the log below a checkpoint that a leader sent: entries there may contradict what the cluster has
-// committed, and raft would later send them to others.
+// committed, and raft would later send them to others. The checkpoint counts as installed when that is done.
 func (r *replica) installed(index, term uint64) error {
 	r.installedAt.Store(index)
 	r.guarded.base.Store(&logBase{index, term})
 	if err := (&guardedStable{under: r.parts.Stable, stop: r}).SetUint64(installedKey, index); err != nil {
 		return err
 	}
+	first, err := r.log.FirstIndex()
+	if err == nil && first > 0 && first < index {
+		err = r.log.DeleteRange(first, index-1)
+	}
+	if err != nil {
+		return err
+	}
 	r.metrics.installed.Inc()
 	r.metrics.checkpointsInstalled.Add(1)
 	r.logger.Info("checkpoint installed from the leader", "index", index, "round", uint64(r.machine.Latest().Round))
-	first, err := r.log.FirstIndex()
-	if err != nil || first == 0 || first >= index {
-		return err
-	}
-	return r.log.DeleteRange(first, index-1)
+	return nil
 }
 
 // stop ends the replica, the first time, with a reason for the node. When it returns, no connection carries a byte and the
