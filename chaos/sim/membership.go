@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -131,11 +132,34 @@ func (c *cluster) waitForAll(is func(*member) bool, given <-chan struct{}) bool 
 	return true
 }
 
+// errHandsOn is a leader's answer that has to hand on before it can be taken out.
+var errHandsOn = errors.New("one of two voters does not take itself out: it hands on")
+
+// leave takes a replica, or its vote, out of the cluster by a leader's word. A leader goes by its newest membership before that is
+// committed: one of two voters that takes itself out, and is cut off then, neither stands for election again nor votes for the other,
+// which has fewer entries (Ongaro's dissertation, §4.2.2, lets it stand; raft does not). So it hands on first, as an operator would have it.
 func (c *cluster) leave(r *raft.Raft, mode plan.Mode, n int) error {
-	if mode == plan.Demote {
-		return r.DemoteVoter(serverID(n), 0, time.Second).Error()
+	now := r.GetConfiguration()
+	if err := now.Error(); err != nil {
+		return err
 	}
-	return r.RemoveServer(serverID(n), 0, time.Second).Error()
+	if _, self := r.LeaderWithID(); self == serverID(n) && voters(now.Configuration()) == 2 {
+		return joinErrors(errHandsOn, r.LeadershipTransfer().Error())
+	}
+	if mode == plan.Demote {
+		return r.DemoteVoter(serverID(n), now.Index(), time.Second).Error()
+	}
+	return r.RemoveServer(serverID(n), now.Index(), time.Second).Error()
+}
+
+// voters counts those of a membership.
+func voters(c raft.Configuration) (n int) {
+	for _, s := range c.Servers {
+		if s.Suffrage == raft.Voter {
+			n++
+		}
+	}
+	return n
 }
 
 // member changes the membership by whoever leads, as often as it takes; false means that given, or the run's end, came first.
