@@ -41,25 +41,6 @@ func TestWideGrow(t *testing.T) {
 	}
 }
 
-// TestWideBaseStays grows a 64-bit memory to all that the limits allow.
-func TestWideBaseStays(t *testing.T) {
-	s := plainSetup()
-	s.limits = DefaultLimits()
-	r := install(t, s, wat(t, `(module (import "ic0" "msg_reply" (func $reply)) (memory i64 1)
-	  (func (export "canister_update grow")
-	    (if (i64.eq (memory.grow (i64.const 65535)) (i64.const -1)) (then unreachable))
-	    (i64.store (i64.const 0xfffffff8) (i64.const 7)) (call $reply)))`))
-	before := r.live.path.base()
-	want(t, r.update("grow", ""), Replied, "")
-	if after := r.live.path.base(); after != before {
-		t.Errorf("the memory moved from %#x to %#x", before, after)
-	}
-	if n := r.State().Memory.Pages.Len(); n != 1 {
-		t.Errorf("%d pages, want the one written", n)
-	}
-	want(t, r.update("grow", ""), Trapped, "unreachable")
-}
-
 // callbackWAT has callbacks of a 32-bit or 64-bit table and memory.
 func callbackWAT(memory, table, address string) string {
 	return fmt.Sprintf(`(module

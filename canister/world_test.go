@@ -37,21 +37,31 @@ func TestBackstop(t *testing.T) {
 	}
 }
 
-// TestBaseStays grows a memory from one page to most of what 32 bits address.
+// TestBaseStays grows a memory from one page to most of what its engine keeps addresses for.
 func TestBaseStays(t *testing.T) {
-	s := plainSetup()
-	s.limits = DefaultLimits()
-	r := install(t, s, wat(t, `(module (import "ic0" "msg_reply" (func $reply)) (memory 1)
+	for name, grow := range map[string]string{
+		"32 bits": `(memory 1)
 	  (func (export "canister_update grow")
 	    (if (i32.eq (memory.grow (i32.const 60000)) (i32.const -1)) (then unreachable))
-	    (i32.store (i32.const -400000000) (i32.const 7)) (call $reply)))`))
-	before := r.live.path.base()
-	want(t, r.update("grow", ""), Replied, "")
-	if after := r.live.path.base(); after != before {
-		t.Errorf("the memory moved from %#x to %#x", before, after)
+	    (i32.store (i32.const -400000000) (i32.const 7)) (call $reply))`,
+		"64 bits": `(memory i64 1)
+	  (func (export "canister_update grow")
+	    (if (i64.eq (memory.grow (i64.const 65535)) (i64.const -1)) (then unreachable))
+	    (i64.store (i64.const 0xfffffff8) (i64.const 7)) (call $reply))`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := plainSetup()
+			s.limits = DefaultLimits()
+			r := install(t, s, wat(t, `(module (import "ic0" "msg_reply" (func $reply)) `+grow+`)`))
+			before := r.live.path.base()
+			want(t, r.update("grow", ""), Replied, "")
+			if after := r.live.path.base(); after != before {
+				t.Errorf("the memory moved from %#x to %#x", before, after)
+			}
+			if n := r.State().Memory.Pages.Len(); n != 1 {
+				t.Errorf("%d pages, want the one written", n)
+			}
+			want(t, r.update("grow", ""), Trapped, "unreachable")
+		})
 	}
-	if n := r.State().Memory.Pages.Len(); n != 1 {
-		t.Errorf("%d pages, want the one written", n)
-	}
-	want(t, r.update("grow", ""), Trapped, "unreachable")
 }

@@ -57,6 +57,13 @@ func fakeReplica(mode string, flags []string) int {
 		select {}
 	}
 	ready(flags)
+	untilEnded(terminated)
+	fmt.Println("stopped")
+	return ExitStopped
+}
+
+// untilEnded waits for the signal, or the end of the parent.
+func untilEnded(terminated <-chan os.Signal) {
 	closed := make(chan struct{})
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
@@ -66,8 +73,6 @@ func fakeReplica(mode string, flags []string) int {
 	case <-terminated:
 	case <-closed:
 	}
-	fmt.Println("stopped")
-	return ExitStopped
 }
 
 // fakeParent runs a cluster until it is killed. It prints the process ids of the replicas when all have left their mark.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -65,15 +64,7 @@ func realReplica(mode string, args []string) int {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		return ExitUnusable
 	}
-	closed := make(chan struct{})
-	go func() {
-		io.Copy(io.Discard, os.Stdin)
-		close(closed)
-	}()
-	select {
-	case <-terminated:
-	case <-closed:
-	}
+	untilEnded(terminated)
 	if err := errors.Join(n.Err(), n.Stop()); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		return ExitDiverged

@@ -206,12 +206,7 @@ func TestSessionsKeepPendingMessages(t *testing.T) {
 	if again.Ref != round.Results[0].Ref {
 		t.Errorf("the retry waits for %v, want %v", again.Ref, round.Results[0].Ref)
 	}
-	r.checkpoint()
-	restored := newReplica(t, Config{Engine: r.cfg.Engine})
-	if err := restored.Restore(r.openNewest()); err != nil {
-		t.Fatal(err)
-	}
-	restored.index = r.index
+	restored := r.restored(Config{Engine: r.cfg.Engine})
 	for _, replica := range []*replica{r, restored} {
 		waited := make(chan error, 1)
 		go func() {
@@ -319,12 +314,7 @@ func TestBestEffortCallsEndAtTheirDeadline(t *testing.T) {
 		t.Fatalf("completed %+v", ended.Completed)
 	}
 	wantNumber(t, ended.Completed[0].Result, codeUnknown)
-	r.checkpoint()
-	restored := newReplica(t, Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
-	if err := restored.Restore(r.openNewest()); err != nil {
-		t.Fatal(err)
-	}
-	restored.index = r.index
+	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
 	for _, replica := range []*replica{r, restored} {
 		replica.rest()
 		if got := replica.count("a") - before; got != 1 { // what b asked for; no callback has run twice

@@ -34,12 +34,7 @@ func TestLimitsOfACanister(t *testing.T) {
 		t.Errorf("a stranger: %+v", got)
 	}
 	wantStatus(t, r.one(limits("a", "ReplyBytes=100 Fuel=50000 MemoryBytes=131072")), StatusReplied)
-	r.checkpoint()
-	restored := newReplica(t, Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
-	if err := restored.Restore(r.openNewest()); err != nil {
-		t.Fatal(err)
-	}
-	restored.index = r.index
+	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
 	for _, replica := range []*replica{r, restored} {
 		wantStatus(t, replica.one(run("a", reply(strings.Repeat("x", 200)))), StatusTrapped)
 		wantReply(t, replica.one(run("b", reply(strings.Repeat("x", 200)))), strings.Repeat("x", 200))

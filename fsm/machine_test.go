@@ -81,8 +81,8 @@ func (r *replica) one(msg Message) Result {
 	return r.apply(&Round{Time: int64(r.index), Messages: []Message{msg}}).Results[0]
 }
 
-// checkpoint writes one.
-func (r *replica) checkpoint() {
+// checkpoint writes one and gives what the writer looked at.
+func (r *replica) checkpoint() (pages, changes int) {
 	r.t.Helper()
 	captured, err := r.Snapshot()
 	if err != nil {
@@ -93,9 +93,23 @@ func (r *replica) checkpoint() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := captured.Persist(sink); err != nil {
+	k := &countingSink{Sink: sink.(*snapshot.Sink)}
+	if err := captured.Persist(k); err != nil {
 		r.t.Fatal(err)
 	}
+	return k.pages, k.changes
+}
+
+// restored writes a checkpoint and gives another replica that has begun with it.
+func (r *replica) restored(cfg Config) *replica {
+	r.t.Helper()
+	r.checkpoint()
+	other := newReplica(r.t, cfg)
+	if err := other.Restore(r.openNewest()); err != nil {
+		r.t.Fatal(err)
+	}
+	other.index = r.index
+	return other
 }
 
 func (r *replica) newest() string {
@@ -226,12 +240,7 @@ func TestSessionsSuppressDuplicates(t *testing.T) {
 	wantStatus(t, r.one(add(1)), StatusStale)
 	wantStatus(t, r.one(inSession(id+1, 1, update("kv", "add", "n=1"))), StatusSessionExpired)
 
-	r.checkpoint()
-	restored := newReplica(t, Config{Engine: r.cfg.Engine})
-	if err := restored.Restore(r.openNewest()); err != nil {
-		t.Fatal(err)
-	}
-	restored.index = r.index
+	restored := r.restored(Config{Engine: r.cfg.Engine})
 	if got := restored.one(add(3)); string(got.Reply) != "3" {
 		t.Errorf("after a restore the duplicate answers %q, want 3", got.Reply)
 	}

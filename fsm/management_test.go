@@ -139,12 +139,7 @@ func TestLifeByTheManagementCanister(t *testing.T) {
 			bad("install_code", installCode("install", ""), codeError, "already")
 			wantReply(t, first.one(run(name, count+count+reply("x"))), "x")
 
-			first.checkpoint()
-			restored := newReplica(t, Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
-			if err := restored.Restore(first.openNewest()); err != nil {
-				t.Fatal(err)
-			}
-			restored.index = first.index
+			restored := first.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
 			replicas = append(replicas, restored)
 
 			good("install_code", installCode("upgrade = opt record { wasm_memory_persistence = opt variant { keep } }", ""))
@@ -221,12 +216,7 @@ func TestMotokoAwaitsAcrossARestore(t *testing.T) {
 			pending := r.one(update("store", "fill", encode(`("k", 5 : nat)`)))
 			wantStatus(t, pending, StatusPending)
 			r.apply(&Round{})
-			r.checkpoint()
-			restored := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache), Tracker: "compare"})
-			if err := restored.Restore(r.openNewest()); err != nil {
-				t.Fatal(err)
-			}
-			restored.index = r.index
+			restored := r.restored(Config{Engine: newEngine(t, canister.OptSpeed, sharedCache), Tracker: "compare"})
 			for _, replica := range []*replica{r, restored} {
 				done := replica.rest()
 				if len(done) != 1 || done[0].Ref != pending.Ref {

@@ -37,25 +37,6 @@ func (k *countingSink) WriteState(st snapshot.State) error {
 	return k.Sink.WriteState(st)
 }
 
-// persist writes a checkpoint and gives what was looked at.
-func (r *replica) persist() (pages, changes int) {
-	r.t.Helper()
-	captured, err := r.Snapshot()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer captured.Release()
-	sink, err := r.checkpoints.Create(1, r.index, 1, raft.Configuration{}, 1, nil)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	k := &countingSink{Sink: sink.(*snapshot.Sink)}
-	if err := captured.Persist(k); err != nil {
-		r.t.Fatal(err)
-	}
-	return k.pages, k.changes
-}
-
 func write(pages, at int) Message {
 	return update("memory", "sequential", fmt.Sprintf("area=2000 pages=%d at=%d seed=%d", pages, at, pages))
 }
@@ -65,7 +46,7 @@ func TestPersistCostsWhatChanged(t *testing.T) {
 	r := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache)})
 	wantStatus(t, r.one(install(t, "memory")), StatusReplied)
 	wantStatus(t, r.one(write(2000, 0)), StatusReplied)
-	if pages, _ := r.persist(); pages < 2000 {
+	if pages, _ := r.checkpoint(); pages < 2000 {
 		t.Fatalf("the first checkpoint looked at %d pages", pages)
 	}
 	look := func(changed int) {
@@ -76,7 +57,7 @@ func TestPersistCostsWhatChanged(t *testing.T) {
 			_ = c
 			changedPages++
 		}
-		pages, changes := r.persist()
+		pages, changes := r.checkpoint()
 		if small := 64; pages > small || changes < changed || changes > 2*(changedPages+1) || changedPages > changed+8 {
 			t.Errorf("after %d changed pages %d of the memory and %d of a list of changes were looked at", changed, pages, changes)
 		}

@@ -106,27 +106,46 @@ func (w *wire) Nodes(refs []Ref) ([]View, error) {
 	return views, err
 }
 
+// relatedRemotes are two maps, one in ten of each empty, and what a walk over their hashes must find.
+func relatedRemotes(r *rand.Rand, p keyPattern, size int) (a, b Map, want []RemoteChange) {
+	_, _, a, b = related(r, p, size)
+	switch r.IntN(10) {
+	case 0:
+		a = Map{}
+	case 1:
+		b = Map{}
+	}
+	for c := range Diff(a, b) {
+		change := RemoteChange{Key: c.Key, HasLocal: c.HasOld, HasRemote: c.HasNew}
+		if c.HasOld {
+			change.Local = testHasher{}.HashValue(c.Old)
+		}
+		if c.HasNew {
+			change.Remote = testHasher{}.HashValue(c.New)
+		}
+		want = append(want, change)
+	}
+	return a, b, want
+}
+
+// liar makes the other side change a bit in one of the first answers, and says whether it did.
+func (w *wire) liar(r *rand.Rand) (lied *bool) {
+	lied = new(bool)
+	trip := 1 + r.IntN(3)
+	w.lie = func(views []View) {
+		if w.trips == trip {
+			v := &views[r.IntN(len(views))]
+			v.Hashes[r.IntN(len(v.Hashes))][r.IntN(32)] ^= 1
+			*lied = true
+		}
+	}
+	return lied
+}
+
 func TestRemoteDiff(t *testing.T) {
 	forPatterns(t, 20, func(t *testing.T, p keyPattern, r *rand.Rand, size int) {
 		for range 4 {
-			_, _, a, b := related(r, p, size)
-			switch r.IntN(10) {
-			case 0:
-				a = Map{}
-			case 1:
-				b = Map{}
-			}
-			want := []RemoteChange{}
-			for c := range Diff(a, b) {
-				change := RemoteChange{Key: c.Key, HasLocal: c.HasOld, HasRemote: c.HasNew}
-				if c.HasOld {
-					change.Local = testHasher{}.HashValue(c.Old)
-				}
-				if c.HasNew {
-					change.Remote = testHasher{}.HashValue(c.New)
-				}
-				want = append(want, change)
-			}
+			a, b, want := relatedRemotes(r, p, size)
 			remote := &wire{m: b}
 			got, err := RemoteDiff(a, testHasher{}, remote)
 			if err != nil {
@@ -138,25 +157,13 @@ func TestRemoteDiff(t *testing.T) {
 			if remote.trips > 13 {
 				t.Fatalf("%d round trips", remote.trips)
 			}
-			checkLies(t, r, a, b)
+			remote = &wire{m: b}
+			lied := remote.liar(r)
+			if _, err := RemoteDiff(a, testHasher{}, remote); *lied != (err != nil) {
+				t.Fatalf("lied %v, error %v", *lied, err)
+			}
 		}
 	})
-}
-
-func checkLies(t *testing.T, r *rand.Rand, a, b Map) {
-	lied, trip := false, 1+r.IntN(3)
-	remote := &wire{m: b}
-	remote.lie = func(views []View) {
-		if remote.trips != trip {
-			return
-		}
-		v := &views[r.IntN(len(views))]
-		v.Hashes[r.IntN(len(v.Hashes))][r.IntN(32)] ^= 1
-		lied = true
-	}
-	if _, err := RemoteDiff(a, testHasher{}, remote); lied != (err != nil) {
-		t.Fatalf("lied %v, error %v", lied, err)
-	}
 }
 
 // TestRemoteDiffCost: one page of a quarter of a million takes as many round trips as the trie has levels, and as many

@@ -10,24 +10,7 @@ import (
 func TestDiffRemotes(t *testing.T) {
 	forPatterns(t, 20, func(t *testing.T, p keyPattern, r *rand.Rand, size int) {
 		for range 4 {
-			_, _, a, b := related(r, p, size)
-			switch r.IntN(10) {
-			case 0:
-				a = Map{}
-			case 1:
-				b = Map{}
-			}
-			var want []RemoteChange
-			for c := range Diff(a, b) {
-				change := RemoteChange{Key: c.Key, HasLocal: c.HasOld, HasRemote: c.HasNew}
-				if c.HasOld {
-					change.Local = testHasher{}.HashValue(c.Old)
-				}
-				if c.HasNew {
-					change.Remote = testHasher{}.HashValue(c.New)
-				}
-				want = append(want, change)
-			}
+			a, b, want := relatedRemotes(r, p, size)
 			left, right := &wire{m: a}, &wire{m: b}
 			got, err := DiffRemotes(left, right)
 			if err != nil {
@@ -39,16 +22,10 @@ func TestDiffRemotes(t *testing.T) {
 			if left.trips > 13 || right.trips > 13 {
 				t.Fatalf("%d and %d round trips", left.trips, right.trips)
 			}
-			lied, trip, liar := false, 1+r.IntN(3), &wire{m: b}
-			liar.lie = func(views []View) {
-				if liar.trips == trip {
-					v := &views[r.IntN(len(views))]
-					v.Hashes[r.IntN(len(v.Hashes))][r.IntN(32)] ^= 1
-					lied = true
-				}
-			}
-			if _, err := DiffRemotes(&wire{m: a}, liar); lied != (err != nil) {
-				t.Fatalf("lied %v, error %v", lied, err)
+			right = &wire{m: b}
+			lied := right.liar(r)
+			if _, err := DiffRemotes(&wire{m: a}, right); *lied != (err != nil) {
+				t.Fatalf("lied %v, error %v", *lied, err)
 			}
 		}
 	})

@@ -102,6 +102,17 @@ func (p *transferPair) sink(t testing.TB) raft.SnapshotSink {
 	return sink
 }
 
+// receiveCut gives a transfer the beginning of a delta, and closes it.
+func receiveCut(t testing.TB, transfer *Transfer, part []byte) {
+	t.Helper()
+	if err := transfer.Receive(bytes.NewReader(part), admitAll, nil); err == nil {
+		t.Fatal("a transfer that was cut has succeeded")
+	}
+	if err := transfer.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // finish receives a delta and checks everything about the result.
 func (p *transferPair) finish(t testing.TB, transfer *Transfer, delta []byte) {
 	t.Helper()
@@ -275,12 +286,7 @@ func TestDamagedLog(t *testing.T) {
 	p := newTransferPair(t, 2, true)
 	transfer := p.begin(t)
 	delta, _ := deltaFor(t, p.newest, transfer)
-	if err := transfer.Receive(bytes.NewReader(delta[:len(delta)-10]), admitAll, nil); err == nil {
-		t.Fatal("accepted")
-	}
-	if err := transfer.Close(); err != nil {
-		t.Fatal(err)
-	}
+	receiveCut(t, transfer, delta[:len(delta)-10])
 	log := p.follower.fs.(*memFS).find("/follower/" + logName(2, 0))
 	log.data[len(log.data)/2+200] ^= 1 // within the contents of a page
 	transfer = p.begin(t)

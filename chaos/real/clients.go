@@ -1,7 +1,6 @@
 package real
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -13,7 +12,6 @@ import (
 	"lockstep/chaos/plan"
 	"lockstep/chaos/workload"
 	"lockstep/fsm"
-	"lockstep/testdata"
 )
 
 // work is what clients send, by the plan.
@@ -24,29 +22,19 @@ type work struct {
 	queries  []workload.Message
 }
 
-// wantedQueries is how many different queries clients choose from; they are looked for in the workload's first messages.
-const (
-	wantedQueries = 16
-	searched      = 4000
-)
+// wantedQueries is how many queries of the workload clients choose from.
+const wantedQueries = 16
 
 func newWork(spec plan.Workload) (*work, error) {
-	text, err := testdata.Workload(spec.Name)
-	if err != nil {
-		return nil, err
-	}
 	w := &work{spec: spec}
-	if w.workload, err = workload.Parse(bytes.NewReader(text), spec.Name); err != nil {
+	var err error
+	if w.workload, err = workload.Embedded(spec.Name); err != nil {
 		return nil, err
 	}
 	if w.modules, err = workload.CompleteModules(nil, w.workload.Canisters()); err != nil {
 		return nil, err
 	}
-	for i := range min(w.workload.Len(), searched) {
-		if m := w.workload.Message(spec.Seed, i); m.Query && len(w.queries) < wantedQueries {
-			w.queries = append(w.queries, m)
-		}
-	}
+	w.queries = w.workload.Queries(spec.Seed, wantedQueries)
 	if len(w.queries) == 0 && spec.Queries+spec.Stale > 0 {
 		return nil, fmt.Errorf("workload %s has no query to send: leave queries= and stale= away", spec.Name)
 	}

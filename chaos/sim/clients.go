@@ -1,12 +1,12 @@
 package sim
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +16,6 @@ import (
 	"lockstep/chaos/workload"
 	"lockstep/fsm"
 	"lockstep/node"
-	"lockstep/testdata"
 )
 
 // TrivialWorkload is a workload of the smallest messages that change anything, for the figure of speed.
@@ -44,23 +43,17 @@ func newWork(spec plan.Workload) (*work, error) {
 			return nil, err
 		}
 		w.modules, w.queries = []workload.Module{m}, []fsm.Query{{Canister: TrivialWorkload, Method: "get"}}
-		w.workload, err = workload.Parse(bytes.NewReader([]byte(`{"canister":"trivial","method":"increment"}`)), spec.Name)
+		w.workload, err = workload.Parse(strings.NewReader(`{"canister":"trivial","method":"increment"}`), spec.Name)
 		return w, err
 	}
-	text, err := testdata.Workload(spec.Name)
-	if err != nil {
-		return nil, err
-	}
-	if w.workload, err = workload.Parse(bytes.NewReader(text), spec.Name); err != nil {
+	if w.workload, err = workload.Embedded(spec.Name); err != nil {
 		return nil, err
 	}
 	if w.modules, err = workload.CompleteModules(nil, w.workload.Canisters()); err != nil {
 		return nil, err
 	}
-	for i := range min(w.workload.Len(), 4000) {
-		if m := w.workload.Message(spec.Seed, i); m.Query && len(w.queries) < 16 {
-			w.queries = append(w.queries, fsm.Query{Canister: m.Canister, Method: m.Method, Arg: m.Arg})
-		}
+	for _, m := range w.workload.Queries(spec.Seed, 16) {
+		w.queries = append(w.queries, fsm.Query{Canister: m.Canister, Method: m.Method, Arg: m.Arg})
 	}
 	if len(w.queries) == 0 {
 		w.queries = []fsm.Query{{Canister: w.modules[0].Name, Method: "get"}}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -55,6 +56,24 @@ type Pool struct {
 	// Program is told in histories; Log prints the replicas' logs to the children's standard error.
 	Program string
 	Log     bool
+}
+
+// TempPool makes a Pool with a folder of its own for the replicas' files and compiled modules, in memory where the machine has such a
+// folder. The caller must call remove.
+func TempPool() (pool *Pool, remove func() error, err error) {
+	const inMemory, pattern = "/dev/shm", "lockstep-sim-"
+	dir, err := os.MkdirTemp(inMemory, pattern)
+	if err != nil {
+		dir, err = os.MkdirTemp("", pattern)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	modules := filepath.Join(dir, "modules")
+	if err := os.Mkdir(modules, 0o755); err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &Pool{Dir: dir, Modules: modules}, func() error { return os.RemoveAll(dir) }, nil
 }
 
 // Run runs one plan.

@@ -22,19 +22,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// testPool keeps replicas' files in memory where there is such a folder.
 func testPool(t *testing.T) *Pool {
-	dir := "/dev/shm"
-	if _, err := os.Stat(dir); err != nil {
-		dir = ""
-	}
-	home, err := os.MkdirTemp(dir, "lockstep-test-")
+	t.Helper()
+	p, remove, err := TempPool()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(home) })
-	modules := filepath.Join(home, "modules")
-	return &Pool{Limit: 2 * time.Minute, Dir: home, Modules: modules, Log: os.Getenv("LOCKSTEP_SIM_LOG") != ""}
+	t.Cleanup(func() {
+		if err := remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	p.Limit, p.Log = 2*time.Minute, os.Getenv("LOCKSTEP_SIM_LOG") != ""
+	return p
 }
 
 func parse(t *testing.T, text string) *plan.Plan {

@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"bytes"
 	"testing"
 	"time"
 
@@ -9,7 +8,6 @@ import (
 	"lockstep/chaos/check"
 	"lockstep/chaos/history"
 	"lockstep/fsm"
-	"lockstep/testdata"
 )
 
 // town is a state machine with the canisters of the bank workload.
@@ -82,11 +80,7 @@ func (c *town) audit(final uint64) []history.Event {
 
 // The bank workload reaches every end that a message can have, moves money, and what the banks say always adds up.
 func TestBankKeepsItsMoney(t *testing.T) {
-	text, err := testdata.Workload("bank")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := Parse(bytes.NewReader(text), "bank")
+	w, err := Embedded("bank")
 	if err != nil {
 		t.Fatal(err)
 	}

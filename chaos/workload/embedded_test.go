@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"bytes"
 	"testing"
 
 	"lockstep/canister"
@@ -22,11 +21,7 @@ func TestEmbeddedWorkloadsRun(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			text, err := testdata.Workload(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w, err := Parse(bytes.NewReader(text), name)
+			w, err := Embedded(name)
 			if err != nil {
 				t.Fatal(err)
 			}

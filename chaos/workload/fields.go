@@ -133,33 +133,26 @@ func (f *jsonFields) checkName(field, value string) {
 	}
 }
 
-// A numberField is a whole number with its bounds.
-type numberField struct {
+// A boundedField is a number with its bounds.
+type boundedField[N uint64 | float64] struct {
 	name                string
-	otherwise, min, max uint64
+	otherwise, min, max N
 }
 
-func (f *jsonFields) number(n numberField) uint64 {
+type (
+	numberField   = boundedField[uint64]
+	fractionField = boundedField[float64]
+)
+
+func (f *jsonFields) number(n numberField) uint64 { return bounded(f, n, "a whole number") }
+
+func (f *jsonFields) fraction(n fractionField) float64 { return bounded(f, n, "a number") }
+
+func bounded[N uint64 | float64](f *jsonFields, n boundedField[N], kind string) N {
 	value := n.otherwise
-	wanted := fmt.Sprintf("a whole number from %d to %d", n.min, n.max)
+	wanted := fmt.Sprintf("%s from %v to %v", kind, n.min, n.max)
 	if f.take(n.name, &value, wanted) && (value < n.min || value > n.max) {
-		f.fault("field %q is %d; it must be %s", n.name, value, wanted)
-		return n.otherwise
-	}
-	return value
-}
-
-// A fractionField is a number with its bounds.
-type fractionField struct {
-	name                string
-	otherwise, min, max float64
-}
-
-func (f *jsonFields) fraction(n fractionField) float64 {
-	value := n.otherwise
-	wanted := fmt.Sprintf("a number from %g to %g", n.min, n.max)
-	if f.take(n.name, &value, wanted) && (value < n.min || value > n.max) {
-		f.fault("field %q is %g; it must be %s", n.name, value, wanted)
+		f.fault("field %q is %v; it must be %s", n.name, value, wanted)
 		return n.otherwise
 	}
 	return value

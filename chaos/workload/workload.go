@@ -97,15 +97,20 @@ type messageSource interface {
 	message(n uint64, choices *randomChoices) Message
 }
 
+// Embedded returns a workload that comes with Lockstep. The error for an unknown name lists the names there are.
+func Embedded(name string) (*Workload, error) {
+	text, err := testdata.Workload(name)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(bytes.NewReader(text), name)
+}
+
 // Default returns the demonstration: a key-value store with some large memory traffic between.
 func Default() *Workload {
-	text, err := testdata.Workload("demo")
+	w, err := Embedded("demo")
 	if err != nil {
-		panic(err)
-	}
-	w, err := Parse(bytes.NewReader(text), "demo")
-	if err != nil {
-		panic(err) // embedded; a test parses it
+		panic(err) // a test parses it
 	}
 	return w
 }
@@ -129,6 +134,21 @@ func (w *Workload) Message(seed, index uint64) Message {
 		panic(fmt.Sprintf("workload %s: message %d of %d is in no line", w.name, at, w.length))
 	}
 	return w.blocks[b].message(mixSeeds(seed, pass, uint64(b)), at-w.blocks[b].start)
+}
+
+// Queries returns the first queries of the seed's sequence, at most so many, each as often as it is there. They are looked for among
+// the first 4000 messages of a pass.
+func (w *Workload) Queries(seed uint64, most int) []Message {
+	var queries []Message
+	for i := range min(w.length, 4000) {
+		if len(queries) == most {
+			break
+		}
+		if m := w.Message(seed, i); m.Query {
+			queries = append(queries, m)
+		}
+	}
+	return queries
 }
 
 // compareRange orders a range before, at or after a position, as a binary search wants it.

@@ -166,11 +166,7 @@ func TestManyFaultsStopTheReading(t *testing.T) {
 
 func TestEmbeddedWorkloadsParse(t *testing.T) {
 	for _, name := range testdata.Workloads() {
-		text, err := testdata.Workload(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w, err := Parse(bytes.NewReader(text), name)
+		w, err := Embedded(name)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

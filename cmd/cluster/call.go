@@ -54,7 +54,6 @@ often it has to be sent.
 		},
 	}
 	a.register(c)
-	o.register(c)
 	o.registerCaller(c)
 	return c
 }
@@ -91,7 +90,6 @@ acknowledged before, unless --stale asks the first replica for what it has.
 	}
 	c.Flags().BoolVar(&stale, "stale", false, "take the first replica's own state, however old")
 	a.register(c)
-	o.register(c)
 	o.registerCaller(c)
 	return c
 }

@@ -27,25 +27,13 @@ func drawSim(seed uint64, s plan.Shape) *plan.Plan {
 	return plan.Generate(seed, s)
 }
 
-// simPool makes the runner of simulated runs, and a folder for its files in memory if there is one. The caller must call done.
+// simPool makes the runner of simulated runs, with a folder for its files. The caller must call done.
 func (o *chaosOptions) simPool() (pool *sim.Pool, done func() error, err error) {
-	parent := ""
-	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		parent = "/dev/shm"
-	}
-	dir, err := os.MkdirTemp(parent, "lockstep-sim-")
-	if err != nil {
-		dir, err = os.MkdirTemp("", "lockstep-sim-")
-	}
-	if err != nil {
+	if pool, done, err = sim.TempPool(); err != nil {
 		return nil, nil, err
 	}
-	modules := filepath.Join(dir, "modules")
-	if err := os.Mkdir(modules, 0o755); err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	return &sim.Pool{Parallel: o.parallel(), Dir: dir, Modules: modules, Program: buildVersion().Revision, Limit: simLimit},
-		func() error { return os.RemoveAll(dir) }, nil
+	pool.Parallel, pool.Program, pool.Limit = o.parallel(), buildVersion().Revision, simLimit
+	return pool, done, nil
 }
 
 // simLimit bounds a run in real time; most take less than a second.

@@ -38,8 +38,9 @@ func (o *clientOptions) register(c *cobra.Command) {
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
 }
 
-// registerCaller adds the flag of the commands that canisters see a caller of.
+// registerCaller adds the flags of the commands that canisters see a caller of.
 func (o *clientOptions) registerCaller(c *cobra.Command) {
+	o.register(c)
 	c.Flags().StringVar(&o.caller, "caller", "", "call as this principal, in its text form; it is believed (default: 2vxsx-fae, the anonymous one)")
 }
 

@@ -83,7 +83,6 @@ type moduleOptions struct {
 
 func (o *moduleOptions) register(c *cobra.Command) {
 	c.Flags().StringVar(&o.arg, "arg", "", "argument of canister_init, or of canister_post_upgrade: Candid in parentheses, or text")
-	o.clientOptions.register(c)
 	o.registerCaller(c)
 }
 

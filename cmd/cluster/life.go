@@ -43,7 +43,6 @@ func newLifeCommand(kind fsm.Kind, short, long string) *cobra.Command {
 			return o.change(c, args[0], fsm.Message{Kind: kind})
 		},
 	}
-	o.register(c)
 	o.registerCaller(c)
 	return c
 }
@@ -74,7 +73,6 @@ and StackUnits are when it is installed, and keeps that until it is told otherwi
 		},
 	}
 	c.Flags().StringVar(&name, "canister", "", "change the limits of this canister")
-	o.register(c)
 	o.registerCaller(c)
 	return c
 }

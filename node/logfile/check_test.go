@@ -63,6 +63,18 @@ func write(t testing.TB, path string) {
 	}
 }
 
+// written is a log file and what is in it.
+func written(t testing.TB) (path string, content []byte) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "raft.db")
+	write(t, path)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, content
+}
+
 func TestSoundFilesPass(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "raft.db")
 	for _, step := range []struct {
@@ -98,13 +110,7 @@ func TestSoundFilesPass(t *testing.T) {
 
 // What is found is named.
 func TestDamageIsNamed(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "raft.db")
-	write(t, path)
-	sound, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	path, sound := written(t)
 	pageSize := os.Getpagesize()
 	for name, c := range map[string]struct {
 		damage func(b []byte) []byte
@@ -129,13 +135,7 @@ func TestDamageIsNamed(t *testing.T) {
 // A file that passes can be opened and every index looked up; one that bbolt would panic over does not pass. (A panic would end this
 // test: bbolt's are on a goroutine of its own.)
 func TestWhatPassesCanBeUsed(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "raft.db")
-	write(t, path)
-	sound, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	path, sound := written(t)
 	r := rand.New(rand.NewPCG(1, 2))
 	refused, pageSize := 0, os.Getpagesize()
 	for range 400 {

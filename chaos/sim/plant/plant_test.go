@@ -19,16 +19,18 @@ func TestMain(m *testing.M) {
 }
 
 func testPool(t *testing.T) *sim.Pool {
-	dir := "/dev/shm"
-	if _, err := os.Stat(dir); err != nil {
-		dir = ""
-	}
-	home, err := os.MkdirTemp(dir, "lockstep-test-")
+	t.Helper()
+	p, remove, err := sim.TempPool()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(home) })
-	return &sim.Pool{Limit: time.Minute, Dir: home, Modules: home + "/modules"}
+	t.Cleanup(func() {
+		if err := remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	p.Limit = time.Minute
+	return p
 }
 
 // slice are the plants of an ordinary test: one for each checker, and both kinds of odd ones.
