@@ -13,8 +13,9 @@ type pageCopy struct {
 	batch []PageRef // where the pages in buf come from
 }
 
-func newPageCopy(from *MemoryFile, to *pageFileWriter, h Hashing) *pageCopy {
-	return &pageCopy{from: from, to: to, buf: make([]byte, batchPages*PageSize),
+// newPageCopy copies so many stored pages in all.
+func newPageCopy(from *MemoryFile, to *pageFileWriter, h Hashing, pages uint64) *pageCopy {
+	return &pageCopy{from: from, to: to, buf: make([]byte, min(pages, batchPages)*PageSize),
 		check: pageCheck{hash: h.Page, pair: h.Pair, workers: 1, rest: new(rest)}}
 }
 

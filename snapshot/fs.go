@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sort"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -119,7 +120,13 @@ func fileOrError(f *os.File, err error) (File, error) {
 func writeGathered(f File, parts [][]byte, off int64) error {
 	o, ok := f.(*os.File)
 	if !ok {
-		_, err := f.WriteAt(slices.Concat(parts...), off)
+		whole := gathered.Get().(*[]byte)
+		defer gathered.Put(whole)
+		*whole = slices.Grow((*whole)[:0], len(parts)*PageSize)
+		for _, p := range parts {
+			*whole = append(*whole, p...)
+		}
+		_, err := f.WriteAt(*whole, off)
 		return err
 	}
 	for len(parts) > 0 {
@@ -143,6 +150,9 @@ func writeGathered(f File, parts [][]byte, off int64) error {
 	}
 	return nil
 }
+
+// gathered holds buffers of writes that are made in one piece.
+var gathered = sync.Pool{New: func() any { return new([]byte) }}
 
 // maxParts is how many parts the kernel takes at once, see pwritev(2).
 const maxParts = 1024

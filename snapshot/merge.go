@@ -169,7 +169,8 @@ func (k *Sink) mergeLayers(mem *MemoryFile, from int) ([]FileEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newPageCopy(mem, w, k.store.config.Hashing)
+	pages, _ := flatSize(stored(extents))
+	c := newPageCopy(mem, w, k.store.config.Hashing, pages)
 	for _, e := range extents {
 		if err := c.extent(e); err != nil {
 			return nil, abort(w, err)

@@ -42,7 +42,7 @@ func (p *PageFile) prove(h Hashing, stop func() bool) error {
 	if _, err := add(start, ranges); err != nil {
 		return err
 	}
-	pages := make([]byte, batchPages*PageSize)
+	pages := make([]byte, min(batchPages, p.Len())*PageSize)
 	check := pageCheck{hash: h.Page, pair: h.Pair, workers: 1, rest: new(rest)}
 	for at := uint64(0); at < p.Len() && !stop(); at += batchPages {
 		n := min(p.Len()-at, batchPages)

@@ -183,7 +183,8 @@ func (r *pagesReader) Read(p []byte) (int, error) {
 // fill reads the next pages of one layer that lie together.
 func (r *pagesReader) fill() error {
 	if r.space == nil {
-		r.space = make([]byte, batchPages*PageSize)
+		pages, _ := flatSize(r.left)
+		r.space = make([]byte, min(pages, batchPages)*PageSize)
 	}
 	e := r.left[0]
 	n := min(e.count-r.next, batchPages)
