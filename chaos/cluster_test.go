@@ -19,7 +19,7 @@ import (
 // eventually waits until a condition holds, and fails the test if it does not within a generous time.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
 			t.Fatalf("still not: %s", what)

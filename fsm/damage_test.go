@@ -138,6 +138,33 @@ func TestDamageIsFoundOnUse(t *testing.T) {
 	mustStop(t, r, "a record of the tree", err)
 }
 
+// TestNoCheckpointOfADamagedState: between the moment that damage is found in the restored checkpoint, when the store sets it aside
+// and has another one taken, and the machine's end, nothing is captured: whether the replica ends must not hang on which comes first.
+func TestNoCheckpointOfADamagedState(t *testing.T) {
+	r, err := damagedReplica(t, Config{}, ".pages", func(content []byte) { content[1400*memstore.PageSize] ^= 4 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if captured, err := r.Snapshot(); err != nil {
+		t.Fatal(err)
+	} else {
+		captured.Release()
+	}
+	world, users := r.current.world, r.current.users
+	for _, f := range world.files {
+		err = errors.Join(err, f.memory.Prove(f.layer, Hashing(), func() bool { return false }))
+	}
+	if !snapshot.IsDamage(err) || r.Stopped() != nil {
+		t.Fatalf("%v; the machine says %v", err, r.Stopped())
+	}
+	if _, err := r.Snapshot(); err == nil || !strings.Contains(err.Error(), world.checkpoint.ID+", which is damaged") {
+		t.Errorf("captured: %v", err)
+	}
+	if n := r.current.users; n != users {
+		t.Errorf("the state has %d users, had %d", n, users)
+	}
+}
+
 // TestRestoredFilesAreProven: damage that nobody uses is found beside rounds.
 func TestRestoredFilesAreProven(t *testing.T) {
 	stopped := make(chan error, 1)

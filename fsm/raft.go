@@ -42,11 +42,15 @@ func (m *Machine) StoreConfiguration(index uint64, _ raft.Configuration) {
 	m.wakeLocked()
 }
 
-// Snapshot captures the newest state for a checkpoint, in constant time; raft calls it on its FSM goroutine.
+// Snapshot captures the newest state for a checkpoint, in constant time; raft calls it on its FSM goroutine. A state that rests
+// on a checkpoint in which damage was found is not captured: the machine is about to stop, and no other checkpoint is made of it.
 func (m *Machine) Snapshot() (raft.FSMSnapshot, error) {
 	p, err := m.acquire()
 	if err != nil {
 		return nil, err
+	}
+	if c := p.world.checkpoint; c != nil && c.Damaged() {
+		return nil, errors.Join(fmt.Errorf("the state was restored from checkpoint %s, which is damaged", c.ID), m.release(p))
 	}
 	return &capture{machine: m, published: p}, nil
 }

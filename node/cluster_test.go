@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -82,10 +83,13 @@ type cluster struct {
 	ctx   context.Context
 }
 
+// patience bounds a test: far more than any takes on a slow machine, and less than the limit of a package.
+const patience = 4 * time.Minute
+
 // newCluster makes the configuration of n nodes without starting any.
 func newCluster(t *testing.T, n int, change func(*Config)) *cluster {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	c := &cluster{t: t, nodes: make([]*Node, n), log: &lines{}, ctx: ctx}
 	var peers []Peer
 	for i := range n {
@@ -94,8 +98,8 @@ func newCluster(t *testing.T, n int, change func(*Config)) *cluster {
 	logger := slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for i := range n {
 		cfg := Config{ID: peers[i].ID, ClusterID: "test", DataDir: filepath.Join(t.TempDir(), peers[i].ID), Peers: peers,
-			Tracker: memstore.TrackerCompare, ElectionTimeout: 250 * time.Millisecond, PeerTimeout: 2 * time.Second,
-			RequestTimeout: 20 * time.Second, Logger: logger}
+			Tracker: memstore.TrackerCompare, ElectionTimeout: 250 * time.Millisecond, PeerTimeout: 10 * time.Second,
+			RequestTimeout: time.Minute, Logger: logger}
 		if change != nil {
 			change(&cfg)
 		}
@@ -193,7 +197,7 @@ func (c *cluster) client(order ...int) *Client {
 	for _, i := range order {
 		addrs = append(addrs, c.cfgs[i].Peers[i].HTTP)
 	}
-	client, err := NewClient(ClientConfig{Addresses: addrs, Timeout: 10 * time.Second})
+	client, err := NewClient(ClientConfig{Addresses: addrs, Timeout: time.Minute})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -210,9 +214,88 @@ func (c *cluster) eventually(what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-c.ctx.Done():
-			c.t.Fatalf("gave up waiting for: %s", what)
+			c.t.Fatalf("gave up waiting for: %s; %s", what, c.describe())
 		}
 	}
+}
+
+// describe tells what the nodes are doing.
+func (c *cluster) describe() string {
+	var out []string
+	for i, n := range c.nodes {
+		if n == nil {
+			out = append(out, c.cfgs[i].ID+" is stopped")
+			continue
+		}
+		s := n.Status()
+		out = append(out, fmt.Sprintf("%s is %s, %s of term %d, at round %d, raft %+v, checkpoints %+v, set aside %q, reason %q",
+			s.Node, s.State, s.Role, s.Term, s.Round, s.Raft, s.Checkpoints, s.SetAside, s.Reason))
+	}
+	return strings.Join(out, "; ")
+}
+
+// ended waits until a node's replica has ended for good.
+func (c *cluster) ended(i int) {
+	c.t.Helper()
+	c.eventually(c.cfgs[i].ID+" has ended", func() bool {
+		select {
+		case <-c.nodes[i].Done():
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// addUntil adds 1 until ok holds: how many rounds that takes is a matter of speed, since checkpoints are taken beside rounds. It
+// gives how often it has added.
+func (c *cluster) addUntil(client *Client, name string, ok func() bool) (added int) {
+	c.t.Helper()
+	for ; !ok(); added++ {
+		c.add(client, name, 1)
+		c.agree()
+	}
+	return added
+}
+
+// logBegins gives the first entry of a running node's log, 0 if it is empty.
+func (c *cluster) logBegins(i int) uint64 {
+	c.t.Helper()
+	first, err := c.nodes[i].current().log.FirstIndex()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return first
+}
+
+// cutBehind reports whether no running node has what follows an entry in its log any more.
+func (c *cluster) cutBehind(index uint64) bool {
+	c.t.Helper()
+	for i, n := range c.nodes {
+		if n != nil && c.logBegins(i) <= index+1 {
+			return false
+		}
+	}
+	return true
+}
+
+// rest waits until a node has no checkpoint to take.
+func (c *cluster) rest(i int) {
+	c.t.Helper()
+	c.eventually(c.cfgs[i].ID+" has no checkpoint to take", func() bool {
+		s := c.nodes[i].Status()
+		return s.Round < s.Checkpoints.Round+s.Checkpoints.Every
+	})
+}
+
+// rely adds until a node at rest cannot start without a sound checkpoint: its log begins at the older one, not at entry 1. It gives
+// how often it has added.
+func (c *cluster) rely(client *Client, name string, i int) (added int) {
+	c.t.Helper()
+	return c.addUntil(client, name, func() bool {
+		c.rest(i)
+		return c.logBegins(i) > 1
+	})
 }
 
 // leader waits for a leader and gives its place.

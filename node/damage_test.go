@@ -22,20 +22,11 @@ func TestDamagedCheckpointsAreReplaced(t *testing.T) {
 	victim := c.follower()
 	c.stop(victim)
 	c.wipe(victim)
-	c.add(client, "counter", 12) // the log is cut behind what the empty one needs
-	c.eventually("idle replicas, with no checkpoint under way that would be sound", func() bool {
-		for _, n := range c.nodes {
-			if n == nil {
-				continue
-			}
-			if s := n.Status(); s.Round >= s.Checkpoints.Round+s.Checkpoints.Every {
-				return false
-			}
-		}
-		return true
-	})
-	for i, n := range c.nodes { // whichever of them leads
+	c.add(client, "counter", 12)
+	c.addUntil(client, "counter", func() bool { return c.cutBehind(1) }) // what the empty one needs is gone
+	for i, n := range c.nodes {                                          // whichever of them leads
 		if n != nil {
+			c.rest(i) // no checkpoint is under way that would be sound
 			damagePages(t, c.cfgs[i].DataDir)
 		}
 	}
@@ -75,7 +66,7 @@ func TestLogReachesBackToTheOldestCheckpoint(t *testing.T) {
 	c.agree()
 	victim := c.follower()
 	dir := c.cfgs[victim].DataDir
-	c.eventually("four checkpoints", func() bool { return c.nodes[victim].Status().Checkpoints.Count == 4 })
+	c.addUntil(client, "counter", func() bool { return c.nodes[victim].Status().Checkpoints.Count == 4 })
 	c.stop(victim)
 	kept, err := filepath.Glob(filepath.Join(dir, checkpointsDir, "checkpoint-*"))
 	if err != nil || len(kept) != 4 {

@@ -75,9 +75,10 @@ func TestDivergenceIsFoundAndKept(t *testing.T) {
 	faulty[c.cfgs[victim].ID].armed.Store(true)
 	c.add(client, "counter", 1)
 	wrong := c.nodes[c.leader()].Status().Round
+	c.eventually("the victim has applied what it altered", func() bool { return c.nodes[victim].Status().Round >= wrong })
 	faulty[c.cfgs[victim].ID].armed.Store(false)
 	c.add(client, "counter", 2)
-	<-c.nodes[victim].Done()
+	c.ended(victim)
 
 	var diverged *fsm.DivergedError
 	if err := c.nodes[victim].Err(); !errors.As(err, &diverged) || uint64(diverged.Round) != wrong {
@@ -102,7 +103,7 @@ func TestDivergenceIsFoundAndKept(t *testing.T) {
 		t.Errorf("after a restart: %+v, %v", status, err)
 	}
 	refusedBy(t, c, client, addr, "start with an empty one")
-	<-c.nodes[victim].Done()
+	c.ended(victim)
 	c.stop(victim)
 	c.wipe(victim)
 	c.start(victim)
@@ -162,7 +163,7 @@ func TestFullDiskStopsTheNode(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		<-c.nodes[victim].Done()
+		c.ended(victim)
 		var storage *StorageError
 		if err := c.nodes[victim].Err(); !errors.As(err, &storage) || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free space") {
 			t.Fatalf("reason: %v", err)
@@ -222,7 +223,7 @@ func TestTermThatCannotBeWritten(t *testing.T) {
 	leader, victim := c.leader(), c.follower()
 	faulty[c.cfgs[victim].ID].armed.Store(true)
 	c.stop(leader) // the others must elect one, or the victim must follow another's term
-	<-c.nodes[victim].Done()
+	c.ended(victim)
 	if err := c.nodes[victim].Err(); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "storage failed: write") {
 		t.Errorf("reason: %v", err)
 	}

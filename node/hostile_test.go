@@ -50,13 +50,13 @@ type hostile struct {
 
 func dialSync(t *testing.T, to *syncEnd) *hostile {
 	t.Helper()
-	layer := link.NewLayer(link.Config{Self: "n3", Cluster: "test", Peers: map[string]string{to.id: to.addr}, Timeout: 5 * time.Second}, unheard{})
+	layer := link.NewLayer(link.Config{Self: "n3", Cluster: "test", Peers: map[string]string{to.id: to.addr}, Timeout: 30 * time.Second}, unheard{})
 	conn, err := layer.DialCheckpoint(raft.ServerAddress(to.id))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = layer.Close() })
-	return &hostile{t, newSyncConn(conn, 5*time.Second)}
+	return &hostile{t, newSyncConn(conn, 30*time.Second)}
 }
 
 // unheard is a listener of one that only dials.

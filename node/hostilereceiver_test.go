@@ -23,9 +23,9 @@ func sendTo(t *testing.T, leader *syncEnd, receive func(c *syncConn)) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	layer := link.NewLayer(link.Config{Self: "n3", Cluster: "test", Peers: map[string]string{leader.id: ""}, Timeout: 5 * time.Second}, listener)
+	layer := link.NewLayer(link.Config{Self: "n3", Cluster: "test", Peers: map[string]string{leader.id: ""}, Timeout: 30 * time.Second}, listener)
 	defer layer.Close()
-	layer.TakeCheckpoints(func(_ string, conn net.Conn) { receive(newSyncConn(conn, 5*time.Second)) })
+	layer.TakeCheckpoints(func(_ string, conn net.Conn) { receive(newSyncConn(conn, 30*time.Second)) })
 	go func() {
 		conn, err := layer.Accept()
 		if err == nil {

@@ -91,6 +91,7 @@ func TestWipedNodeInstallsCheckpoint(t *testing.T) {
 	c.stop(victim)
 	c.wipe(victim)
 	c.add(client, "counter", 23)
+	c.addUntil(client, "counter", func() bool { return c.cutBehind(1) })
 	c.cfgs[victim].CheckpointEvery = 1000 // no checkpoint of its own cuts its log
 	c.start(victim)
 	c.add(client, "counter", 1)

@@ -20,9 +20,10 @@ type Checkpoint struct {
 	Table    []byte
 	Memories []*MemoryFile // in the order of Manifest.Memories
 
-	trees []File
-	users atomic.Int32          // beyond the first
-	blame func(err error) error // of a store: sets the checkpoint aside if err is damage
+	trees   []File
+	users   atomic.Int32          // beyond the first
+	damaged atomic.Bool           // damage was found in it
+	blame   func(err error) error // of a store: sets the checkpoint aside if err is damage
 }
 
 // MemoryFile is one memory of an opened checkpoint.
@@ -130,6 +131,10 @@ func (h layerHasher) HashValue(v pagetrie.Value) pagetrie.Hash {
 
 // Hold makes one more user of the checkpoint: Close is to be called once more. What [MemoryFile.Stored] gives is a user.
 func (c *Checkpoint) Hold() { c.users.Add(1) }
+
+// Damaged reports whether damage was found in it by one who used it: what was read of it before may rest on bytes that are not
+// those that were written. It is true before the store sets the checkpoint aside.
+func (c *Checkpoint) Damaged() bool { return c.damaged.Load() }
 
 // Close releases the files, when the last user calls it. Mappings made from them stay.
 func (c *Checkpoint) Close() error {

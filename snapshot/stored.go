@@ -170,6 +170,9 @@ func (m *MemoryFile) damage(r pagetrie.Region, fault string) error {
 
 // blamed tells the store of a checkpoint, if it has one, what was found in it.
 func (c *Checkpoint) blamed(err error) error {
+	if IsDamage(err) {
+		c.damaged.Store(true)
+	}
 	if c.blame == nil || err == nil {
 		return err
 	}

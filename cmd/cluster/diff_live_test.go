@@ -160,10 +160,10 @@ func TestDiffLive(t *testing.T) {
 
 	c.liars[victim].armed.Store(true)
 	wrong := c.write("sequential", "area=3000 pages=1 at=1234 seed=5")
-	c.liars[victim].armed.Store(false)
 	for _, n := range c.nodes {
 		c.eventually("all replicas at the round", func() bool { return n.Status().Round >= wrong })
 	}
+	c.liars[victim].armed.Store(false)
 	check := func(code int, out string, reason string) {
 		t.Helper()
 		for _, want := range []string{fmt.Sprintf("differ from round %d on", wrong), "canister memory: 2 pages differ", "page 1239 (memory offset 0x4d7000)", "004d7008  A 00 00 00 00 00 00 00 00", "  B d5 81"} {

@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 }
 
 // patience bounds every wait; no test says how long something takes.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // until waits for a condition; the script fails if it never comes.
 func until(ts *testscript.TestScript, what string, holds func() bool) {

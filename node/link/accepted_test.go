@@ -53,7 +53,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 	}
 	honest, _ := listen(t, "test", "n1", map[string]string{"n2": addr})
-	conn, err := honest.Dial("n2", 5*time.Second)
+	conn, err := honest.Dial("n2", 30*time.Second)
 	if err != nil {
 		t.Fatalf("a peer is kept out: %v", err)
 	}
@@ -79,12 +79,12 @@ func TestClosedConnectionsAreForgotten(t *testing.T) {
 	server, addr := listen(t, "test", "n2", map[string]string{"n1": ""})
 	serveAll(server)
 	client, _ := listen(t, "test", "n1", map[string]string{"n2": addr})
-	kept, err := client.Dial("n2", 5*time.Second)
+	kept, err := client.Dial("n2", 30*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 3 * MaxPerPeer {
-		conn, err := client.Dial("n2", 5*time.Second)
+		conn, err := client.Dial("n2", 30*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ func listen(t *testing.T, cluster, self string, peers map[string]string) (*Layer
 	if err != nil {
 		t.Fatal(err)
 	}
-	layer := NewLayer(Config{Self: self, Cluster: cluster, Peers: peers, Timeout: 5 * time.Second}, l)
+	layer := NewLayer(Config{Self: self, Cluster: cluster, Peers: peers, Timeout: 30 * time.Second}, l)
 	t.Cleanup(func() { _ = layer.Close() })
 	return layer, l.Addr().String()
 }
@@ -39,7 +39,7 @@ func TestOtherClusterIsRefused(t *testing.T) {
 	blue, addr := listen(t, "blue", "n2", map[string]string{"n1": "", "n2": ""})
 	red, _ := listen(t, "red", "n1", map[string]string{"n2": addr, "n1": ""})
 	accepted := next(blue)
-	_, err := red.Dial("n2", 5*time.Second)
+	_, err := red.Dial("n2", 30*time.Second)
 	if err == nil || !strings.Contains(err.Error(), `refused the connection: this is a node of cluster "blue", not of cluster "red"`) {
 		t.Errorf("dialling side: %v", err)
 	}
@@ -104,7 +104,7 @@ func TestCloseEndsEveryConnection(t *testing.T) {
 	server, addr := listen(t, "test", "n2", map[string]string{"n1": ""})
 	client, _ := listen(t, "test", "n1", map[string]string{"n2": addr})
 	accepted := next(server)
-	conn, err := client.Dial("n2", 5*time.Second)
+	conn, err := client.Dial("n2", 30*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
