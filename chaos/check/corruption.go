@@ -8,8 +8,8 @@ import (
 
 const corruptionDoc = `A checkpoint that the harness has damaged is refused: a node that starts from it proves what it uses and all the rest beside, and
 sets it aside before it has been heard of for 10 s; nobody installs it from there, unless it was written again. Judged by damaged,
-checkpoint, checkpoint-refused, started, install-begin and installed, and by the events of a node that tell that it goes on. A stream
-that began before the damage may still be whole.`
+checkpoint, checkpoint-refused, started, install-sent, install-begin and installed, and by the events of a node that tell that it goes
+on. A stream that was read before the damage is still whole, however late it arrives.`
 
 // corruption is the refusal of damaged checkpoints.
 type corruption struct {
@@ -18,6 +18,8 @@ type corruption struct {
 	trusted map[uint8]*trust
 	// streams are the damaged checkpoints that a node began to be sent, by the node that receives.
 	streams map[uint8]stream
+	// sent are the streams by number, as their checkpoints were when they were read.
+	sent    map[uint64]stream
 	checked uint64
 }
 
@@ -42,11 +44,12 @@ type stored struct {
 
 type stream struct {
 	from   stored
-	damage history.Event // zero if it was whole when the stream began
+	damage history.Event // zero if it was whole when the stream was read, or began if it is not known when that was
 }
 
 func startCorruption(*Suite) checker {
-	return &corruption{damaged: map[stored]history.Event{}, trusted: map[uint8]*trust{}, streams: map[uint8]stream{}}
+	return &corruption{damaged: map[stored]history.Event{}, trusted: map[uint8]*trust{}, streams: map[uint8]stream{},
+		sent: map[uint64]stream{}}
 }
 
 func (c *corruption) observe(e *history.Event) *Violation {
@@ -69,9 +72,15 @@ func (c *corruption) observe(e *history.Event) *Violation {
 		if damage, ok := c.damaged[own]; ok && e.Index != 0 {
 			c.trusted[e.Node] = &trust{damage: damage, last: e.At}
 		}
+	case history.InstallSent:
+		c.sent[e.Sequence] = stream{own, c.damaged[own]}
 	case history.InstallBegin:
-		from := stored{e.Peer, e.Index}
-		c.streams[e.Node] = stream{from, c.damaged[from]}
+		s, known := c.sent[e.Sequence]
+		if !known {
+			from := stored{e.Peer, e.Index}
+			s = stream{from, c.damaged[from]}
+		}
+		c.streams[e.Node] = s
 	case history.Installed:
 		s := c.streams[e.Node]
 		delete(c.streams, e.Node)

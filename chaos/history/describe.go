@@ -127,6 +127,8 @@ func (e *Event) logWords() string {
 			return with("has damaged files", e.Text)
 		}
 		return with(fmt.Sprintf("has a damaged checkpoint at entry %d", e.Index), e.Text)
+	case InstallSent:
+		return fmt.Sprintf("sends node %d the checkpoint at entry %d", e.Peer, e.Index)
 	case InstallBegin:
 		return fmt.Sprintf("is sent the checkpoint at entry %d%s", e.Index, from(e.Peer))
 	case Installed:

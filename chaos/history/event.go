@@ -95,8 +95,10 @@ const (
 	Published
 	CheckpointRefused
 	Damaged
-	// InstallBegin is a checkpoint that begins to arrive from Peer. Installed is a node whose state became that of a checkpoint
+	// InstallSent is a checkpoint that a node begins to read, to send it to Peer; Sequence numbers such streams from 1.
+	// InstallBegin is one that begins to arrive from Peer, with Sequence if that is known. Installed is a node whose state became that of a checkpoint
 	// while it ran. InstallFailed is one that it did not take.
+	InstallSent
 	InstallBegin
 	Installed
 	InstallFailed

@@ -13,11 +13,11 @@ import (
 type keptInstall struct {
 	from    int
 	request *raft.InstallSnapshotRequest
-	body    []byte
+	body    *body
 }
 
 // keepInstall keeps the newest checkpoint that was sent to each replica.
-func (c *cluster) keepInstall(from, to int, req *raft.InstallSnapshotRequest, body []byte) {
+func (c *cluster) keepInstall(from, to int, req *raft.InstallSnapshotRequest, body *body) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.installs[to] = &keptInstall{from, copyCommand(req).(*raft.InstallSnapshotRequest), body}
@@ -57,7 +57,7 @@ func (c *cluster) deliverOld(n int) bool {
 	}
 	// One that was sent comes in its own term. It may be of use yet, and is no refusal then.
 	stale := k.request.LastLogIndex <= c.members[n-1].appliedNow()
-	answer, err := target.receive(copyCommand(k.request), &bodyReader{data: k.body, closed: target.closed}, c.net.timeout)
+	answer, err := target.receive(copyCommand(k.request), &bodyReader{number: k.body.number, data: k.body.data, closed: target.closed}, c.net.timeout)
 	if _, ok := answer.(*raft.InstallSnapshotResponse); err == nil && ok && stale {
 		c.record(history.Event{Kind: history.Mark, Node: uint8(n), Text: string(history.MarkStaleInstall)})
 	}
@@ -89,16 +89,17 @@ func (c *cluster) oldCheckpoint(to int) *keptInstall {
 	if oldest.Index > c.members[to-1].appliedNow() {
 		return nil
 	}
+	read := &body{number: l.sending(to, oldest.Index, oldest.Term)}
 	meta, reader, err := store.Open(oldest.ID)
 	if err != nil {
 		return nil
 	}
 	defer reader.Close()
-	body := make([]byte, 0, meta.Size)
+	read.data = make([]byte, 0, meta.Size)
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := reader.Read(buf)
-		body = append(body, buf[:n]...)
+		read.data = append(read.data, buf[:n]...)
 		if err != nil {
 			break
 		}
@@ -109,5 +110,5 @@ func (c *cluster) oldCheckpoint(to int) *keptInstall {
 	id := []byte(serverID(leader))
 	return &keptInstall{leader, &raft.InstallSnapshotRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: id, Addr: id},
 		SnapshotVersion: meta.Version, Term: term, Leader: id, LastLogIndex: meta.Index, LastLogTerm: meta.Term,
-		Configuration: raft.EncodeConfiguration(meta.Configuration), ConfigurationIndex: meta.ConfigurationIndex, Size: meta.Size}, body}
+		Configuration: raft.EncodeConfiguration(meta.Configuration), ConfigurationIndex: meta.ConfigurationIndex, Size: meta.Size}, read}
 }

@@ -156,8 +156,8 @@ func replicaOf[S ~string | ~[]byte](id S) int {
 }
 
 // call sends a request to a replica and waits for the answer, as a connection does that is broken by a lost message.
-func (t *transport) call(target raft.ServerAddress, command any, body []byte) (any, error) {
-	to, size := replicaOf(target), sizeOf(command)+len(body)
+func (t *transport) call(target raft.ServerAddress, command any, body *body) (any, error) {
+	to, size := replicaOf(target), sizeOf(command)+body.size()
 	_, install := command.(*raft.InstallSnapshotRequest)
 	t.net.watch.sent(t, to, command)
 	if !t.gate.pass(t.closed) {
@@ -225,7 +225,7 @@ func (t *transport) pause(d time.Duration, err error) error {
 }
 
 // late delivers a message whose answer nobody waits for.
-func (t *transport) late(peer *transport, command any, body []byte, f fate, after time.Duration) {
+func (t *transport) late(peer *transport, command any, body *body, f fate, after time.Duration) {
 	go func() {
 		timer := time.NewTimer(after)
 		defer timer.Stop()
@@ -238,11 +238,11 @@ func (t *transport) late(peer *transport, command any, body []byte, f fate, afte
 }
 
 // stream is a checkpoint on its way: possibly damaged, cut short or slow.
-func (t *transport) stream(body []byte, f fate) io.Reader {
+func (t *transport) stream(body *body, f fate) *bodyReader {
 	if body == nil {
 		return nil
 	}
-	s := &bodyReader{data: body, closed: t.closed}
+	s := &bodyReader{number: body.number, data: body.data, closed: t.closed}
 	if f.slow > 0 {
 		s.rate = func() int {
 			if t.net.has(f.slowed) {
@@ -251,8 +251,8 @@ func (t *transport) stream(body []byte, f fate) io.Reader {
 			return 0
 		}
 	}
-	if f.limit >= 0 && f.limit < len(body) {
-		s.data, s.end = body[:f.limit], errReset
+	if f.limit >= 0 && f.limit < len(body.data) {
+		s.data, s.end = body.data[:f.limit], errReset
 	}
 	if f.corrupt {
 		s.data = append([]byte(nil), s.data...)
@@ -263,8 +263,22 @@ func (t *transport) stream(body []byte, f fate) io.Reader {
 	return s
 }
 
+// body is what follows an InstallSnapshot, nil for other messages: a checkpoint as its sender read it, and the number of that reading.
+type body struct {
+	number uint64
+	data   []byte
+}
+
+func (b *body) size() int {
+	if b == nil {
+		return 0
+	}
+	return len(b.data)
+}
+
 // bodyReader reads a stream that takes virtual time.
 type bodyReader struct {
+	number uint64
 	data   []byte
 	rate   func() int // bytes a second; 0: at once; nil is always 0
 	end    error

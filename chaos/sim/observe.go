@@ -206,16 +206,24 @@ func (l *life) answered(command, answer any) {
 }
 
 // sending implements tap.
-func (l *life) sending(to int, req *raft.InstallSnapshotRequest, body []byte) {
-	l.m.c.keepInstall(l.m.number, to, req, body)
+func (l *life) sending(to int, index, term uint64) uint64 {
+	number := l.m.c.streams.Add(1)
+	l.record(history.Event{Kind: history.InstallSent, Peer: uint8(to), Index: index, Term: term, Sequence: number})
+	return number
+}
+
+// sent implements tap.
+func (l *life) sent(to int, req *raft.InstallSnapshotRequest, read *body) {
+	l.m.c.keepInstall(l.m.number, to, req, read)
 }
 
 // installing implements tap.
-func (l *life) installing(from int, req *raft.InstallSnapshotRequest) {
+func (l *life) installing(from int, req *raft.InstallSnapshotRequest, number uint64) {
 	l.mu.Lock()
 	l.sender = from
 	l.mu.Unlock()
-	l.record(history.Event{Kind: history.InstallBegin, Peer: uint8(from), Index: req.LastLogIndex, Term: req.LastLogTerm, Count: uint64(req.Size)})
+	l.record(history.Event{Kind: history.InstallBegin, Peer: uint8(from), Index: req.LastLogIndex, Term: req.LastLogTerm, Count: uint64(req.Size),
+		Sequence: number})
 }
 
 // refusedInstall implements tap.

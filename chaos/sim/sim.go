@@ -73,6 +73,8 @@ type cluster struct {
 	failed chan struct{} // closed when something is wrong: the run ends early
 	buried sync.WaitGroup
 	ended  atomic.Bool
+	// streams counts the checkpoints that were read to be sent.
+	streams atomic.Uint64
 
 	failOnce sync.Once
 

@@ -27,8 +27,10 @@ type transport struct {
 type tap interface {
 	asked(command any)
 	answered(command, answer any)
-	sending(to int, req *raft.InstallSnapshotRequest, body []byte)
-	installing(from int, req *raft.InstallSnapshotRequest)
+	// sending gives a number to a checkpoint that is about to be read, sent is told what was read.
+	sending(to int, index, term uint64) (number uint64)
+	sent(to int, req *raft.InstallSnapshotRequest, read *body)
+	installing(from int, req *raft.InstallSnapshotRequest, number uint64)
 	refusedInstall(from int, req *raft.InstallSnapshotRequest, reason string)
 }
 
@@ -65,7 +67,7 @@ func (t *transport) Close() error {
 }
 
 // exchange is call for a known kind of answer.
-func exchange[A any](t *transport, target raft.ServerAddress, request any, answer *A, body []byte) error {
+func exchange[A any](t *transport, target raft.ServerAddress, request any, answer *A, body *body) error {
 	t.tap.asked(request)
 	got, err := t.call(target, request, body)
 	if err != nil {
@@ -97,34 +99,36 @@ func (t *transport) TimeoutNow(_ raft.ServerID, to raft.ServerAddress, req *raft
 
 // InstallSnapshot implements raft.Transport.
 func (t *transport) InstallSnapshot(_ raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	body, err := io.ReadAll(io.LimitReader(data, req.Size))
-	if err != nil {
+	read := &body{number: t.tap.sending(replicaOf(to), req.LastLogIndex, req.LastLogTerm)}
+	var err error
+	if read.data, err = io.ReadAll(io.LimitReader(data, req.Size)); err != nil {
 		return err
 	}
-	t.tap.sending(replicaOf(to), req, body)
-	return exchange(t, to, req, resp, body)
+	t.tap.sent(replicaOf(to), req, read)
+	return exchange(t, to, req, resp, read)
 }
 
 // receive is a message's arrival at a replica: it waits for the replica's answer.
-func (t *transport) receive(command any, body io.Reader, timeout time.Duration) (any, error) {
+func (t *transport) receive(command any, stream *bodyReader, timeout time.Duration) (any, error) {
 	if !t.gate.open() { // it stands still: what arrives now waits for it
 		go func() {
 			if t.gate.pass(t.closed) {
-				_, _ = t.handle(command, body, timeout) // its sender has given up
+				_, _ = t.handle(command, stream, timeout) // its sender has given up
 			}
 		}()
 		return nil, errTimeout
 	}
-	return t.handle(command, body, timeout)
+	return t.handle(command, stream, timeout)
 }
 
-func (t *transport) handle(command any, body io.Reader, timeout time.Duration) (any, error) {
+func (t *transport) handle(command any, stream *bodyReader, timeout time.Duration) (any, error) {
 	done := make(chan raft.RPCResponse, 1)
-	rpc := raft.RPC{Command: command, Reader: body, RespChan: done}
+	rpc := raft.RPC{Command: command, RespChan: done}
 	req, install := command.(*raft.InstallSnapshotRequest)
 	if install {
 		timeout = 1000 * time.Hour // as long as its stream lasts
-		t.tap.installing(replicaOf(req.Leader), req)
+		rpc.Reader = stream
+		t.tap.installing(replicaOf(req.Leader), req, stream.number)
 	}
 	timer := t.net.timer(timeout)
 	defer t.net.done(timer)
