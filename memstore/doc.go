@@ -62,8 +62,8 @@
 //
 // # Goroutines
 //
-// A Store has two that outlive a call, and at most one of each: one that brings in the next slab (warm.go), started by a commit,
-// which ends with one madvise; and one that brings in pages between messages (copyin.go), which ends as soon as no memory has
+// A Store has two that outlive a call, and at most one of each: one that brings in the next slabs (warm.go), started by a commit,
+// which ends when they are in; and one that brings in pages between messages (copyin.go), which ends as soon as no memory has
 // anything to be brought in, and so after the last Detach. Close waits for the first. A Memory's lock is held during a message and
 // during every other call; the second takes it in between. Commit, Rollback and Store.HashAll use short-lived workers for large sets
 // and wait for them. A Memory is used by one goroutine at a time; the adaptive tracker ties that goroutine to its thread

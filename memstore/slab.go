@@ -116,16 +116,26 @@ func (s *Store) newSlabLocked() (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := mprotectRaw(s.arena.slotAddr(i*chunkPages), slabBytes, unix.PROT_READ|unix.PROT_WRITE); err != nil {
+	if err := openSlab(s.arena.slotAddr(i * chunkPages)); err != nil {
 		s.ranges = append(s.ranges, slabRange{i, 1})
 		return 0, err
 	}
-	b := &s.slabs[i]
-	*b = slab{nfree: chunkPages, drained: true}
+	s.slabs[i] = freeSlab()
+	return i, nil
+}
+
+// openSlab lets the memory of a new slab be used.
+func openSlab(addr uintptr) error {
+	return mprotectRaw(addr, slabBytes, unix.PROT_READ|unix.PROT_WRITE)
+}
+
+// freeSlab is a slab of free slots, which hold no memory yet.
+func freeSlab() slab {
+	b := slab{nfree: chunkPages, drained: true}
 	for w := range b.free {
 		b.free[w] = ^uint64(0)
 	}
-	return i, nil
+	return b
 }
 
 // takeSlabsLocked finds count slabs in a row that hold nothing.

@@ -85,7 +85,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	s.awaitWarmLocked()
+	for s.warming {
+		s.awaitWarmLocked()
+	}
 	for i := range s.slabs {
 		if b := s.slabs[i].file; b != nil && b.firstSlab == uint32(i) {
 			_ = b.file.Close()
@@ -123,31 +125,63 @@ func (s *Store) Page(h pagetrie.Value) []byte {
 }
 
 // parallel calls f on parts of [0, n) of about the given grain, on as many goroutines as there are processors, and waits.
-// The parts do not overlap; with one part f runs on the caller. A panic of *pagetrie.Unreadable becomes the caller's, after the wait.
+// The parts do not overlap. A panic of *pagetrie.Unreadable becomes the caller's, after the wait.
 func parallel(n, grain int, f func(lo, hi int)) {
-	workers := min(runtime.GOMAXPROCS(0), n/grain)
-	if workers <= 1 {
+	helpers := min(runtime.GOMAXPROCS(0), n/grain) - 1
+	if helpers <= 0 {
 		f(0, n)
 		return
 	}
+	share(parts{n, grain, f}, helpers, func(help func()) { go help() })
+}
+
+// parts are calls of f on what [0, n) is cut into.
+type parts struct {
+	n, grain int
+	f        func(lo, hi int)
+}
+
+// share has the caller and helpers do parts. The caller waits for no helper that has not begun when nothing is left: one that has to
+// wait for a processor, behind a system call or a collection of garbage, delays nobody, and ends at once when it gets one.
+func share(p parts, helpers int, start func(help func())) {
 	var next atomic.Int64
 	work := func() (err error) {
 		defer pagetrie.CatchUnreadable(&err)
 		for {
-			lo := int(next.Add(int64(grain))) - grain
-			if lo >= n {
+			lo := int(next.Add(int64(p.grain))) - p.grain
+			if lo >= p.n {
 				return nil
 			}
-			f(lo, min(lo+grain, n))
+			p.f(lo, min(lo+p.grain, p.n))
 		}
 	}
-	var wait sync.WaitGroup
-	errs := make([]error, workers)
-	for i := range errs {
-		wait.Go(func() { errs[i] = work() })
+	var mu sync.Mutex
+	var begun sync.WaitGroup
+	var errs []error
+	late := false
+	for range helpers {
+		start(func() {
+			mu.Lock()
+			if late {
+				mu.Unlock()
+				return
+			}
+			begun.Add(1)
+			mu.Unlock()
+			defer begun.Done()
+			if err := work(); err != nil {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
 	}
-	wait.Wait()
-	for _, err := range errs {
+	err := work()
+	mu.Lock()
+	late = true
+	mu.Unlock()
+	begun.Wait()
+	for _, err := range append(errs, err) {
 		if err != nil {
 			panic(err)
 		}

@@ -283,7 +283,7 @@ func TestNextSlabIsWarm(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.mu.Lock()
-	s.awaitWarmLocked()
+	settleLocked(s)
 	if len(s.partial) != 1 || s.partial[0] != 2 || s.slabs[2].drained || s.empty != 1 {
 		t.Errorf("slabs to take next: %d, of them warm: %d", s.partial, s.empty)
 	}
@@ -306,6 +306,44 @@ func TestNextSlabIsWarm(t *testing.T) {
 	}
 	if err := s.allocate(make([]uint32, 1)); err != ErrStoreFull {
 		t.Errorf("a full store answers %v", err)
+	}
+}
+
+// settleLocked waits until no slab is being brought in.
+func settleLocked(s *Store) {
+	for s.warming {
+		s.awaitWarmLocked()
+	}
+}
+
+// TestSeveralSlabsAreWarm: what rounds take while one slab is being brought in is in memory, be it whole slabs or free slots in many.
+func TestSeveralSlabsAreWarm(t *testing.T) {
+	s := openStore(t)
+	slots := make([]uint32, 40*chunkPages)
+	if err := s.allocate(slots); err != nil {
+		t.Fatal(err)
+	}
+	warm := func() (n int) {
+		for k := len(s.partial) - 1; k >= 0 && !s.slabs[s.partial[k]].drained; k-- {
+			n += int(s.slabs[s.partial[k]].nfree)
+		}
+		return n
+	}
+	s.mu.Lock()
+	settleLocked(s)
+	s.mu.Unlock()
+	s.allocate(make([]uint32, 1)) // of another slab: the next ones are wanted
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	settleLocked(s)
+	if n := warm(); n < warmSlabs*chunkPages {
+		t.Errorf("%d free slots are in memory, want %d", n, warmSlabs*chunkPages)
+	}
+	s.freeLocked(slots[chunkPages : chunkPages+8]) // a slab with few free slots comes on top
+	s.warmLocked()
+	settleLocked(s)
+	if n := warm(); n < warmSlabs*chunkPages {
+		t.Errorf("with a slab that is nearly full: %d free slots are in memory, want %d", n, warmSlabs*chunkPages)
 	}
 }
 
@@ -333,7 +371,7 @@ func TestSlabsComeBack(t *testing.T) {
 		}
 		s.release(slots)
 	}
-	if got := s.Stats(); got.Slots > 101*chunkPages || got.Live != 0 {
+	if got := s.Stats(); got.Slots > (101+warmSlabs)*chunkPages || got.Live != 0 {
 		t.Errorf("stats: %+v", got)
 	}
 }
@@ -362,6 +400,28 @@ func TestVersionRoot(t *testing.T) {
 	}
 	if HashPage(testPage(1)) == HashPage(testPage(2)) {
 		t.Error("different pages have one hash")
+	}
+}
+
+// TestLateHelperIsNotWaitedFor: parallel work ends without the goroutines that get no processor, and what they do later is nothing.
+func TestLateHelperIsNotWaitedFor(t *testing.T) {
+	done := make([]int, 10)
+	var late []func()
+	share(parts{len(done), 3, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			done[i]++
+		}
+	}}, 2, func(help func()) { late = append(late, help) })
+	for _, help := range late {
+		help()
+	}
+	for i, n := range done {
+		if n != 1 {
+			t.Errorf("part %d was done %d times", i, n)
+		}
+	}
+	if len(late) != 2 {
+		t.Errorf("%d helpers, want 2", len(late))
 	}
 }
 
