@@ -106,8 +106,8 @@ func (r *Round) Encode() ([]byte, error) {
 // ErrBadRound marks a log entry that is no round: damaged on disk, or written by another program or version.
 var ErrBadRound = errors.New("log entry is not a readable round")
 
-// CheckRound tells a log entry that was damaged by its header and checksum, without reading the messages. Errors wrap ErrBadRound.
-func CheckRound(data []byte) error {
+// checkRound tells a log entry that was damaged by its header and checksum, without reading the messages. Errors wrap ErrBadRound.
+func checkRound(data []byte) error {
 	switch {
 	case len(data) < roundHeaderBytes:
 		return fmt.Errorf("%w: %d bytes, shorter than its header", ErrBadRound, len(data))
@@ -127,7 +127,7 @@ func CheckRound(data []byte) error {
 
 // DecodeRound reads a log entry. Errors wrap ErrBadRound. The messages do not share memory with data.
 func DecodeRound(data []byte) (*Round, error) {
-	if err := CheckRound(data); err != nil {
+	if err := checkRound(data); err != nil {
 		return nil, err
 	}
 	round := new(Round)

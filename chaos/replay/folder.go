@@ -24,8 +24,10 @@ import (
 
 // Names in a replica's data folder, as package node writes them.
 const (
+	// LogFile is the replica's log.
+	LogFile = "raft.db"
+
 	lockFile       = "lock"
-	logFile        = "raft.db"
 	identityFile   = "node.json"
 	checkpointsDir = "checkpoints"
 	checkpointName = "checkpoint-"
@@ -36,7 +38,7 @@ const (
 var ErrInUse = errors.New("is in use by another process: stop that replica first, or work on a copy")
 
 // ErrNoReplica marks a folder that is not a replica's.
-var ErrNoReplica = errors.New("is no replica's data folder (it has no raft.db): name the folder of one replica, such as RUN/n1")
+var ErrNoReplica = errors.New("is no replica's data folder (it has no raft.db): name the folder of one replica, such as RUN/n1, or that of a run")
 
 // Folder is the data folder of a stopped replica, opened to be read. The replica can't be started until Close.
 type Folder struct {
@@ -54,7 +56,7 @@ type Folder struct {
 // in it is damaged.
 func OpenFolder(path string) (*Folder, error) {
 	f := &Folder{Path: path}
-	for name, needed := range map[string]bool{logFile: true, lockFile: false, identityFile: false} {
+	for name, needed := range map[string]bool{LogFile: true, lockFile: false, identityFile: false} {
 		info, err := os.Stat(filepath.Join(path, name))
 		if errors.Is(err, fs.ErrNotExist) && !needed {
 			continue
@@ -110,7 +112,7 @@ func (f *Folder) lock() error {
 }
 
 func (f *Folder) openLog() error {
-	path := filepath.Join(f.Path, logFile)
+	path := filepath.Join(f.Path, LogFile)
 	log, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{ReadOnly: true, Timeout: time.Second}})
 	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return fmt.Errorf("%s %w", f.Path, ErrInUse)

@@ -380,7 +380,7 @@ func TestStartsThatTheLogDoesNotReach(t *testing.T) {
 func boltFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	log, err := raftboltdb.NewBoltStore(filepath.Join(dir, logFile))
+	log, err := raftboltdb.NewBoltStore(filepath.Join(dir, LogFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,7 +406,7 @@ func TestFolderIsReplayed(t *testing.T) {
 // A replay repeats no entry that was damaged where it lies, were it one that it does not need.
 func TestDamagedEntriesOfFoldersAreNamed(t *testing.T) {
 	dir := boltFolder(t)
-	disk, err := raftboltdb.NewBoltStore(filepath.Join(dir, logFile))
+	disk, err := raftboltdb.NewBoltStore(filepath.Join(dir, LogFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -445,12 +445,12 @@ func TestFolderInUseIsRefused(t *testing.T) {
 	if _, err := OpenFolder(t.TempDir()); !errors.Is(err, ErrNoReplica) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := OpenFolder(filepath.Join(dir, logFile)); !errors.Is(err, ErrNoReplica) {
+	if _, err := OpenFolder(filepath.Join(dir, LogFile)); !errors.Is(err, ErrNoReplica) {
 		t.Errorf("a file: error %v", err)
 	}
-	for _, name := range []string{logFile, lockFile, identityFile} { // none of them is waited for
+	for _, name := range []string{LogFile, lockFile, identityFile} { // none of them is waited for
 		pipes := t.TempDir()
-		if err := errors.Join(os.WriteFile(filepath.Join(pipes, logFile), nil, 0o644), os.RemoveAll(filepath.Join(pipes, name)),
+		if err := errors.Join(os.WriteFile(filepath.Join(pipes, LogFile), nil, 0o644), os.RemoveAll(filepath.Join(pipes, name)),
 			syscall.Mkfifo(filepath.Join(pipes, name), 0o644)); err != nil {
 			t.Fatal(err)
 		}
@@ -463,7 +463,7 @@ func TestFolderInUseIsRefused(t *testing.T) {
 // However the log file is damaged, opening and replaying it ends with an error or with the right roots, never with a panic.
 func TestDamagedLogFiles(t *testing.T) {
 	dir := boltFolder(t)
-	path := filepath.Join(dir, logFile)
+	path := filepath.Join(dir, LogFile)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -35,8 +37,8 @@ func newReplayCommand() *cobra.Command {
 		Use:     "replay DIR",
 		Short:   "Repeat a stopped replica's log on a fresh state machine and compare every root on the way",
 		GroupID: groupDisk,
-		Long: `Repeats the log in a replica's data folder (such as RUN/n1) and compares the root after every round with what later
-rounds attest and with the replica's checkpoints. Other trackers, levels of optimisation and numbers of workers must not
+		Long: `Repeats the log in a replica's data folder and compares the root after every round with what later rounds attest and with
+the replica's checkpoints. Of a run's folder every replica's log is repeated, one after the other. Other trackers, levels of optimisation and numbers of workers must not
 change a root. A difference is taken apart: round, message, canister, page, bytes. Nothing in the folder is written, and
 a folder in use is refused.
 
@@ -44,7 +46,8 @@ Rounds at the end of the log that no later round attests are repeated too; they 
 
 Exit codes: 0 every root agrees, 1 one differs or the log is damaged, 2 nothing could be compared or the log ends before --to,
 3 it could not be done.`,
-		Example: `  cluster replay ./demo/n1
+		Example: `  cluster replay ./demo
+  cluster replay ./demo/n1
   cluster replay ./demo/n1 --tracker compare --opt-level none --workers 1
   cluster replay ./demo/n1 --from checkpoint-2048-2-0 --to 3000`,
 		Args: arguments(1, 1),
@@ -52,7 +55,7 @@ Exit codes: 0 every root agrees, 1 one differs or the log is damaged, 2 nothing 
 			if err := o.check(); err != nil {
 				return usageError(c, err)
 			}
-			return o.run(c, args[0])
+			return o.runAll(c, args[0])
 		},
 	}
 	f := c.Flags()
@@ -63,7 +66,7 @@ Exit codes: 0 every root agrees, 1 one differs or the log is damaged, 2 nothing 
 	f.StringVar(&o.optLevel, "opt-level", "", "optimisation of the WebAssembly compiler: "+optLevels())
 	f.IntVar(&o.workers, "workers", 0, "canisters of a round that run at the same time (0: one a processor)")
 	f.StringVar(&o.scratch, "scratch", "", "folder for the states that a search for a difference writes (default: the system's temporary one)")
-	f.BoolVar(&o.asJSON, "json", false, "print JSON")
+	f.BoolVar(&o.asJSON, "json", false, "print one JSON object for each replica")
 	return c
 }
 
@@ -81,6 +84,58 @@ func (o *replayOptions) check() error {
 		errs = append(errs, fmt.Errorf("--workers %d: use 0 to 1024", o.workers))
 	}
 	return errors.Join(errs...)
+}
+
+// runAll repeats the log of the replica that a folder is of, or of all replicas of a run. Of several outcomes the worst counts.
+func (o *replayOptions) runAll(c *cobra.Command, dir string) error {
+	folders, err := replicaFolders(dir)
+	if err != nil {
+		return err
+	}
+	var worst *exitError
+	for _, folder := range folders {
+		if len(folders) > 1 && !o.asJSON {
+			fmt.Fprintf(c.OutOrStdout(), "%s:\n", folder)
+		}
+		err := o.run(c, folder)
+		var code *exitError
+		if err != nil && !errors.As(err, &code) {
+			return err
+		}
+		if code == nil {
+			continue
+		}
+		if worst == nil {
+			worst = &exitError{code: code.code}
+		}
+		worst.code, worst.err = min(worst.code, code.code), errors.Join(worst.err, code.err)
+	}
+	if worst != nil {
+		return worst
+	}
+	return nil
+}
+
+// replicaFolders are the data folders of a run's replicas, ascending, or the folder itself if it is not a run's.
+func replicaFolders(dir string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(dir, runManifest)); err != nil {
+		return []string{dir}, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if _, err := os.Stat(filepath.Join(path, replay.LogFile)); err == nil {
+			found = append(found, path)
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("the run in %s has no replica with a %s", dir, replay.LogFile)
+	}
+	return found, nil
 }
 
 func (o *replayOptions) run(c *cobra.Command, dir string) error {
@@ -106,18 +161,24 @@ func (o *replayOptions) run(c *cobra.Command, dir string) error {
 	if err != nil {
 		return damageExit(fmt.Errorf("replay %s: %w", dir, err))
 	}
-	if err := printReplay(c.OutOrStdout(), &report, o.asJSON); err != nil {
+	if err := printReplay(c.OutOrStdout(), dir, &report, o.asJSON); err != nil {
 		return err
 	}
 	switch {
 	case report.Finding != nil:
 		return &exitError{exitBad, nil}
 	case report.Round < fsm.RoundNumber(o.to):
-		return &exitError{exitUndecided, fmt.Errorf("round %d was not reached: the log ends with round %d", o.to, report.Round)}
+		return &exitError{exitUndecided, fmt.Errorf("%s: round %d was not reached: the log ends with round %d", dir, o.to, report.Round)}
 	case compared(&report) == 0:
-		return &exitError{exitUndecided, errors.New("nothing says what the roots should be: no round is attested and no checkpoint lies on the way")}
+		return &exitError{exitUndecided, fmt.Errorf("%s: nothing says what the roots should be: no round is attested and no checkpoint lies on the way", dir)}
 	}
 	return nil
+}
+
+// replayed is a report as JSON has it.
+type replayed struct {
+	Replica string `json:"replica"` // its data folder
+	*replay.Report
 }
 
 // compared counts the roots that were held against another.
@@ -132,11 +193,11 @@ func comparedCheckpoints(r *replay.Report) (n uint64) {
 	return n
 }
 
-func printReplay(w io.Writer, r *replay.Report, asJSON bool) error {
+func printReplay(w io.Writer, dir string, r *replay.Report, asJSON bool) error {
 	if asJSON {
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
-		return encoder.Encode(r)
+		return encoder.Encode(&replayed{dir, r})
 	}
 	fmt.Fprintf(w, "from %s (round %d) to round %d, log index %d: %d rounds, %d messages in %s\n",
 		r.From, r.FromRound, r.Round, r.Index, r.Rounds, r.Messages, r.Elapsed.Round(time.Millisecond))
