@@ -15,7 +15,7 @@ import (
 //	node.json     who the folder belongs to (identity), written once
 //	lock          flock(2) held while a process uses the folder
 //	joining       there until the replica of a new folder has caught up (joiner); not empty after a log was set aside
-//	raft.db       log, term and vote (raft-boltdb), with a checksum in each entry (CheckedLog)
+//	raft.db       log, term and vote (raft-boltdb), with a checksum in each entry and value (CheckedLog, CheckedStable)
 //	checkpoints/  snapshot.Store
 //	modules/      compiled modules (canister.Engine), may be deleted
 //	set-aside/    log and checkpoints that did not join, kept as evidence (folderGround.SetAside)
@@ -33,8 +33,8 @@ const (
 	// joiningStrictly is what joiningFile holds after a log was set aside.
 	joiningStrictly = "set aside\n"
 
-	// dataFormat is 2 since entries of the log have checksums.
-	dataFormat = 2
+	// dataFormat is 3 since the term and the vote have checksums, as the log's entries have since 2.
+	dataFormat = 3
 )
 
 // identity is node.json.

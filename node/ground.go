@@ -96,7 +96,7 @@ func (g *folderGround) openLog(p *Parts) error {
 	if err != nil {
 		return fmt.Errorf("open log %s: %w", g.dir.file(raftFile), err)
 	}
-	p.Logs, p.Stable, p.Close = CheckedLog(diskLog{disk}), raft.StableStore(disk), disk.Close
+	p.Logs, p.Stable, p.Close = CheckedLog(diskLog{disk}), CheckedStable(disk), disk.Close
 	check, err := newFolderCheck(g.dir.path, g.dir.file(raftFile), g.dir.file(checkpointsDir))
 	if err != nil {
 		return fmt.Errorf("look at the data folder: %w", err)

@@ -16,6 +16,9 @@ import (
 	"lockstep/snapshot"
 )
 
+// importedTerm is the term of a checkpoint that a cluster begins with.
+const importedTerm = 1
+
 // Founding says whose data folder Import makes.
 type Founding struct {
 	// DataDir is a folder that does not exist, or is empty.
@@ -86,7 +89,7 @@ func (f *Founding) fill(dir, checkpoint string) error {
 	if err != nil {
 		return fmt.Errorf("import checkpoint: %w", err)
 	}
-	at := raft.SnapshotMeta{Index: c.Index, Term: 1, ConfigurationIndex: 1}
+	at := raft.SnapshotMeta{Index: c.Index, Term: importedTerm, ConfigurationIndex: 1}
 	if err := c.Close(); err != nil {
 		return err
 	}

@@ -169,7 +169,7 @@ func (g *guardedStable) GetUint64(key []byte) (uint64, error) {
 
 // read passes on a missing key, which raft knows by its text.
 func (g *guardedStable) read(key []byte, err error) error {
-	if err == nil || err.Error() == "not found" {
+	if err == nil || isMissing(err) {
 		return err
 	}
 	failure := &StorageError{Op: fmt.Sprintf("read %s", key), Err: err}

@@ -146,7 +146,7 @@ func TestStartRefusesFolder(t *testing.T) {
 		}
 	}
 	damage(`{"format":1,"cluster":"test","node":"n1"}`)
-	refuse("other format", "has format 1, this program reads format 2", func(*Config) {})
+	refuse("other format", "has format 1, this program reads format 3", func(*Config) {})
 	damage(`{"format`)
 	refuse("damaged", "damaged node.json", func(*Config) {})
 }

@@ -28,7 +28,7 @@ type Ground interface {
 // Parts are everything between a replica and the world. The replica puts its own guards above them, and closes the machine,
 // the network, the checkpoints and at last the parts themselves.
 type Parts struct {
-	// Logs is the log, on top of CheckedLog where it lies on a disk; Stable is the term and the vote.
+	// Logs is the log, on top of CheckedLog where it lies on a disk; Stable is the term and the vote, on top of CheckedStable.
 	Logs   raft.LogStore
 	Stable raft.StableStore
 	// Checkpoints must have been opened by OpenCheckpoints or a layer around what that gave.

@@ -39,8 +39,9 @@ type replica struct {
 	fence atomic.Bool
 	// keepMachine leaves the state machine open when the replica is closed.
 	keepMachine bool
-	// guarded is what log caches.
+	// guarded is what log caches; stable is the term, the vote, and what lies beside them.
 	guarded *guardedLog
+	stable  *guardedStable
 	// installedAt is the index of the newest checkpoint that a leader sent: the log begins there.
 	installedAt atomic.Uint64
 	// setAside is where a log that could not be used is kept, and why; empty when there was none.
@@ -101,6 +102,15 @@ func (r *replica) openLog(cut *conflict) error {
 	if err != nil {
 		return err
 	}
+	last, err := logs.LastIndex()
+	if err != nil {
+		return err
+	}
+	r.stable = &guardedStable{under: r.parts.Stable, stop: r}
+	// A checkpoint of a later term than that which Import gives is of a replica that has lived.
+	if err := foundStable(r.stable, last > 0 || len(metas) > 0 && metas[0].Term > importedTerm); err != nil {
+		return err
+	}
 	if err := r.reachesInstalled(metas); err != nil {
 		return err
 	}
@@ -119,13 +129,10 @@ func (r *replica) openLog(cut *conflict) error {
 	return nil
 }
 
-// installedKey holds, beside the term and the vote, the index of the newest checkpoint that a leader was told is here.
-var installedKey = []byte("LockstepInstalled")
-
 // reachesInstalled refuses what ends before a checkpoint that was acknowledged: to go on from an older one would be to forget.
 func (r *replica) reachesInstalled(metas []*raft.SnapshotMeta) error {
-	installed, err := (&guardedStable{under: r.parts.Stable, stop: r}).GetUint64(installedKey)
-	if err != nil && installed == 0 && err.Error() != "not found" {
+	installed, err := r.stable.GetUint64(installedKey)
+	if err != nil {
 		return err
 	}
 	last, err := r.parts.Logs.LastIndex()
@@ -197,10 +204,9 @@ func (r *replica) startRaft() error {
 	if r.fence.Load() { // it has ended already
 		transport.silence()
 	}
-	stable := &guardedStable{under: r.parts.Stable, stop: r}
 	conf := r.raftConfig()
 	conf.Logger = newRaftLogger(r.logger)
-	if err := r.bootstrap(conf, stable, transport); err != nil {
+	if err := r.bootstrap(conf, transport); err != nil {
 		return err
 	}
 	before, err := r.checkpoints.List()
@@ -214,7 +220,7 @@ func (r *replica) startRaft() error {
 	if start.last, err = r.log.LastIndex(); err != nil {
 		return err
 	}
-	r.raft, err = raft.NewRaft(conf, r.machine, r.log, stable, start, transport)
+	r.raft, err = raft.NewRaft(conf, r.machine, r.log, r.stable, start, transport)
 	if err != nil {
 		err = fmt.Errorf("start Raft: %w", err)
 		if after, listErr := r.checkpoints.List(); listErr == nil && len(after) < len(before) && (len(after) == 0 || after[0].Index < before[0].Index) {
@@ -240,8 +246,8 @@ func (r *replica) startRaft() error {
 }
 
 // bootstrap writes the cluster's first log entry into a new folder. It is the same on every node.
-func (r *replica) bootstrap(conf *raft.Config, stable raft.StableStore, transport raft.Transport) error {
-	exists, err := raft.HasExistingState(r.log, stable, r.checkpoints)
+func (r *replica) bootstrap(conf *raft.Config, transport raft.Transport) error {
+	exists, err := raft.HasExistingState(r.log, r.stable, r.checkpoints)
 	if err != nil || exists {
 		return err
 	}
@@ -250,7 +256,7 @@ func (r *replica) bootstrap(conf *raft.Config, stable raft.StableStore, transpor
 		servers = append(servers, raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.ID)})
 	}
 	slices.SortFunc(servers, func(a, b raft.Server) int { return compareIDs(a.ID, b.ID) })
-	if err := raft.BootstrapCluster(conf, r.log, stable, r.checkpoints, transport, raft.Configuration{Servers: servers}); err != nil {
+	if err := raft.BootstrapCluster(conf, r.log, r.stable, r.checkpoints, transport, raft.Configuration{Servers: servers}); err != nil {
 		return fmt.Errorf("write the first configuration: %w", err)
 	}
 	return nil
@@ -284,7 +290,7 @@ func (r *replica) raftConfig() *raft.Config {
 func (r *replica) installed(index, term uint64) error {
 	r.installedAt.Store(index)
 	r.guarded.base.Store(&logBase{index, term})
-	if err := (&guardedStable{under: r.parts.Stable, stop: r}).SetUint64(installedKey, index); err != nil {
+	if err := r.stable.SetUint64(installedKey, index); err != nil {
 		return err
 	}
 	first, err := r.log.FirstIndex()

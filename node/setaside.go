@@ -37,11 +37,12 @@ func unusable(err error) bool {
 	return errors.As(err, &gap) || errors.As(err, &damage) || damagedEntry(err)
 }
 
-// damagedEntry reports whether a replica ended because its log holds an entry that was damaged where it lies. It would end again
-// whenever that entry is read, however often it is started: as a leader, as soon as a follower lags.
+// damagedEntry reports whether a replica ended because its log holds an entry, or a value beside it, that was damaged where it lies. It
+// would end again whenever that is read, however often it is started: as a leader, as soon as a follower lags.
 func damagedEntry(reason error) bool {
 	var entry *EntryError
-	return errors.As(reason, &entry)
+	var value *StableError
+	return errors.As(reason, &entry) || errors.As(reason, &value)
 }
 
 // errNoneRestored marks a failed opening that found damage in every checkpoint that the log joins on to, and has set them aside. The

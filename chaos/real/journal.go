@@ -287,6 +287,9 @@ func (s *journalStable) write(key string, value []byte, write func() error) erro
 	case keyVoteTerm:
 		s.j.vote = binary.BigEndian.Uint64(value)
 	case keyVoteCandidate:
+		if len(value) == 0 { // a new replica's first value: nobody
+			break
+		}
 		if peer, err := strconv.Atoi(strings.TrimPrefix(string(value), "n")); err == nil && s.j.vote != 0 {
 			s.j.emit(history.Event{Kind: history.Voted, Peer: uint8(peer), Term: s.j.vote})
 		}

@@ -214,7 +214,7 @@ func (d *disk) Set(key, value []byte) error {
 		}
 	}})
 	d.mu.Unlock()
-	if name == voteKey {
+	if name == voteKey && had { // the first value is nobody
 		d.reached(plan.InVote, 1)
 	}
 	return d.finish(rest)

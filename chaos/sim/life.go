@@ -107,9 +107,9 @@ func (l *life) Open(stop func(error)) (*node.Parts, error) {
 	l.mu.Lock()
 	l.began, l.base, l.received, l.stop = false, nil, map[string]bool{}, stop
 	l.mu.Unlock()
-	p := &node.Parts{Marker: l.m.marker(), Now: l.m.now, Logs: node.CheckedLog(l.disk), Stable: l.disk, Close: func() error { return nil }}
+	p := &node.Parts{Marker: l.m.marker(), Now: l.m.now, Logs: node.CheckedLog(l.disk), Stable: node.CheckedStable(l.disk), Close: func() error { return nil }}
 	if s.Bare { // raft's own stores check nothing
-		p.Logs = l.disk
+		p.Logs, p.Stable = l.disk, l.disk
 	}
 	if s.Logs != nil {
 		p.Logs = s.Logs(l.m.number, p.Logs)

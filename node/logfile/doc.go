@@ -16,8 +16,7 @@
 //   - Every key and value lies inside its page; keys ascend, within the bounds that the branches above say.
 //   - Entries' keys are indexes without a gap.
 //
-// What entries hold is not judged: they have checksums of their own (node.CheckedLog). A flipped bit in the term or the vote cannot be
-// seen.
+// What entries, the term and the vote hold is not judged: they have checksums of their own (node.CheckedLog, node.CheckedStable).
 //
 // # Sources
 //
