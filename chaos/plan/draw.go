@@ -94,6 +94,7 @@ func (d *drawer) kinds() []Kind {
 	if candidates == nil {
 		candidates = Kinds(d.shape.Layer)
 	}
+	candidates = d.possible(candidates)
 	on := 0.15 + 0.7*d.Float64()
 	var kinds []Kind
 	for _, k := range candidates {
@@ -106,7 +107,7 @@ func (d *drawer) kinds() []Kind {
 		k := pick(d, candidates...)
 		kinds, d.weights[k] = []Kind{k}, 1
 	}
-	return kinds
+	return d.surely(kinds, candidates)
 }
 
 // kind draws one of the kinds that are on.

@@ -27,6 +27,11 @@ type Shape struct {
 	Same bool
 	// Exceed lets faults go beyond the budget.
 	Exceed bool
+	// Dense is how many faults a second are to be expected to have an effect, at the least, for runs whose time is dear: faults are
+	// drawn so that there is something for them to hit, and more of those that always do are added. 0 leaves all that to chance.
+	Dense float64
+	// Adapt changes a drawn fault to one that the runner can inject; false means that there is none. nil takes every fault.
+	Adapt func(*Fault) bool
 }
 
 // Generate draws a plan. The same seed and shape give the same plan; it is valid, and within the budget unless
@@ -86,8 +91,11 @@ func (d *drawer) options(n int) Options {
 	o.Workers, o.Procs = pick(d, 0, 1, 2, 4), pick(d, 0, 1, 2)
 	o.Checkpoint, o.Trailing = 16+d.IntN(120), d.size(16, 1024)
 	o.Kept = pick(d, 0, 2, 3)
-	if d.installs {
+	switch {
+	case d.installs:
 		o.Checkpoint, o.Trailing, o.Kept = 8+d.IntN(16), 16, 2
+	case d.dense(): // a checkpoint a second or so
+		o.Checkpoint, o.Trailing = 16+o.Checkpoint/4, 16
 	}
 	o.Messages, o.Inflight, o.Append = d.size(1<<d.IntN(6), 256), pick(d, 0, 1, 2, 8), pick(d, 0, 1, 7, 64)
 	return o
@@ -106,9 +114,15 @@ func (d *drawer) workload(seed uint64) Workload {
 	}
 	if w.Clients == 0 {
 		w.Clients = d.size(2, 16)
+		if d.dense() { // some of them always wait for a replica that does not answer
+			w.Clients += 8
+		}
 	}
 	if w.Rate == 0 {
 		w.Rate = float64(pick(d, 5, 10, 20, 50))
+		if d.dense() {
+			w.Rate = 40 + 2*w.Rate
+		}
 	}
 	if w.Queries == 0 {
 		w.Queries = math.Round(d.Float64()*40) / 100
@@ -150,12 +164,19 @@ func (d *drawer) episodes(p *Plan) {
 	most := time.Duration(float64(p.Time.Run) * (0.1 + 0.2*d.wild))
 	for at := min(2*time.Second, p.Time.Run/10); ; {
 		length := d.between(200*time.Millisecond, max(most, 400*time.Millisecond))
+		if rest := p.Time.Run - at; d.dense() && rest >= leastEnd {
+			length = min(length, rest)
+		}
 		if at+length > p.Time.Run {
 			break
 		}
-		for range 1 + int(d.ExpFloat64()*(2+8*d.wild)) {
-			d.addFault(p, at, at+length)
+		if d.dense() && d.chance(0.5) {
+			d.addInstall(p, at, at+length)
 		}
+		for range 1 + int(d.ExpFloat64()*(2+8*d.wild)) {
+			d.addFault(p, p.Drawn.Kinds, at, at+length)
+		}
+		d.fill(p, at, at+length)
 		if d.installs {
 			d.addInstall(p, at, at+length)
 		}
@@ -164,12 +185,21 @@ func (d *drawer) episodes(p *Plan) {
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
 }
 
-// addFault adds a fault that keeps the plan within the budget, if one can be found.
-func (d *drawer) addFault(p *Plan, from, to time.Duration) {
+// addFault adds a fault of one of some kinds that keeps the plan within the budget, if one can be found.
+func (d *drawer) addFault(p *Plan, kinds []Kind, from, to time.Duration) {
 	for range 4 {
-		f := d.fault(d.kind(p.Drawn.Kinds), from, to)
+		k := d.kind(kinds)
+		if d.dense() && slices.Contains([]Kind{TruncatedInstall, SlowInstall}, k) {
+			d.addInstall(p, from, to)
+			return
+		}
+		f := d.fault(k, from, to)
+		d.sharpen(&f, from, to)
 		if f.End() > p.Time.Run {
 			f.For = p.Time.Run - f.At
+		}
+		if d.shape.Adapt != nil && !d.shape.Adapt(&f) || d.masked(p, &f) {
+			continue
 		}
 		if len(p.Faults)+1 >= MaxFaults {
 			return
@@ -200,20 +230,37 @@ func (d *drawer) addInstall(p *Plan, from, to time.Duration) {
 			waiting = append(waiting, k)
 		}
 	}
-	if len(waiting) == 0 || !slices.Contains(p.Drawn.Kinds, Partition) || len(p.Faults)+2 > MaxFaults {
+	one := d.listed(1)
+	why, ok := d.whyInstall(p, one, from, to)
+	if len(waiting) == 0 || !ok || len(p.Faults)+2 > MaxFaults {
 		return
 	}
-	one := d.listed(1)
 	f := d.fault(pick(d, waiting...), from, from+50*time.Millisecond)
 	f.At, f.Nodes = from, one
 	f.For = min(to+d.shape.Time.Window, p.Time.Run) - from
 	if f.Kind == CrashIn {
 		f.Mode, f.Power, f.After = pick(d, InInstall, InRestore, InAppend), Torn, 0
 	}
-	p.Faults = append(p.Faults, Fault{Kind: Partition, At: from, For: to - from, Nodes: one, Until: Compacted}, f)
+	if d.shape.Adapt != nil && !d.shape.Adapt(&f) {
+		return
+	}
+	if d.masked(p, &why) {
+		return
+	}
+	p.Faults = append(p.Faults, why, f)
 	if b := p.Budget(); b.MayLose || b.MayStall {
 		p.Faults = p.Faults[:len(p.Faults)-2]
 	}
+}
+
+// whyInstall is a fault after which a replica is sent a checkpoint: it was cut off for long or, where there is no time for that, has lost
+// its disk. False: none of these is on.
+func (d *drawer) whyInstall(p *Plan, one Target, from, to time.Duration) (Fault, bool) {
+	long := Fault{Kind: Partition, At: from, For: to - from, Nodes: one, Until: Compacted}
+	if d.dense() && slices.Contains(p.Drawn.Kinds, Wipe) && d.chance(0.7) {
+		return Fault{Kind: Wipe, At: from, For: min(to-from, d.between(50*time.Millisecond, 200*time.Millisecond)), Nodes: one, Mode: Careful}, true
+	}
+	return long, slices.Contains(p.Drawn.Kinds, Partition)
 }
 
 // duringInstalls are the faults that happen to a checkpoint on its way, or to a replica that is sent one.

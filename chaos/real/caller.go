@@ -27,7 +27,7 @@ type caller struct {
 
 // callTimeout bounds one try; peerTimeout one exchange between replicas.
 const (
-	callTimeout = 3 * time.Second
+	callTimeout = 1500 * time.Millisecond
 	peerTimeout = 2 * time.Second
 )
 

@@ -30,7 +30,8 @@
 //   - client.run, one a client: ends with the run.
 //   - process.run on a thread of its own and replica.read, one each a replica's process: end when it has ended.
 //   - proxy.accept, one a pair, and four a connection: end with network.close.
-//   - In a replica's process: reporter.run and listen, which end with the process.
+//   - In a replica's process: reporter.run and storeFaults.listen, which end with the process, and storeFaults.handOver, one a
+//     transfer of leadership, which ends when raft has answered.
 //
 // # Sources
 //

@@ -223,19 +223,19 @@ func (s *strike) starve() {
 	}
 }
 
-// transfer changes the leader: the old one stands still until there is another one.
+// transfer tells the leader to hand its leadership to another replica, any one if it is itself the target. The leader's process tells when
+// raft has done it.
 func (s *strike) transfer() {
-	before := s.track.view().leader
-	if before == 0 {
+	leader := 0
+	if !s.track.wait(2*s.election(), s.ctx.Done(), func(v view) bool { leader = v.leader; return leader != 0 }) {
 		return
 	}
-	m := s.members[before-1]
-	m.pause()
-	defer m.goOn()
-	if s.track.wait(4*s.election(), s.ctx.Done(), func(v view) bool { return v.leader != 0 && v.leader != before }) {
-		s.hits++
-		s.mark(history.MarkTransfer, before)
+	target := ""
+	if to := s.resolve(s.fault.To, nil); len(to) > 0 && to[0] != leader {
+		target = name(to[0])
 	}
+	s.members[leader-1].command("%d transfer %s", s.id, target)
+	s.track.wait(2*s.election(), s.ctx.Done(), func(v view) bool { return v.leader != 0 && v.leader != leader })
 }
 
 // disk breaks disks from inside the replicas' processes.
@@ -275,8 +275,8 @@ func (s *strike) command() string {
 	return fmt.Sprintf("full %d", f.Bytes)
 }
 
-// markDisk notes the rare path that a fault of a disk is.
-func (r *run) markDisk(m *member, id int) {
+// markInside notes the rare path that a fault is which a replica's process has met.
+func (r *run) markInside(m *member, id int) {
 	e := history.Event{Kind: history.Mark, Node: uint8(m.number)}
 	switch f := &r.plan.Faults[id-1]; f.Kind {
 	case plan.DiskError:
@@ -285,6 +285,8 @@ func (r *run) markDisk(m *member, id int) {
 		e.Text = string(history.MarkSyncFailed)
 	case plan.FullDisk:
 		e.Text = string(history.MarkDiskFull)
+	case plan.Transfer:
+		e.Text = string(history.MarkTransfer)
 	case plan.CrashIn:
 		if f.Mode != plan.InInstall && f.Mode != plan.InRestore {
 			return

@@ -225,6 +225,9 @@ func (l *journalLog) StoreLogs(entries []*raft.Log) error {
 	if err := f.before(opAppend); err != nil {
 		return err
 	}
+	if err := f.room(sizeOf(entries)); err != nil {
+		return err
+	}
 	if !l.j.leads.Load() && f.wants("lie") {
 		l.j.lie(entries)
 	}
@@ -234,6 +237,15 @@ func (l *journalLog) StoreLogs(entries []*raft.Log) error {
 	l.j.stored(entries)
 	f.reached(crashAppend)
 	return f.after(opAppend)
+}
+
+// sizeOf is the bytes of entries.
+func sizeOf(entries []*raft.Log) int {
+	bytes := 0
+	for _, e := range entries {
+		bytes += len(e.Data)
+	}
+	return bytes
 }
 
 func (l *journalLog) DeleteRange(low, high uint64) error {

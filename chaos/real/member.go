@@ -132,8 +132,8 @@ func (m *member) hold(fault int, gently bool) bool {
 	return true
 }
 
-// stopWithin bounds an orderly stop: of a replica whose disk hangs, for one.
-const stopWithin = 3 * time.Second
+// stopWithin bounds an orderly stop: of a replica whose disk hangs, for one. Other faults of the replica wait for it.
+const stopWithin = 1500 * time.Millisecond
 
 func (m *member) endLocked(fault int, gently bool) {
 	if m.proc == nil {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"lockstep/canister"
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
@@ -31,7 +33,7 @@ type ReplicaConfig struct {
 	Peers    []node.Peer
 	Options  plan.Options
 	Election time.Duration
-	// Timeout bounds an exchange between replicas.
+	// Timeout bounds an exchange between replicas; a client is answered within half of it.
 	Timeout time.Duration
 }
 
@@ -84,6 +86,7 @@ func serve(config string, in io.Reader, events, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	faults.transfer = func(to string) error { return transfer(n.Raft(), to) }
 	over := make(chan struct{})
 	go func() { // ends with the process at the latest
 		faults.listen(in)
@@ -103,6 +106,23 @@ func serve(config string, in io.Reader, events, log io.Writer) error {
 	return r.end(n)
 }
 
+// transfer hands leadership to a replica, to any one if none is named.
+func transfer(r *raft.Raft, to string) error {
+	if to == "" {
+		return r.LeadershipTransfer().Error()
+	}
+	members := r.GetConfiguration()
+	if err := members.Error(); err != nil {
+		return err
+	}
+	for _, s := range members.Configuration().Servers {
+		if string(s.ID) == to {
+			return r.LeadershipTransferToServer(s.ID, s.Address).Error()
+		}
+	}
+	return fmt.Errorf("replica %s is no member", to)
+}
+
 // node is the node's configuration.
 func (c *ReplicaConfig) node(log io.Writer, j *journal) node.Config {
 	o := c.Options
@@ -111,7 +131,7 @@ func (c *ReplicaConfig) node(log io.Writer, j *journal) node.Config {
 		Tracker: memstore.Tracker(o.Tracker), OptLevel: canister.OptLevel(o.Opt), Workers: o.Workers,
 		CheckpointEvery: uint64(o.Checkpoint), CheckpointsKept: o.Kept, TrailingLogs: uint64(o.Trailing),
 		RoundMessages: o.Messages, RoundBytes: o.Bytes, RoundsInFlight: o.Inflight, AppendEntries: o.Append,
-		ElectionTimeout: c.Election, PeerTimeout: c.Timeout, RequestTimeout: c.Timeout,
+		ElectionTimeout: c.Election, PeerTimeout: c.Timeout, RequestTimeout: c.Timeout / 2,
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		Wrap:   node.Wrap{Logs: j.wrapLogs, Stable: j.wrapStable},
 	}

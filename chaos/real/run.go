@@ -272,7 +272,7 @@ func (r *run) heard(m *member, e history.Event) {
 	first := r.struck[e.Fault] == 1
 	r.mu.Unlock()
 	if first {
-		r.markDisk(m, int(e.Fault))
+		r.markInside(m, int(e.Fault))
 	}
 }
 

@@ -22,8 +22,9 @@ import (
 //	N sync MODE AFTER       a sync fails: what was written is on disk, or with dropped it is not
 //	N slow MICROSECONDS     each operation takes longer
 //	N hang                  operations do not return
-//	N full BYTES            files cannot grow by more than so many bytes
+//	N full BYTES            the log takes no more than so many bytes, and no file becomes larger than that makes the log's
 //	N crash STEP AFTER      the process kills itself at a step
+//	N transfer REPLICA      a leader hands its leadership to a replica, or to any one if none is named
 //	N lie                   a planted bug: the next message that puts something is another one here
 //	N end
 const (
@@ -44,6 +45,8 @@ const (
 type storeFaults struct {
 	dir  string
 	emit func(history.Event)
+	// transfer hands leadership over; the replica's process sets it when it has a node.
+	transfer func(to string) error
 
 	mu     sync.Mutex
 	change *sync.Cond
@@ -83,8 +86,12 @@ func (f *storeFaults) obey(words []string) error {
 	if err != nil {
 		return errCommand
 	}
-	if words[1] == "end" {
+	switch words[1] {
+	case "end":
 		f.end(id)
+		return nil
+	case "transfer":
+		go f.handOver(id, strings.Join(words[2:], ""))
 		return nil
 	}
 	fault, err := parseStoreFault(words[1:])
@@ -100,6 +107,15 @@ func (f *storeFaults) obey(words []string) error {
 	defer f.mu.Unlock()
 	f.faults[id] = fault
 	return nil
+}
+
+// handOver hands leadership over and tells the parent if that worked. It ends when raft has answered, which an election timeout bounds.
+func (f *storeFaults) handOver(id int, to string) {
+	if err := f.transfer(to); err != nil {
+		fmt.Fprintf(os.Stderr, "hand the leadership over: %v\n", err)
+		return
+	}
+	f.emit(history.Event{Kind: history.Note, Fault: uint32(id), Text: struckNote})
 }
 
 func parseStoreFault(words []string) (*storeFault, error) {
@@ -206,6 +222,23 @@ func (s *storeFault) due() bool {
 	return s.mode == "always" || s.struck == 0
 }
 
+// room is asked before so many bytes go to the log. The log's file has free pages inside, so that its size alone would not show for
+// long that nothing may be added to it.
+func (f *storeFaults) room(bytes int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, fault := range f.faults {
+		if fault.what != "full" {
+			continue
+		}
+		if fault.after -= bytes; fault.after < 0 {
+			f.strike(id, fault)
+			return fmt.Errorf("append %d bytes: %w", bytes, syscall.ENOSPC)
+		}
+	}
+	return nil
+}
+
 // full turns the error of a file that may not grow into that of a full disk.
 func (f *storeFaults) full(err error) error {
 	f.mu.Lock()
@@ -219,7 +252,7 @@ func (f *storeFaults) full(err error) error {
 	return err
 }
 
-// limit keeps files from growing: the log's file by so many bytes, others to the same size.
+// limit keeps files from growing: the log's by so many bytes, others beyond the same size.
 func (f *storeFaults) limit(bytes uint64) error {
 	info, err := os.Stat(filepath.Join(f.dir, "raft.db"))
 	if err != nil {

@@ -50,19 +50,18 @@ func Draw(seed uint64, s plan.Shape) *plan.Plan {
 	if s.Opts == nil {
 		s.Opts = []string{string(canister.OptNone), string(canister.OptSpeed), string(canister.OptSpeedAndSize)}
 	}
-	p := plan.Generate(seed, s)
-	faults := p.Faults[:0]
-	for _, f := range p.Faults {
-		f.Power = ""
-		if refuses(&f) == "" {
-			faults = append(faults, f)
-		}
+	if s.Dense == 0 {
+		s.Dense = dense
 	}
-	p.Faults = faults
-	b := p.Budget()
-	p.Allow = plan.Allow{Stall: b.MayStall, Loss: b.MayLose}
-	return p
+	s.Adapt = func(f *plan.Fault) bool {
+		f.Power = ""
+		return refuses(f) == ""
+	}
+	return plan.Generate(seed, s)
 }
 
 // election is the election timeout of plans that are drawn: several times what a loaded machine takes to answer.
 const election = 300 * time.Millisecond
+
+// dense is how many faults a second are to have an effect in plans that are drawn.
+const dense = 6
