@@ -97,6 +97,29 @@ func TestQuietWindowsAreKept(t *testing.T) {
 	}
 }
 
+// In a dense plan much happens that can be expected to have an effect, and nothing that cannot have any.
+func TestDensePlans(t *testing.T) {
+	shape := Shape{Layer: Real, Replicas: 3, Dense: 6, Time: Time{Run: 5 * time.Second, Window: 400 * time.Millisecond},
+		Adapt: func(f *Fault) bool { f.Power = ""; return f.Op != OpCheckpoint }}
+	for seed := range uint64(300) {
+		p := Generate(seed, shape)
+		if err := p.Validate(); err != nil || p.Allow != (Allow{}) {
+			t.Fatalf("seed %d: %v, %v\n%s", seed, err, p.Budget().Reasons, p)
+		}
+		if len(p.Faults) < 15 {
+			t.Errorf("seed %d has %d faults only:\n%s", seed, len(p.Faults), p)
+		}
+		for i := range p.Faults {
+			switch f := &p.Faults[i]; {
+			case !slices.Contains(p.Drawn.Kinds, f.Kind):
+				t.Errorf("seed %d has %q, which is not among the kinds that are on: %v", seed, f, p.Drawn.Kinds)
+			case f.Kind == Ring, f.Kind == Partition && len(f.Nodes.Nodes) == 3, f.Op == OpCheckpoint, f.Delay > f.For:
+				t.Errorf("seed %d has %q, which can have no effect", seed, f)
+			}
+		}
+	}
+}
+
 func TestReplicasDiffer(t *testing.T) {
 	p := Generate(3, Shape{Replicas: 3, Trackers: []string{"cow", "uffd", "naive"}, Opts: []string{"none", "speed"}})
 	if p.Replicas[0] == p.Replicas[1] || p.Replicas[1] == p.Replicas[2] {

@@ -219,5 +219,8 @@ func (c *client) call(q *request) (history.Event, fsm.Status) {
 	}
 	c.run.record(e)
 	c.run.audited(q, &e, status, 0)
+	if status == fsm.StatusOutOfFuel {
+		c.run.record(history.Event{Kind: history.Mark, Text: string(history.MarkOutOfFuel), Round: e.Round, Index: e.Index})
+	}
 	return e, status
 }

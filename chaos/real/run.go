@@ -16,6 +16,8 @@ import (
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
 	"lockstep/chaos/report"
+	"lockstep/chaos/workload"
+	"lockstep/fsm"
 	"lockstep/node"
 )
 
@@ -162,6 +164,11 @@ func (r *run) boot(ctx context.Context) error {
 	for _, m := range r.work.modules {
 		if _, err := client.Install(ctx, m.Name, m.Wasm, nil); err != nil {
 			return fmt.Errorf("install canister %s: %w", m.Name, err)
+		}
+		if limits := workload.Limits(r.plan.Workload.Name, m.Name); limits != "" {
+			if _, err := client.Change(ctx, m.Name, fsm.Message{Kind: fsm.KindLimits, Arg: []byte(limits)}); err != nil {
+				return fmt.Errorf("limits of canister %s: %w", m.Name, err)
+			}
 		}
 	}
 	return nil

@@ -24,10 +24,16 @@ replica 3 tracker=compare workers=1 checkpoint=25 trailing=16
 workload name=demo seed=11 clients=4 rate=120 queries=0.1 duplicates=0.2
 `
 
-// run runs a plan with faults and gives its result and its history.
+// run runs the short plan with faults and gives its result and its history.
 func run(t *testing.T, o real.Options, faults ...string) (real.Result, *history.Log) {
 	t.Helper()
-	p, err := plan.Parse(strings.NewReader(shortPlan+strings.Join(faults, "\n")+"\n"), "plan")
+	return runText(t, o, shortPlan+strings.Join(faults, "\n")+"\n")
+}
+
+// runText runs a plan.
+func runText(t *testing.T, o real.Options, text string) (real.Result, *history.Log) {
+	t.Helper()
+	p, err := plan.Parse(strings.NewReader(text), "plan")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +108,21 @@ func TestStopOfAPausedReplica(t *testing.T) {
 	}
 	if stopped != 3 {
 		t.Errorf("%d replicas were stopped", stopped)
+	}
+}
+
+// Raft hands the leadership over, a full disk takes no entry and messages run out of fuel: each is seen to have happened.
+func TestRarePathsAreReached(t *testing.T) {
+	text := strings.Replace(shortPlan, "name=demo", "name=fuel", 1)
+	text += "at 300ms transfer to=follower\nat 1.2s for 300ms full-disk nodes=2 bytes=1\n"
+	result, _ := runText(t, real.Options{}, text)
+	if result.Verdict.Judgement != check.Agreed || result.Struck != 2 || result.Verified != 2 {
+		t.Errorf("%d faults had an effect, %d are verified: %s", result.Struck, result.Verified, result.Verdict.Sentence)
+	}
+	for _, m := range []history.MarkName{history.MarkTransfer, history.MarkDiskFull, history.MarkOutOfFuel} {
+		if result.Verdict.Marks[m] == 0 {
+			t.Errorf("%s did not happen", m)
+		}
 	}
 }
 

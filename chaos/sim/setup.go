@@ -23,13 +23,10 @@ func (c *cluster) setUp() bool {
 	return true
 }
 
-// limits are those of canisters of a workload that would take seconds with what every canister has: faulty spins until its fuel is gone.
-var limits = map[[2]string]string{{"fuel", "faulty"}: "Fuel=300000"}
-
 // limit sets a canister's limits, if it has any of its own in the plan's workload.
 func (c *cluster) limit(canister string, deadline time.Time) error {
-	text, ok := limits[[2]string{c.plan.Workload.Name, canister}]
-	for ok {
+	text := workload.Limits(c.plan.Workload.Name, canister)
+	for text != "" {
 		a, err := c.call(max(c.leaderNow(), 1), func(ctx context.Context, p process) (node.Answer, error) {
 			return p.Submit(ctx, fsm.Message{Kind: fsm.KindLimits, Canister: canister, Arg: []byte(text)})
 		})

@@ -97,6 +97,12 @@ type messageSource interface {
 	message(n uint64, choices *randomChoices) Message
 }
 
+// embeddedLimits are those of canisters that would take seconds a message with what every canister has: faulty spins until its fuel is gone.
+var embeddedLimits = map[[2]string]string{{"fuel", "faulty"}: "Fuel=300000"}
+
+// Limits are those that a canister of an embedded workload is given, as the text of a fsm.KindLimits; "" if it keeps what every canister has.
+func Limits(name, canister string) string { return embeddedLimits[[2]string{name, canister}] }
+
 // Embedded returns a workload that comes with Lockstep. The error for an unknown name lists the names there are.
 func Embedded(name string) (*Workload, error) {
 	text, err := testdata.Workload(name)

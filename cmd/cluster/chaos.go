@@ -269,7 +269,7 @@ func (o *chaosOptions) draw(seed uint64) *plan.Plan {
 		shape.Time.Run = defaultRealTime
 	}
 	shape.Time.Window = 400 * time.Millisecond // what it takes them to be equal again, with some to spare
-	shape.Workloads = []string{"demo", "bank"}
+	shape.Workloads = []string{"demo", "bank", "fuel"}
 	return real.Draw(seed, shape)
 }
 

@@ -142,7 +142,7 @@ func wantedMarks(real bool) []history.MarkName {
 	return []history.MarkName{history.MarkInstall, history.MarkTruncated, history.MarkRestored, history.MarkReplayed,
 		history.MarkLeaderInFlight, history.MarkUnknown, history.MarkDiskFull, history.MarkDiskFailed, history.MarkSyncFailed,
 		history.MarkPaused, history.MarkCheckpointBad, history.MarkWiped, history.MarkTransfer, history.MarkPartitionLeader,
-		history.MarkOptionsChanged, history.MarkStaleRead}
+		history.MarkOptionsChanged, history.MarkStaleRead, history.MarkOutOfFuel}
 }
 
 // pace says how fast a batch goes.
