@@ -8,7 +8,10 @@ import (
 	"testing"
 )
 
-var markdownLink = regexp.MustCompile(`\]\(([^)#]+)\)`)
+var (
+	markdownLink = regexp.MustCompile(`\]\(([^)#]+)\)`)
+	namedFile    = regexp.MustCompile("`([a-z]+/[A-Za-z0-9_./-]+)`")
+)
 
 // A document must not link to a file that isn't there.
 func TestDocumentsLinkToWhatExists(t *testing.T) {
@@ -29,5 +32,29 @@ func TestDocumentsLinkToWhatExists(t *testing.T) {
 				t.Errorf("%s links to %s: %v", name, link[1], err)
 			}
 		}
+	}
+}
+
+// What README, DESIGN and CHANGELOG name in a folder of this module must be there.
+func TestDocumentsNameWhatExists(t *testing.T) {
+	named := 0
+	for _, name := range []string{"README.md", "DESIGN.md", "CHANGELOG.md"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range namedFile.FindAllStringSubmatch(string(text), -1) {
+			folder, _, _ := strings.Cut(match[1], "/")
+			if _, err := os.Stat(folder); err != nil {
+				continue // application/json, not a folder of ours
+			}
+			named++
+			if _, err := os.Stat(match[1]); err != nil {
+				t.Errorf("%s names %s: %v", name, match[1], err)
+			}
+		}
+	}
+	if named < 30 {
+		t.Errorf("only %d names were looked at", named)
 	}
 }

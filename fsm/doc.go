@@ -4,7 +4,7 @@
 //
 // # One round
 //
-//	raft.Log ── DecodeRound ──► attestation compared (raft.go)
+//	raft.Log ── DecodeRound ──► attestation compared (raft.go, machine.go)
 //	                               │
 //	                               ▼
 //	        plan: refuse duplicates by session, find each message's canister (plan.go)
