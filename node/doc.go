@@ -21,6 +21,17 @@
 //	             ▼
 //	   checkpointer ► raft.Snapshot ► snapshot.Store (checkpoints.go)
 //
+// # Files
+//
+//	client port        server, handlers, forward, modules, states, states_read, status, help, metrics; protocol has its JSON
+//	in-process calls   calls; the client over HTTP: client, states_client, outcome
+//	rounds             batcher, reader, fence
+//	one life of it     node, replica, parts, ground, config, roles, reserve
+//	log                logstore, checkedlog, guard, raftlog; folder logfile
+//	data folder        datadir, import, setaside, joining, evidence, groundwatch
+//	checkpoints        checkpoints; between replicas: statesync, syncwire, transfers
+//	connections        transport, pipeline; folder link
+//
 // # One checkpoint
 //
 //	leader: raft.InstallSnapshot ► stateSync.send ── offer ──────────────────────────► stateSync.receive :follower

@@ -9,6 +9,15 @@
 // It knows pages, hashes and files; not Wasm, not rounds, and not how the state root is made. Two functions of the state
 // machine's hashing are given to it in Config.Hashing.
 //
+// # Files
+//
+//	format            limits, manifest, manifest_decode, pageindex, pagefile, blocks, tree
+//	a folder, opened  checkpoint, layers, stored, fault, fs
+//	the store         store, sink, retain, import
+//	writing           state, incremental, merge, copy, beside
+//	verifying         verify, prove, diff, inspect
+//	between replicas  whole: stream, receive; only what lacks: have, delta, transfer, transfer_*, pagelog
+//
 // # Store
 //
 // A store is one folder, used by one process at a time:
