@@ -13,13 +13,19 @@ var (
 	namedFile    = regexp.MustCompile("`([a-z]+/[A-Za-z0-9_./-]+)`")
 )
 
-// A document must not link to a file that isn't there.
-func TestDocumentsLinkToWhatExists(t *testing.T) {
-	documents, err := filepath.Glob("docs/adr/*.md")
+// documents are the texts that people read first.
+func documents(t *testing.T) []string {
+	t.Helper()
+	records, err := filepath.Glob("docs/adr/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range append(documents, "README.md", "DESIGN.md", "CHANGELOG.md") {
+	return append(records, "README.md", "DESIGN.md", "CHANGELOG.md")
+}
+
+// A document must not link to a file that isn't there.
+func TestDocumentsLinkToWhatExists(t *testing.T) {
+	for _, name := range documents(t) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -35,10 +41,10 @@ func TestDocumentsLinkToWhatExists(t *testing.T) {
 	}
 }
 
-// What README, DESIGN and CHANGELOG name in a folder of this module must be there.
+// What a document names in a folder of this module must be there.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	named := 0
-	for _, name := range []string{"README.md", "DESIGN.md", "CHANGELOG.md"} {
+	for _, name := range documents(t) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

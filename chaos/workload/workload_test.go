@@ -228,3 +228,33 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Queries are taken from the beginning of a pass, each with the argument that the seed gives it.
+func TestQueries(t *testing.T) {
+	w := mustParse(t, `{"generate":"uniform","read_fraction":0.5,"count":100}`)
+	var want []Message
+	for _, m := range firstPass(w, 3, 1) {
+		if m.Query {
+			want = append(want, m)
+		}
+	}
+	if got := w.Queries(3, 1000); describe(got) != describe(want) || len(want) < 30 {
+		t.Errorf("got\n%swant\n%s", describe(got), describe(want))
+	}
+	if got := w.Queries(3, 7); describe(got) != describe(want[:7]) {
+		t.Errorf("the first 7 are\n%s", describe(got))
+	}
+	for before, want := range map[int]int{3999: 1, 4000: 0} {
+		late := mustParse(t, fmt.Sprintf(`{"canister":"kv","method":"put","text":"a=1","repeat":%d}
+{"canister":"kv","method":"len","query":true}`, before))
+		if got := late.Queries(1, 5); len(got) != want {
+			t.Errorf("behind %d messages: %d queries, want %d", before, len(got), want)
+		}
+	}
+}
+
+func TestUnknownWorkload(t *testing.T) {
+	if w, err := Embedded("demmo"); w != nil || err == nil || !strings.Contains(err.Error(), "there are bank, demo") {
+		t.Errorf("got %v, %v", w, err)
+	}
+}
