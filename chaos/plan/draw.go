@@ -98,9 +98,12 @@ func (d *drawer) kinds() []Kind {
 	on := 0.15 + 0.7*d.Float64()
 	var kinds []Kind
 	for _, k := range candidates {
-		if d.chance(on) && (d.shape.Exceed || k != LyingDisk) {
+		if d.chance(on) && d.possible(k) {
 			kinds = append(kinds, k)
 			d.weights[k] = d.ExpFloat64() + 0.05
+			if slices.Contains(onInstalls, k) && !d.installs {
+				d.weights[k] /= 4 // a checkpoint is seldom sent
+			}
 		}
 	}
 	if len(kinds) == 0 {
@@ -109,6 +112,20 @@ func (d *drawer) kinds() []Kind {
 	}
 	return d.surely(kinds, candidates)
 }
+
+// possible reports whether a kind of fault can have an effect and be within the budget.
+func (d *drawer) possible(k Kind) bool {
+	switch k {
+	case LyingDisk:
+		return d.shape.Exceed
+	case Ring: // in which three are all neighbours
+		return d.shape.Replicas > 3
+	}
+	return true
+}
+
+// onInstalls are the faults of links that need a checkpoint on its way.
+var onInstalls = []Kind{StaleInstall, DuplicateInstall, TruncatedInstall, SlowInstall}
 
 // kind draws one of the kinds that are on.
 func (d *drawer) kind(kinds []Kind) Kind {
@@ -136,7 +153,7 @@ func (d *drawer) fault(k Kind, from, to time.Duration) Fault {
 		}
 	}
 	d.fields(&f, spec)
-	if slices.Contains([]Kind{StaleInstall, DuplicateInstall, TruncatedInstall, SlowInstall}, k) {
+	if slices.Contains(onInstalls, k) {
 		// Checkpoints are sent when what kept a replica behind is over: the fault goes on into the quiet window.
 		f.For = to + d.shape.Time.Window - f.At
 	}
@@ -168,6 +185,9 @@ func (d *drawer) field(f *Fault, spec Spec, k Key) {
 	switch k {
 	case "mode":
 		f.Mode = pick(d, spec.Modes...)
+		if (f.Mode == InInstall || f.Mode == InRestore) && !d.installs && d.chance(0.75) { // a checkpoint is seldom sent
+			f.Mode = pick(d, InAppend, InVote, InPublish, InCompact)
+		}
 	case "power":
 		f.Power = pick(d, Kept, Lost, Torn)
 	case "op":
@@ -185,7 +205,7 @@ func (d *drawer) field(f *Fault, spec Spec, k Key) {
 	case "bytes":
 		f.Bytes = d.size(1, 1<<20)
 	case "after":
-		f.After = d.IntN(20)
+		f.After = min(int(d.ExpFloat64()*3), 20)
 	case "until":
 		f.Until = Compacted
 	case "shift":
@@ -205,8 +225,12 @@ func (d *drawer) tame(f *Fault) {
 		f.Bytes = max(f.Bytes, 1<<10)
 	case CorruptLog, Wipe, CorruptCkpt:
 		f.Nodes = d.listed(1)
-	case Members:
+	case Members, Bridge:
 		f.Nodes = d.one()
+	case Partition:
+		if n := len(f.Nodes.Nodes); n == d.shape.Replicas && n > 1 { // there are no others to be cut off from
+			f.Nodes.Nodes = f.Nodes.Nodes[:n-1]
+		}
 	}
 	if d.shape.Exceed {
 		return

@@ -13,8 +13,10 @@ type Shape struct {
 	Layer Layer
 	// Replicas is their number; 0 draws 3 or 5.
 	Replicas int
-	// Time is the runs' shape; a zero member means: Run drawn from 10 s to 40 s, Quiet 20 s, Window 3 s.
-	Time    Time
+	// Time is the runs' shape; a zero member means: Run drawn from 10 s to 40 s, Quiet 20 s, Window three election timeouts, but
+	// at least 1 s.
+	Time Time
+	// Cluster's zero Election is drawn from 300 ms to 1 s: the shorter, the more faults a run has.
 	Cluster Cluster
 	// Kinds are the faults to choose among; nil means all that the layer can inject.
 	Kinds []Kind
@@ -41,7 +43,7 @@ func Generate(seed uint64, s Shape) *Plan {
 	d.complete()
 	d.installs = d.shape.Layer == Sim && !d.shape.Same && d.chance(0.25)
 	d.wild = math.Round(d.Float64()*100) / 100
-	p := &Plan{Seed: seed, Time: d.shape.Time, Cluster: s.Cluster, Workload: d.workload(seed)}
+	p := &Plan{Seed: seed, Time: d.shape.Time, Cluster: d.shape.Cluster, Workload: d.workload(seed)}
 	for n := range d.shape.Replicas {
 		p.Replicas = append(p.Replicas, d.options(n))
 	}
@@ -71,8 +73,11 @@ func (d *drawer) complete() {
 	if s.Time.Quiet == 0 {
 		s.Time.Quiet = 20 * time.Second
 	}
+	if s.Cluster.Election == 0 {
+		s.Cluster.Election = pick(d, 300*time.Millisecond, 300*time.Millisecond, 500*time.Millisecond, time.Second)
+	}
 	if s.Time.Window == 0 {
-		s.Time.Window = 3 * time.Second
+		s.Time.Window = max(3*s.Cluster.Election, time.Second)
 	}
 }
 
@@ -161,7 +166,7 @@ func (d *drawer) weather(p *Plan) {
 // episodes draws stretches of faults with quiet windows between, until the time to run is over.
 func (d *drawer) episodes(p *Plan) {
 	window := p.Time.Window
-	most := time.Duration(float64(p.Time.Run) * (0.1 + 0.2*d.wild))
+	most := min(time.Duration(float64(window)*(1+3*d.wild)), p.Time.Run/3)
 	for at := min(2*time.Second, p.Time.Run/10); ; {
 		length := d.between(200*time.Millisecond, max(most, 400*time.Millisecond))
 		if rest := p.Time.Run - at; d.dense() && rest >= leastEnd {

@@ -95,7 +95,8 @@ func (c *cloning) node(node *inode, path string) (*inode, error) {
 // file carries a file over: as it is if it was synced, otherwise as the crash leaves it.
 func (c *cloning) file(node *inode) (*inode, error) {
 	c.to.next++
-	made := &inode{path: filepath.Join(c.to.home, "inodes", fmt.Sprint(c.to.next)), synced: node.size, size: node.size}
+	made := &inode{path: filepath.Join(c.to.home, "inodes", fmt.Sprint(c.to.next)), synced: node.size, size: node.size,
+		damaged: node.damaged}
 	if node.synced == node.size {
 		return made, os.Link(node.path, made.path)
 	}

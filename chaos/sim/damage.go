@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -73,6 +74,43 @@ func (f *files) damageNewest(mode plan.Mode, r *rand.Rand) (index uint64, name, 
 	return index, name, fmt.Sprintf("%s of %s: %s", name, newest, what)
 }
 
+// newestCheckpoints gives the index of the newest checkpoint that no fault has damaged, and of the newest that one has: 0 for none.
+func (f *files) newestCheckpoints() (sound, damaged uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, node := range f.dirs["."].now {
+		var index uint64
+		if _, err := fmt.Sscanf(name, "checkpoint-%d-", &index); err != nil || node.folder == nil {
+			continue
+		}
+		if slices.ContainsFunc(slices.Collect(maps.Values(node.folder.now)), func(n *inode) bool { return n.damaged }) {
+			damaged = max(damaged, index)
+		} else {
+			sound = max(sound, index)
+		}
+	}
+	return sound, damaged
+}
+
+// restorableLocked reports whether a replica can start from what it has. One whose log does not join on to a sound checkpoint, or reaches
+// less far than a damaged one, sets both aside as soon as it finds out, and votes for nobody until it has joined again.
+func (m *member) restorableLocked() bool {
+	if m.device.files == nil {
+		return true
+	}
+	sound, damaged := m.device.files.newestCheckpoints()
+	if damaged == 0 {
+		return true
+	}
+	log := &m.device.image
+	if l := m.life; l != nil {
+		l.disk.mu.Lock()
+		defer l.disk.mu.Unlock()
+		log = &l.disk.image
+	}
+	return log.first <= sound+1 && max(log.last(), sound) >= damaged
+}
+
 // replaceLocked gives every name of a file other contents.
 func (f *files) replaceLocked(node *inode, data []byte) error {
 	f.next++
@@ -80,7 +118,7 @@ func (f *files) replaceLocked(node *inode, data []byte) error {
 	if err := os.WriteFile(home, data, 0o644); err != nil {
 		return err
 	}
-	node.path, node.size, node.synced = home, int64(len(data)), int64(len(data))
+	node.path, node.size, node.synced, node.damaged = home, int64(len(data)), int64(len(data)), true
 	for dir, d := range f.dirs {
 		for name, n := range d.now {
 			if n != node {

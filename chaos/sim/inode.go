@@ -22,6 +22,8 @@ type inode struct {
 	synced, size int64
 	// refs counts the names that it has, and those that it may get back.
 	refs int
+	// damaged says that a fault has changed the contents.
+	damaged bool
 }
 
 // note records a change of a folder's names, before it is made.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -101,25 +102,48 @@ func (c *cluster) renew(m *member) {
 	m.want(true, false)
 }
 
-// dispensable waits until the cluster can do without what a replica has: all others are up, are members and have what they acknowledged
-// (bare raft knows no joining). False means that given came first; nil does not wait.
+// dispensable waits until the cluster can do without what a replica has: all others are up, are members, have what they acknowledged
+// (bare raft knows no joining), could start from it, and know the newest membership. False means that given came first; nil does not wait.
 func (c *cluster) dispensable(n int, given <-chan struct{}) bool {
-	whole := func(m *member) bool {
+	return c.waitForAll(func(m *member) bool {
+		if m.number == n {
+			return true
+		}
 		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.number == n || m.life != nil && (c.seams.Bare || !m.device.joining) && !m.absent
-	}
-	return c.waitForAll(whole, given)
+		whole := m.life != nil && (c.seams.Bare || !m.device.joining) && !m.absent && m.restorableLocked()
+		m.mu.Unlock()
+		return whole && c.informed(m)
+	}, given)
 }
 
-// othersJoined waits until no other member is joining: whoever takes out one of three while another votes for nobody is left with a
-// majority that needs a vote which nobody gives. Replicas that are down may be.
+// othersJoined waits until no other member is joining, or would be after a restart, and all know the newest membership. Whoever takes out one
+// of three while another votes for nobody is left with a majority that needs a vote which nobody gives. So is whoever does while one
+// does not know of a member that was added: raft refuses such a candidate its vote, and the one that was taken out does not stand.
 func (c *cluster) othersJoined(n int, given <-chan struct{}) bool {
 	return c.waitForAll(func(m *member) bool {
+		if m.number == n {
+			return true
+		}
 		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.number == n || c.seams.Bare || !m.device.joining || m.absent
+		absent, joined := m.absent, (c.seams.Bare || !m.device.joining) && m.restorableLocked()
+		m.mu.Unlock()
+		return absent || joined && c.informed(m)
 	}, given)
+}
+
+// informed reports whether a replica knows the leader's newest membership.
+func (c *cluster) informed(m *member) bool {
+	leader := c.leaderNow()
+	return leader != 0 && m.servers() != "" && m.servers() == c.members[leader-1].servers()
+}
+
+// servers is the newest membership that a replica knows; "" while it does not run.
+func (m *member) servers() string {
+	l := m.current()
+	if l == nil || !l.ready() || l.process.Raft() == nil {
+		return ""
+	}
+	return fmt.Sprint(l.process.Raft().GetConfiguration().Configuration().Servers)
 }
 
 // waitForAll is false when given came first; nil does not wait.
