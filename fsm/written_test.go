@@ -98,7 +98,7 @@ func TestSnapshotReadsNothing(t *testing.T) {
 		}
 	}
 	real := r.current
-	r.current = &published{users: 1}
+	r.current = &published{world: real.world, users: 1}
 	c, err := r.Snapshot()
 	if err != nil || c.(*capture).published != r.current || r.current.users != 2 {
 		t.Errorf("captured %+v, %v", c, err)

@@ -33,16 +33,6 @@ const (
 
 func (d *drawer) dense() bool { return d.shape.Dense > 0 }
 
-// possible leaves out kinds that have no effect in a cluster of this size.
-func (d *drawer) possible(kinds []Kind) []Kind {
-	if !d.dense() || d.shape.Replicas > 3 {
-		return kinds
-	}
-	return slices.DeleteFunc(slices.Clone(kinds), func(k Kind) bool {
-		return k == Ring || d.shape.Replicas < 3 && k == Bridge
-	})
-}
-
 // surely adds kinds to those that are on until there are enough that always have an effect, in the order of the catalogue.
 func (d *drawer) surely(on, candidates []Kind) []Kind {
 	if !d.dense() {

@@ -94,11 +94,11 @@ func (d *drawer) kinds() []Kind {
 	if candidates == nil {
 		candidates = Kinds(d.shape.Layer)
 	}
-	candidates = d.possible(candidates)
+	candidates = slices.DeleteFunc(slices.Clone(candidates), func(k Kind) bool { return !d.possible(k) })
 	on := 0.15 + 0.7*d.Float64()
 	var kinds []Kind
 	for _, k := range candidates {
-		if d.chance(on) && d.possible(k) {
+		if d.chance(on) {
 			kinds = append(kinds, k)
 			d.weights[k] = d.ExpFloat64() + 0.05
 			if slices.Contains(onInstalls, k) && !d.installs {
@@ -120,6 +120,8 @@ func (d *drawer) possible(k Kind) bool {
 		return d.shape.Exceed
 	case Ring: // in which three are all neighbours
 		return d.shape.Replicas > 3
+	case Bridge: // which is a third one
+		return d.shape.Replicas > 2
 	}
 	return true
 }

@@ -1,6 +1,7 @@
 package plant
 
 import (
+	"encoding/binary"
 	"errors"
 	"slices"
 	"sync"
@@ -103,20 +104,22 @@ func (l *late) DeleteRange(low, high uint64) error {
 	return l.under.DeleteRange(low, high)
 }
 
-// forgetful keeps votes and terms in memory only.
+// forgetful writes the first term and vote to the disk, and keeps later ones in memory only.
 type forgetful struct {
 	raft.StableStore
 
 	mu    sync.Mutex
-	bytes map[string][]byte
-	ints  map[string]uint64
+	newer map[string][]byte
 }
 
 // Set implements raft.StableStore.
 func (f *forgetful) Set(key, value []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.bytes[string(key)] = slices.Clone(value)
+	if _, err := f.StableStore.Get(key); err != nil {
+		return f.StableStore.Set(key, value)
+	}
+	f.newer[string(key)] = slices.Clone(value)
 	return nil
 }
 
@@ -124,7 +127,7 @@ func (f *forgetful) Set(key, value []byte) error {
 func (f *forgetful) Get(key []byte) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if v, ok := f.bytes[string(key)]; ok {
+	if v, ok := f.newer[string(key)]; ok {
 		return v, nil
 	}
 	return f.StableStore.Get(key)
@@ -132,20 +135,16 @@ func (f *forgetful) Get(key []byte) ([]byte, error) {
 
 // SetUint64 implements raft.StableStore.
 func (f *forgetful) SetUint64(key []byte, value uint64) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.ints[string(key)] = value
-	return nil
+	return f.Set(key, binary.BigEndian.AppendUint64(nil, value))
 }
 
 // GetUint64 implements raft.StableStore.
 func (f *forgetful) GetUint64(key []byte) (uint64, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if v, ok := f.ints[string(key)]; ok {
-		return v, nil
+	value, err := f.Get(key)
+	if err != nil {
+		return 0, err
 	}
-	return f.StableStore.GetUint64(key)
+	return binary.BigEndian.Uint64(value), nil
 }
 
 // greedy cuts more off the log than it is told to.
@@ -245,11 +244,11 @@ var logPlants = []Plant{
 	{Name: "ack-before-durable", Doc: "the log acknowledges entries before they are on the disk.",
 		Expect: []string{"committed-kept", "linearizability", "exactly-once", "log-matching", agreement, "liveness", "no-panic"}, faults: allCrash,
 		seams: logs(0, func(under raft.LogStore) raft.LogStore { return &late{under: under} })},
-	{Name: "vote-not-kept", Doc: "terms and votes are not written to the disk.", Expect: []string{"one-leader", "log-matching", "committed-kept"},
+	{Name: "vote-not-kept", Doc: "terms and votes are not written to the disk, but for the first.", Expect: []string{"one-leader", "log-matching", "committed-kept"},
 		faults: allCrash,
 		seams: func() *sim.Seams {
 			return &sim.Seams{Stable: func(_ int, under raft.StableStore) raft.StableStore {
-				return &forgetful{StableStore: under, bytes: map[string][]byte{}, ints: map[string]uint64{}}
+				return &forgetful{StableStore: under, newer: map[string][]byte{}}
 			}}
 		}},
 	{Name: "log-cut-too-far", Doc: "compaction cuts the log behind the newest checkpoint.", Expect: []string{"liveness", "no-panic"}, faults: killed,
