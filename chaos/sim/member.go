@@ -114,6 +114,23 @@ func (m *member) leads() bool {
 	return r != nil && r.State() == raft.Leader
 }
 
+// voters are those of the newest membership that the replica knows, none if it does not run.
+func (m *member) voters() []int {
+	l := m.current()
+	if l == nil || !l.ready() {
+		return nil
+	}
+	r := l.process.Raft()
+	if r == nil {
+		return nil
+	}
+	known := r.GetConfiguration()
+	if known.Error() != nil {
+		return nil
+	}
+	return votersOf(known.Configuration())
+}
+
 // restartPause is how long a replica that ended by itself stays down.
 const restartPause = 300 * time.Millisecond
 

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -103,47 +102,28 @@ func (c *cluster) renew(m *member) {
 }
 
 // dispensable waits until the cluster can do without what a replica has: all others are up, are members, have what they acknowledged
-// (bare raft knows no joining), could start from it, and know the newest membership. False means that given came first; nil does not wait.
+// (bare raft knows no joining), and could start from it. False means that given came first; nil does not wait.
 func (c *cluster) dispensable(n int, given <-chan struct{}) bool {
 	return c.waitForAll(func(m *member) bool {
 		if m.number == n {
 			return true
 		}
 		m.mu.Lock()
-		whole := m.life != nil && (c.seams.Bare || !m.device.joining) && !m.absent && m.restorableLocked()
-		m.mu.Unlock()
-		return whole && c.informed(m)
+		defer m.mu.Unlock()
+		return m.life != nil && (c.seams.Bare || !m.device.joining) && !m.absent && m.restorableLocked()
 	}, given)
 }
 
-// othersJoined waits until no other member is joining, or would be after a restart, and all know the newest membership. Whoever takes out one
-// of three while another votes for nobody is left with a majority that needs a vote which nobody gives. So is whoever does while one
-// does not know of a member that was added: raft refuses such a candidate its vote, and the one that was taken out does not stand.
+// othersJoined waits until no other replica is joining, or would be after a restart: whoever takes out one of three while another votes
+// for nobody is left with a majority that needs a vote which nobody gives. One that was taken out and is new counts too: it may be a member
+// again, by a change that waits for a leader like this one, before this one is made. Replicas that are down may be.
 func (c *cluster) othersJoined(n int, given <-chan struct{}) bool {
 	return c.waitForAll(func(m *member) bool {
-		if m.number == n {
-			return true
-		}
 		m.mu.Lock()
-		absent, joined := m.absent, (c.seams.Bare || !m.device.joining) && m.restorableLocked()
-		m.mu.Unlock()
-		return absent || joined && c.informed(m)
+		defer m.mu.Unlock()
+		joined := c.seams.Bare || !m.device.joining
+		return m.number == n || joined && (m.absent || m.restorableLocked())
 	}, given)
-}
-
-// informed reports whether a replica knows the leader's newest membership.
-func (c *cluster) informed(m *member) bool {
-	leader := c.leaderNow()
-	return leader != 0 && m.servers() != "" && m.servers() == c.members[leader-1].servers()
-}
-
-// servers is the newest membership that a replica knows; "" while it does not run.
-func (m *member) servers() string {
-	l := m.current()
-	if l == nil || !l.ready() || l.process.Raft() == nil {
-		return ""
-	}
-	return fmt.Sprint(l.process.Raft().GetConfiguration().Configuration().Servers)
 }
 
 // waitForAll is false when given came first; nil does not wait.
@@ -156,45 +136,65 @@ func (c *cluster) waitForAll(is func(*member) bool, given <-chan struct{}) bool 
 	return true
 }
 
-// errHandsOn is a leader's answer that has to hand on before it can be taken out.
-var errHandsOn = errors.New("one of two voters does not take itself out: it hands on")
+// What keeps a leader from taking a replica out as yet.
+var (
+	errHandsOn  = errors.New("one of two voters does not take itself out: it hands on")
+	errNotKnown = errors.New("a voter does not know the newest membership")
+)
 
-// leave takes a replica, or its vote, out of the cluster by a leader's word. A leader goes by its newest membership before that is
-// committed: one of two voters that takes itself out, and is cut off then, neither stands for election again nor votes for the other,
-// which has fewer entries (Ongaro's dissertation, §4.2.2, lets it stand; raft does not). So it hands on first, as an operator would have it.
+// leave takes a replica, or its vote, out of the cluster by a leader's word, with the care that raft asks of an operator. A leader goes by its
+// newest membership before that is committed, and where it is cut off then, raft's election differs from that of Ongaro's dissertation (§4.2.2)
+// in two ways that can leave a cluster of sound replicas without a leader for good:
+//
+//   - who has no vote in its own newest membership does not stand, though the others may need it: so one of two voters hands on before it is
+//     taken out;
+//   - a voter refuses a candidate that is not in the newest membership that the voter knows: so all others that have a vote are to know it.
 func (c *cluster) leave(r *raft.Raft, mode plan.Mode, n int) error {
 	now := r.GetConfiguration()
 	if err := now.Error(); err != nil {
 		return err
 	}
-	if _, self := r.LeaderWithID(); self == serverID(n) && voters(now.Configuration()) == 2 {
+	voters := votersOf(now.Configuration())
+	if _, self := r.LeaderWithID(); self == serverID(n) && len(voters) == 2 {
 		return joinErrors(errHandsOn, r.LeadershipTransfer().Error())
 	}
-	if mode == plan.Demote {
-		return r.DemoteVoter(serverID(n), now.Index(), time.Second).Error()
-	}
-	return r.RemoveServer(serverID(n), now.Index(), time.Second).Error()
-}
-
-// voters counts those of a membership.
-func voters(c raft.Configuration) (n int) {
-	for _, s := range c.Servers {
-		if s.Suffrage == raft.Voter {
-			n++
+	for _, v := range voters {
+		if v != n && !slices.Equal(c.members[v-1].voters(), voters) {
+			return errNotKnown
 		}
 	}
-	return n
+	if mode == plan.Demote {
+		return r.DemoteVoter(serverID(n), 0, time.Second).Error()
+	}
+	return r.RemoveServer(serverID(n), 0, time.Second).Error()
 }
 
-// member changes the membership by whoever leads, as often as it takes; false means that given, or the run's end, came first.
+// votersOf gives the replicas that have a vote, ascending.
+func votersOf(conf raft.Configuration) (voters []int) {
+	for _, s := range conf.Servers {
+		if s.Suffrage == raft.Voter {
+			voters = append(voters, replicaOf(s.ID))
+		}
+	}
+	slices.Sort(voters)
+	return voters
+}
+
+// member changes the membership by whoever leads, as often as it takes, one change after the other; false means that given,
+// or the run's end, came first.
 func (c *cluster) member(change func(*raft.Raft) error, given <-chan struct{}) bool {
 	for {
-		if leader := c.leaderNow(); leader != 0 {
-			if l := c.members[leader-1].current(); l != nil && l.ready() {
-				if r := l.process.Raft(); r != nil && r.State() == raft.Leader && change(r) == nil {
-					return true
-				}
-			}
+		select {
+		case c.changing <- struct{}{}:
+		case <-given:
+			return false
+		case <-c.failed:
+			return false
+		}
+		done := c.changeNow(change)
+		<-c.changing
+		if done {
+			return true
 		}
 		select {
 		case <-given:
@@ -205,4 +205,18 @@ func (c *cluster) member(change func(*raft.Raft) error, given <-chan struct{}) b
 			return false
 		}
 	}
+}
+
+// changeNow changes the membership by whoever leads, if somebody does.
+func (c *cluster) changeNow(change func(*raft.Raft) error) bool {
+	leader := c.leaderNow()
+	if leader == 0 {
+		return false
+	}
+	l := c.members[leader-1].current()
+	if l == nil || !l.ready() {
+		return false
+	}
+	r := l.process.Raft()
+	return r != nil && r.State() == raft.Leader && change(r) == nil
 }

@@ -1,11 +1,9 @@
 package sim
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -170,15 +168,8 @@ func (c *cluster) configured(l *life, index uint64, conf raft.Configuration) {
 	if index <= 1 {
 		return
 	}
-	var voters []int
-	for _, s := range conf.Servers {
-		if s.Suffrage == raft.Voter {
-			voters = append(voters, replicaOf(s.ID))
-		}
-	}
-	slices.SortFunc(voters, cmp.Compare)
 	var words []string
-	for _, v := range voters {
+	for _, v := range votersOf(conf) {
 		words = append(words, strconv.Itoa(v))
 	}
 	l.record(history.Event{Kind: history.Configured, Index: index, Text: strings.Join(words, ",")})

@@ -73,6 +73,8 @@ type cluster struct {
 	failed chan struct{} // closed when something is wrong: the run ends early
 	buried sync.WaitGroup
 	ended  atomic.Bool
+	// changing holds a value while somebody changes the membership.
+	changing chan struct{}
 	// streams counts the checkpoints that were read to be sent.
 	streams atomic.Uint64
 
@@ -137,7 +139,8 @@ func newCluster(p *plan.Plan, o Options) (*cluster, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &cluster{plan: p, opts: o, seams: o.Seams, began: time.Now(), real: startRealClock(), over: make(chan struct{}),
-		failed: make(chan struct{}), engines: map[string]*canister.Engine{}, checkpoints: map[checkpointKey]checkpointState{},
+		failed: make(chan struct{}), changing: make(chan struct{}, 1), engines: map[string]*canister.Engine{},
+		checkpoints: map[checkpointKey]checkpointState{},
 		log: map[uint64]*committedRound{}, pending: map[fsm.Ref]messageID{}, dice: newDice(p.Seed, 0x73696d), installs: map[int]*keptInstall{}}
 	if c.seams == nil {
 		c.seams = &Seams{}
