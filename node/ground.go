@@ -71,7 +71,7 @@ func (g *folderGround) openMachine(p *Parts, stop func(error)) error {
 
 func (g *folderGround) openCheckpoints(p *Parts) error {
 	damaged := make(chan struct{}, 1)
-	store, err := OpenCheckpoints(snapshot.Config{Dir: g.dir.file(checkpointsDir), Keep: g.cfg.CheckpointsKept, MaxBytes: uint64(g.cfg.CheckpointBytes),
+	store, err := OpenCheckpoints(snapshot.Config{Dir: g.dir.file(checkpointsDir), Cluster: g.cfg.ClusterID, Keep: g.cfg.CheckpointsKept, MaxBytes: uint64(g.cfg.CheckpointBytes),
 		Hashing: fsm.Hashing(), VerifyOnOpen: snapshot.VerifyOnUse, OnDamage: func(id string, err error) {
 			g.cfg.Logger.Error("checkpoint is damaged and was set aside", "checkpoint", id, "err", err)
 			select {

@@ -97,7 +97,7 @@ func (f *Founding) fill(dir, checkpoint string) error {
 		at.Configuration.Servers = append(at.Configuration.Servers,
 			raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
 	}
-	store, err := snapshot.OpenStore(snapshot.Config{Dir: filepath.Join(dir, checkpointsDir), Hashing: fsm.Hashing(), Merge: snapshot.MergeWhenAsked})
+	store, err := snapshot.OpenStore(snapshot.Config{Dir: filepath.Join(dir, checkpointsDir), Cluster: f.ClusterID, Hashing: fsm.Hashing(), Merge: snapshot.MergeWhenAsked})
 	if err != nil {
 		return err
 	}

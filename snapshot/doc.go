@@ -39,6 +39,7 @@
 //     stream it stands in, no page leaves for a peer or is kept from one without its hash being right.
 //   - All-zero pages are not stored. A page that no layer of a memory names is zero.
 //   - What is found damaged is never offered by List again.
+//   - A checkpoint of another cluster is not used, wherever it comes from; Import gives a copy of it this cluster's name.
 //   - A received checkpoint is the one that raft announced (index, term, configuration) and is not older than the newest one
 //     here. No checkpoint contradicts another of the same log entry.
 //
@@ -96,7 +97,7 @@
 //
 //	offset  size  field               meaning
 //	0       8     magic               "LSCHECK\x01"
-//	8       4     version             2
+//	8       4     version             3
 //	12      4     reserved            0
 //	16      8     length              of the manifest, with checksum; at most MaxManifestBytes
 //	24      8     index               of the last raft log entry in the state
@@ -110,7 +111,8 @@
 //	132     4     servers             at most MaxServers
 //	136     4     memories            at most MaxMemories
 //	140     4     tree files
-//	144           servers             one after the other, as below
+//	144           cluster             its length (2), at most MaxNameBytes, and the name; no bytes for none
+//	              servers             one after the other, as below
 //	C             tree files          40 bytes each, in the order in which layers first name them: number of records (4),
 //	                                  reserved (4), digest (32): SHA-256("lockstep tree file\0", the file)
 //	              memories            ascending by name, as below

@@ -195,7 +195,7 @@ func TestManifestFaults(t *testing.T) {
 	defer c.Close()
 	whole := c.Manifest.encode()
 	body := whole[:len(whole)-32]
-	trees := manifestHeadBytes + 2*(5+1+11)
+	trees := manifestHeadBytes + 2 + 2*(5+1+11) // no name of a cluster
 	memories := trees + treeEntryBytes
 	layer := memories + memoryEntryBytes + len("canister-1")
 	put := func(at int, v byte) func([]byte) []byte {
@@ -214,7 +214,8 @@ func TestManifestFaults(t *testing.T) {
 		"layer no tree":    put(layer+64, 0),
 		"layer tree first": put(layer+68, 99),
 		"layer tree count": put(layer+72, 99),
-		"suffrage":         put(manifestHeadBytes, 9),
+		"suffrage":         put(manifestHeadBytes+2, 9),
+		"cluster":          put(manifestHeadBytes+1, 1),
 		"same name":        func(b []byte) []byte { return bytes.Replace(b, []byte("canister-2"), []byte("canister-1"), 1) },
 		"descending names": func(b []byte) []byte { return bytes.Replace(b, []byte("canister-2"), []byte("canister-0"), 1) },
 		"no name":          put(memories+44, 0),

@@ -8,7 +8,7 @@ import (
 
 // Import takes a checkpoint folder from anywhere, verifies every byte of it, and puts the same state into the store as the
 // checkpoint of another log entry and configuration: how a cluster is rebuilt from one folder, on other nodes than before, or a
-// state is carried to another cluster. Only Index, Term, Configuration and ConfigurationIndex of at are used. Every file is copied,
+// state is carried to another cluster, whose name (Config.Cluster) it gets. Only Index, Term, Configuration and ConfigurationIndex of at are used. Every file is copied,
 // the layers of a memory into one: replicas that shared files would lose them together.
 //
 // Every node of the new cluster must import the same folder at the same entry, before its raft is started.
@@ -24,6 +24,7 @@ func (s *Store) Import(dir string, at raft.SnapshotMeta) (id string, err error) 
 		return "", fmt.Errorf("import checkpoint: %w", err)
 	}
 	m := c.Manifest
+	m.Cluster = s.config.Cluster
 	m.Index, m.Term, m.Configuration, m.ConfigurationIndex = at.Index, at.Term, at.Configuration.Clone(), at.ConfigurationIndex
 	if err := s.admits(&m); err != nil {
 		return "", fmt.Errorf("import checkpoint %s: %w", dir, err)

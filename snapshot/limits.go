@@ -13,7 +13,7 @@ const (
 	MaxMemories = 1 << 18
 	// MaxLayers bounds the files of one memory: a base and its overlays.
 	MaxLayers = 64
-	// MaxNameBytes bounds a memory's name.
+	// MaxNameBytes bounds the name of a memory, and that of a cluster.
 	MaxNameBytes = 256
 	// MaxMemoryPages bounds a memory: 512 GiB, which is above the largest stable memory of the Internet Computer.
 	MaxMemoryPages = 1 << 27
@@ -26,7 +26,7 @@ const (
 
 // Format versions. A reader refuses a version that it does not know, by number.
 const (
-	manifestVersion = 2
+	manifestVersion = 3
 	pageFileVersion = 1
 	treeFileVersion = 1
 	streamVersion   = 2

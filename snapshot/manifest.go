@@ -19,6 +19,7 @@ func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 // Manifest says what a checkpoint holds: it is the one file that everything else is checked against. It is written last
 // and read first.
 type Manifest struct {
+	Cluster            string // that the state is of; empty for none
 	Index, Term        uint64 // of the last raft log entry in the state
 	ConfigurationIndex uint64
 	Configuration      raft.Configuration
@@ -103,6 +104,7 @@ func (m *Manifest) encode() []byte {
 	b = le.AppendUint32(b, uint32(len(m.Memories)))
 	trees := m.trees()
 	b = le.AppendUint32(b, uint32(len(trees)))
+	b = appendString(b, m.Cluster)
 	for _, s := range m.Configuration.Servers {
 		b = append(b, byte(s.Suffrage))
 		b = appendString(b, string(s.ID))
@@ -179,6 +181,9 @@ func sumWithContext(context string, parts ...[]byte) Digest {
 func (m *Manifest) validate() error {
 	if m.TableBytes > MaxTableBytes {
 		return fmt.Errorf("table has %d bytes, at most %d are allowed", m.TableBytes, MaxTableBytes)
+	}
+	if len(m.Cluster) > MaxNameBytes {
+		return fmt.Errorf("the cluster's name has %d bytes, at most %d are allowed", len(m.Cluster), MaxNameBytes)
 	}
 	if n := len(m.Configuration.Servers); n > MaxServers {
 		return fmt.Errorf("raft configuration has %d servers, at most %d are allowed", n, MaxServers)

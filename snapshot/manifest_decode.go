@@ -34,6 +34,7 @@ func decodeManifest(b []byte) (*Manifest, *decodeError) {
 	servers := c.count(MaxServers, 5, "servers")
 	memories := c.count(MaxMemories, memoryEntryBytes+1, "memories")
 	files := c.count(MaxMemories*MaxLayers, treeEntryBytes, "tree files")
+	m.Cluster = string(c.take(int(c.u16())))
 	for range servers {
 		m.Configuration.Servers = append(m.Configuration.Servers, c.server())
 	}

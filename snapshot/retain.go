@@ -61,8 +61,12 @@ func (s *Store) dropDamagedLocked() error {
 	return errors.Join(errs...)
 }
 
-// admits refuses a foreign checkpoint that is older than the newest one here, or that contradicts one of the same entry.
+// admits refuses a checkpoint from elsewhere that is of another cluster, older than the newest one here, or contradicts one of the
+// same entry.
 func (s *Store) admits(m *Manifest) error {
+	if reason := s.foreign(m); reason != "" {
+		return errors.New(reason)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, p := range s.published {

@@ -40,6 +40,7 @@ func (s *Store) Create(version raft.SnapshotVersion, index, term uint64, configu
 }
 
 func (s *Store) newSink(r Manifest) (*Sink, error) {
+	r.Cluster = s.config.Cluster
 	s.mu.Lock()
 	n := s.freeNameLocked(r.Index, r.Term)
 	s.taken[n.String()] = true

@@ -44,6 +44,9 @@ const (
 type Config struct {
 	// Dir is the store's folder; it is made if it is missing. One Store at a time uses it.
 	Dir string
+	// Cluster is the name of the cluster whose checkpoints these are. One of another cluster, or of none, is set aside where it is
+	// found and refused where it is sent; Import alone takes it. Empty: those of any, and what is written here is of none.
+	Cluster string
 	// Keep is the number of newest checkpoints kept. Zero: 2, so that a damaged one has a predecessor.
 	Keep int
 	// KeepDamaged is the number of damaged checkpoints kept as evidence. Zero: 2. Negative: none.
@@ -70,6 +73,9 @@ func (c Config) Validate() error {
 	var errs []error
 	if c.Dir == "" {
 		errs = append(errs, errors.New("snapshot: Dir is empty"))
+	}
+	if len(c.Cluster) > MaxNameBytes {
+		errs = append(errs, fmt.Errorf("snapshot: Cluster has %d bytes, at most %d are allowed", len(c.Cluster), MaxNameBytes))
 	}
 	if c.Keep < 0 {
 		errs = append(errs, fmt.Errorf("snapshot: Keep is %d, it must not be negative", c.Keep))
@@ -185,10 +191,22 @@ func (s *Store) openFolder(n name, open func(FS, string) (*Checkpoint, error)) (
 	if err != nil {
 		return nil, err
 	}
-	if err := c.named(n); err != nil {
+	err = c.named(n)
+	if reason := s.foreign(&c.Manifest); err == nil && reason != "" {
+		err = &Damage{File: join(c.Dir, manifestName), Offset: manifestHeadBytes, Fault: reason}
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// foreign says why a checkpoint is not one of the store's cluster, and nothing if it is.
+func (s *Store) foreign(m *Manifest) string {
+	if s.config.Cluster == "" || m.Cluster == s.config.Cluster {
+		return ""
+	}
+	return fmt.Sprintf("it is a checkpoint of cluster %q, here are those of %q: a state is taken to another cluster by an import", m.Cluster, s.config.Cluster)
 }
 
 // named holds the manifest against the folder's name.

@@ -129,13 +129,13 @@ func TestHostileStreams(t *testing.T) {
 		"many servers":    {func(m []byte) { m[134] = 0xff }, "servers"},
 		"other page size": {func(m []byte) { m[129]++ }, "pages of"},
 		"tree files":      {func(m []byte) { m[143] = 1 }, "tree files"},
-		"reserved":        {func(m []byte) { m[144+2*(5+1+11)+48+10+76]++ }, "reserved"},
-		"range sum":       {func(m []byte) { m[144+2*(5+1+11)+48+10+28]++ }, "page ranges"},
-		"tree of a layer": {func(m []byte) { m[144+2*(5+1+11)+48+10+64]++ }, "tree file"},
-		"memory root":     {func(m []byte) { m[144+2*(5+1+11)+8]++ }, "root"},
-		"layer digest":    {func(m []byte) { m[144+2*(5+1+11)+48+10+40]++ }, "page index"},
-		"layer sum":       {func(m []byte) { m[144+2*(5+1+11)+48+10+24]++ }, "page index"},
-		"memory size":     {func(m []byte) { m[144+2*(5+1+11)+7] = 1 }, "size"},
+		"reserved":        {func(m []byte) { m[146+2*(5+1+11)+48+10+76]++ }, "reserved"},
+		"range sum":       {func(m []byte) { m[146+2*(5+1+11)+48+10+28]++ }, "page ranges"},
+		"tree of a layer": {func(m []byte) { m[146+2*(5+1+11)+48+10+64]++ }, "tree file"},
+		"memory root":     {func(m []byte) { m[146+2*(5+1+11)+8]++ }, "root"},
+		"layer digest":    {func(m []byte) { m[146+2*(5+1+11)+48+10+40]++ }, "page index"},
+		"layer sum":       {func(m []byte) { m[146+2*(5+1+11)+48+10+24]++ }, "page index"},
+		"memory size":     {func(m []byte) { m[146+2*(5+1+11)+7] = 1 }, "size"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openTestStore(t, Config{})

@@ -141,7 +141,7 @@ func newCluster(p *plan.Plan, o Options) (*cluster, error) {
 	c := &cluster{plan: p, opts: o, seams: o.Seams, began: time.Now(), real: startRealClock(), over: make(chan struct{}),
 		failed: make(chan struct{}), changing: make(chan struct{}, 1), engines: map[string]*canister.Engine{},
 		checkpoints: map[checkpointKey]checkpointState{},
-		log: map[uint64]*committedRound{}, pending: map[fsm.Ref]messageID{}, dice: newDice(p.Seed, 0x73696d), installs: map[int]*keptInstall{}}
+		log:         map[uint64]*committedRound{}, pending: map[fsm.Ref]messageID{}, dice: newDice(p.Seed, 0x73696d), installs: map[int]*keptInstall{}}
 	if c.seams == nil {
 		c.seams = &Seams{}
 	}

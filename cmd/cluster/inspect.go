@@ -59,6 +59,7 @@ func damageExit(err error) error {
 // inspection is what is in a checkpoint.
 type inspection struct {
 	Path        string              `json:"path"`
+	Cluster     string              `json:"cluster"`
 	Round       uint64              `json:"round"`
 	Index       uint64              `json:"index"`
 	Term        uint64              `json:"term"`
@@ -112,7 +113,7 @@ func inspectCheckpoint(path string) (i *inspection, err error) {
 		return nil, fmt.Errorf("checkpoint %s: %w", path, err)
 	}
 	info := c.Inspect()
-	i = &inspection{Path: path, Round: info.Round, Index: info.Index, Term: info.Term, Root: info.Root.String(), Time: contents.Time,
+	i = &inspection{Path: path, Cluster: c.Cluster, Round: info.Round, Index: info.Index, Term: info.Term, Root: info.Root.String(), Time: contents.Time,
 		Servers: info.Servers, Bytes: info.Bytes, TableBytes: info.TableBytes, StreamBytes: info.StreamBytes,
 		Sessions: len(contents.Sessions), NextSession: uint64(contents.NextSession), Limits: contents.Limits}
 	memories := map[string]snapshot.MemoryInfo{}
@@ -145,7 +146,7 @@ func inspectCheckpoint(path string) (i *inspection, err error) {
 
 func (i *inspection) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s\n", i.Path)
-	fmt.Fprintf(w, "round %d, index %d, term %d, root %s\n", i.Round, i.Index, i.Term, i.Root)
+	fmt.Fprintf(w, "cluster %q, round %d, index %d, term %d, root %s\n", i.Cluster, i.Round, i.Index, i.Term, i.Root)
 	fmt.Fprintf(w, "time %s, %d servers, %d sessions (%d opened so far)\n", time.Unix(0, i.Time).UTC().Format(time.RFC3339Nano), i.Servers, i.Sessions, i.NextSession-1)
 	fmt.Fprintf(w, "%s on disk, table %s, sent to a new replica as %s\n\n", bytesText(i.Bytes), bytesText(i.TableBytes), bytesText(uint64(i.StreamBytes)))
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
