@@ -88,8 +88,15 @@
 //     where those are more than 12 KiB together. Tree records are 48 bytes for each 4 MiB with changes, and few above;
 //   - bytes written by merges: at most 3 times the pages changed, for memories up to 2000 times larger than one change set;
 //   - disk: at most 2.5 times the state with indexes and everything that is there while a merge publishes, with Keep 2 and change
-//     sets of up to a ninth of the state. A larger change set c of the state may take 2 + 1/3 + c states, at most 3: a checkpoint
-//     that writes only what changed needs its base beside it, and a new base needs both, so that no rule keeps c > 1/2 below 2.5.
+//     sets alike of up to a ninth of the state; 2.45 + c with a largest change set of c states, whatever the others are.
+//
+// No rule for when to merge keeps 2.5 for larger change sets while merges write at most 3 times what changed, a checkpoint writes
+// only what changed, and a base is one file. While a base of 1 is merged, the old one, its overlays of o and the new one are there:
+// 2 + o, and dropping the older checkpoint first frees nothing, since the newer one shares its files. So 2.5 wants o <= 1/2, and
+// merges that write 1 for every o want o >= 1/3 on the average. With equal change sets of c, o is a multiple of c: none lies between
+// for c in (1/4, 1/3) and for c > 1/2. With unequal ones, a rule that has waited until o = 1/3, as it must, meets any c > 1/6; and waiting
+// on only adds to o. What would help: bases in parts, each merged by itself, with the older checkpoint put on the new base too, by
+// an overlay of the pages that it had; or holes punched into a base, which not every file system has.
 //
 // # Manifest
 //

@@ -476,6 +476,43 @@ func TestDiskStaysWithinBound(t *testing.T) {
 	}
 }
 
+// TestDiskBoundOfAnyChanges holds the rule for merging against the bound for change sets of any sizes, of a state of 10 000 pages that
+// all change before one changes again: what is there while a base is merged is the old one, the overlays and the new one.
+func TestDiskBoundOfAnyChanges(t *testing.T) {
+	const state = 10_000
+	for seed := range uint64(3000) {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		largest := 1 + rng.Uint64N(state*2/3)
+		layers := []uint64{state}
+		overlays, worst := uint64(0), uint64(0)
+		for range 200 {
+			c := 1 + rng.Uint64N(largest)
+			if rng.IntN(3) > 0 {
+				c = 1 + rng.Uint64N(1+largest/20)
+			}
+			layers, overlays = append(layers, c), overlays+c
+			n := planMerge(layers)
+			switch {
+			case n == len(layers):
+				worst = max(worst, 2*state+overlays)
+				layers, overlays = []uint64{state}, 0
+			case n > 0:
+				sum := uint64(0)
+				for _, l := range layers[len(layers)-n:] {
+					sum += l
+				}
+				worst = max(worst, state+overlays+sum)
+				layers = append(layers[:len(layers)-n], sum)
+			default:
+				worst = max(worst, state+overlays)
+			}
+		}
+		if most := state*245/100 + largest; worst > most {
+			t.Fatalf("seed %d: %.3f states with change sets of up to %.3f, at most %.3f are promised", seed, float64(worst)/state, float64(largest)/state, float64(most)/state)
+		}
+	}
+}
+
 // bytes are those of the files below, each once.
 func (n *inode) bytes(seen map[*inode]bool) (sum uint64) {
 	if seen[n] {
