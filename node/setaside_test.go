@@ -119,7 +119,8 @@ func TestReplicaOutlivesTheDamageOfAllCheckpoints(t *testing.T) {
 	}
 }
 
-// A single replica refuses to start, or ends when the damage is found behind the start, and says what to do.
+// A single replica whose log does not reach back to the beginning refuses to start, or ends when the damage is found behind the start, and
+// says what to do.
 func TestSingleReplicaWithoutASoundCheckpoint(t *testing.T) {
 	for _, f := range checkpointFaults {
 		t.Run(f.name, func(t *testing.T) {
@@ -146,6 +147,32 @@ func TestSingleReplicaWithoutASoundCheckpoint(t *testing.T) {
 			}
 			if _, err := os.Stat(filepath.Join(c.cfgs[0].DataDir, raftFile)); err != nil {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// A log that is whole needs no checkpoint: the replica goes on, and takes a sound one.
+func TestWholeLogOfASingleReplicaIsEnough(t *testing.T) {
+	for _, f := range checkpointFaults {
+		t.Run(f.name, func(t *testing.T) {
+			c := startCluster(t, 1, func(cfg *Config) { cfg.CheckpointEvery = 20 }) // one: a second would cut the log
+			client := c.client()
+			c.install(client, "counter")
+			c.add(client, "counter", 20)
+			c.rest(0)
+			if first := c.logBegins(0); first != 1 {
+				t.Fatalf("the log begins at %d", first)
+			}
+			c.stop(0)
+			damageFiles(t, c.cfgs[0].DataDir, f.pattern, f.offset)
+			c.start(0)
+			c.eventually("a sound checkpoint", func() bool {
+				s := c.nodes[0].Status()
+				return s.State == StateRunning && s.CheckpointsTaken > 0 || s.State == StateFailed
+			})
+			if r, err := client.Query(c.ctx, "counter", "get", nil); err != nil || count(r) != 20 {
+				t.Errorf("count %d, want 20; %v", count(r), err)
 			}
 		})
 	}
