@@ -24,6 +24,8 @@ type installGuard struct {
 	onConflict func(*conflict)
 	// onInstalled is told the last entry of an installed checkpoint before the leader is.
 	onInstalled func(index, term uint64) error
+	// base is the entry that the log begins behind, nil for none; see guardedLog.
+	base func() *logBase
 
 	// mu guards raft, which exists only after the transport.
 	mu   sync.Mutex
@@ -71,6 +73,26 @@ func (g *installGuard) decide(term, index uint64) (decided bool, response *raft.
 	g.logger.Info("ignored a checkpoint older than the own state", "index", index, "term", term)
 	response.Success = true
 	return true, response, nil
+}
+
+// onward makes of a leader's request that begins before the checkpoint that the log begins behind one that begins with it: what the
+// checkpoint ends with is committed, and so the same in the log of every leader. Raft would look for the entry before, reject the
+// request for want of it, and be sent an older checkpoint, without end: that of a leader which does not know that another one has sent
+// the newer.
+func (g *installGuard) onward(req *raft.AppendEntriesRequest) *raft.AppendEntriesRequest {
+	base := g.base()
+	if base == nil || req.PrevLogEntry == 0 || req.PrevLogEntry >= base.index || req.Term < g.term() {
+		return req
+	}
+	if err := g.log.GetLog(req.PrevLogEntry, new(raft.Log)); !errors.Is(err, raft.ErrLogNotFound) {
+		return req
+	}
+	onward := *req
+	onward.PrevLogEntry, onward.PrevLogTerm = base.index, base.term
+	for len(onward.Entries) > 0 && onward.Entries[0].Index <= base.index {
+		onward.Entries = onward.Entries[1:]
+	}
+	return &onward
 }
 
 // watch gives the checkpoint a last look when raft begins to read it: only then, on raft's main goroutine, nothing else

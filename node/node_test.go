@@ -306,12 +306,19 @@ func (c *cluster) resend(to int) {
 	}
 	status := c.nodes[to].Status()
 	leader := []byte(status.Leader)
-	answer, ok := r.transport.Load().ask(raft.RPC{Command: &raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: leader, Addr: leader}, Term: status.Term,
-		PrevLogEntry: at.Index, PrevLogTerm: at.Term}})
-	if response, is := answer.Response.(*raft.AppendEntriesResponse); !ok || !is || !response.Success {
-		c.t.Errorf("what follows entry %d of term %d, sent again: %+v, %v", at.Index, at.Term, answer.Response, answer.Error)
+	sent := func(prev uint64, entries ...*raft.Log) {
+		c.t.Helper()
+		answer := make(chan raft.RPCResponse, 1)
+		r.transport.Load().hear(raft.RPC{RespChan: answer, Command: &raft.AppendEntriesRequest{
+			RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: leader, Addr: leader}, Term: status.Term,
+			PrevLogEntry: prev, PrevLogTerm: at.Term, Entries: entries}})
+		got := <-answer
+		if response, is := got.Response.(*raft.AppendEntriesResponse); !is || !response.Success {
+			c.t.Errorf("what follows entry %d of term %d, sent again: %+v, %v", prev, at.Term, got.Response, got.Error)
+		}
 	}
+	sent(at.Index)
+	sent(at.Index-1, &raft.Log{Index: at.Index, Term: at.Term, Type: raft.LogNoop}) // by a leader that knows of an older checkpoint only
 	if err := r.log.GetLog(at.Index-1, new(raft.Log)); !errors.Is(err, raft.ErrLogNotFound) {
 		c.t.Errorf("the entry before the checkpoint's last: %v", err)
 	}

@@ -197,7 +197,8 @@ func (r *replica) startRaft() error {
 	if r.joiner, err = newJoiner(r.parts.Marker, r.log, r.checkpoints, r.logger); err != nil {
 		return err
 	}
-	guard := &installGuard{logger: r.logger, log: r.log, onInstalled: r.installed, onConflict: func(c *conflict) { r.stop(c) }}
+	guard := &installGuard{logger: r.logger, log: r.log, onInstalled: r.installed, onConflict: func(c *conflict) { r.stop(c) },
+		base: r.guarded.base.Load}
 	transport := newTransport(r.parts.Network, guard, r.joiner, &stateSync{logger: r.logger, timeout: r.cfg.PeerTimeout,
 		checkpoints: r.checkpoints, transfers: r.metrics.transfers})
 	r.transport.Store(transport)

@@ -91,6 +91,8 @@ func (t *transport) hear(rpc raft.RPC) {
 	case *raft.AppendEntriesRequest:
 		t.turn.Lock()
 		defer t.turn.Unlock()
+		req = t.guard.onward(req)
+		rpc.Command = req
 		if !t.joiner.on.Load() {
 			t.hand(rpc)
 			return
