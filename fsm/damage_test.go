@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +92,29 @@ func (r *replica) persistElsewhere() error {
 	return taken.Persist(sink)
 }
 
+// readAll reads every page of the memory as a comparison of live replicas does, and gives the error, which must name page and file.
+func readAll(t *testing.T, r *replica) error {
+	t.Helper()
+	view, err := r.View(t.Context(), NewestRound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer view.Release()
+	memory, found := view.Memory(memoryName(1))
+	if !found {
+		t.Fatal("no memory")
+	}
+	for page := range memory.Pages.All() {
+		if _, err = view.Page(memory, page); err != nil {
+			if text := err.Error(); !strings.HasPrefix(text, fmt.Sprintf("page %d: ", page)) || !strings.Contains(text, ".pages is damaged at offset") {
+				t.Errorf("page %d: %s", page, text)
+			}
+			break
+		}
+	}
+	return err
+}
+
 // TestDamageIsFoundOnUse: what is damaged of a restored state never becomes part of an outcome.
 func TestDamageIsFoundOnUse(t *testing.T) {
 	pageOf := func(content []byte) { content[700*memstore.PageSize+9] ^= 4 }
@@ -116,6 +140,12 @@ func TestDamageIsFoundOnUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustStop(t, r, "a page that a checkpoint reads", r.persistElsewhere())
+
+	r, err = damagedReplica(t, Config{}, ".pages", pageOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustStop(t, r, "a page that is read for a comparison", readAll(t, r))
 
 	r, err = damagedReplica(t, Config{}, ".pages", func(content []byte) { content[len(content)-5000] ^= 1 })
 	if err != nil {

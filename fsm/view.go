@@ -182,16 +182,39 @@ func (v *StateView) Memory(name string) (memstore.Version, bool) {
 // Root is the root of a memory's pages.
 func (v *StateView) Root(m memstore.Version) pagetrie.Hash { return m.Pages.Root(v.p.world.pages) }
 
-// Nodes are views of nodes of a memory's map.
-func (v *StateView) Nodes(m memstore.Version, refs []pagetrie.Ref) ([]pagetrie.View, error) {
-	return m.Pages.Nodes(v.p.world.pages, refs)
+// Nodes are views of nodes of a memory's map. A node of a restored state that is not what its checkpoint says is a *pagetrie.Unreadable,
+// and ends the machine.
+func (v *StateView) Nodes(m memstore.Version, refs []pagetrie.Ref) (views []pagetrie.View, err error) {
+	err = v.read(func() (err error) {
+		views, err = m.Pages.Nodes(v.p.world.pages, refs)
+		return err
+	})
+	return views, err
 }
 
-// Page is a copy of a page of a memory; nil for one that is all zero.
-func (v *StateView) Page(m memstore.Version, page uint64) []byte {
-	handle, ok := m.Pages.Get(page)
-	if !ok {
+// Page is a copy of a page of a memory; nil for one that is all zero. The error is as that of Nodes and names the page too.
+func (v *StateView) Page(m memstore.Version, page uint64) (bytes []byte, err error) {
+	err = v.read(func() error {
+		if handle, ok := m.Pages.Get(page); ok {
+			bytes = append(bytes, v.p.world.pages.Page(handle)...)
+		}
 		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("page %d: %w", page, err)
 	}
-	return append([]byte(nil), v.p.world.pages.Page(handle)...)
+	return bytes, nil
+}
+
+// read calls f, which reads the state. Damage that it meets ends the machine: it is the state that is in question, not f alone.
+func (v *StateView) read(f func() error) error {
+	caught := func() (err error) {
+		defer pagetrie.CatchUnreadable(&err)
+		return f()
+	}
+	err := caught()
+	if damage := new(pagetrie.Unreadable); errors.As(err, &damage) {
+		_ = v.machine.stop(err) // it is told to the caller
+	}
+	return err
 }

@@ -29,12 +29,13 @@ func TestViewsOfOlderRounds(t *testing.T) {
 		root, _ := r.roots.get(round)
 		contents, found := v.Canister(1)
 		memory, _ := v.Memory(contents.Memory)
-		if head.Round != round || head.Root != root || !found || v.Page(memory, 10_000) != nil || len(head.Canisters) != 1 {
-			t.Errorf("round %d: %+v, canister %+v", round, head, contents)
+		none, err := v.Page(memory, 10_000)
+		if head.Round != round || head.Root != root || !found || none != nil || err != nil || len(head.Canisters) != 1 {
+			t.Errorf("round %d: %+v, canister %+v, %v", round, head, contents, err)
 		}
 		for page := range memory.Pages.All() {
-			if len(v.Page(memory, page)) != 4096 {
-				t.Errorf("round %d: page %d is missing", round, page)
+			if bytes, err := v.Page(memory, page); len(bytes) != 4096 || err != nil {
+				t.Errorf("round %d: page %d is missing: %v", round, page, err)
 			}
 		}
 		if err := v.Release(); err != nil {

@@ -136,6 +136,10 @@ func (s *server) readState(w http.ResponseWriter, r *http.Request) {
 	}
 	defer done()
 	reply, err := readView(view, &request)
+	if damage := new(pagetrie.Unreadable); errors.As(err, &damage) {
+		s.fail(w, http.StatusServiceUnavailable, refused(fmt.Errorf("node %s can't read the state: %w", s.node.cfg.ID, err)))
+		return
+	}
 	if err != nil {
 		s.fail(w, http.StatusBadRequest, refused(err))
 		return
@@ -172,7 +176,11 @@ func readView(v *fsm.StateView, r *ReadRequest) (*ReadReply, error) {
 		out.Nodes = append(out.Nodes, newTrieNode(&views[i]))
 	}
 	for _, page := range r.Pages {
-		out.Pages = append(out.Pages, v.Page(memory, page))
+		bytes, err := v.Page(memory, page)
+		if err != nil {
+			return nil, fmt.Errorf("memory %s, %w", r.Memory, err)
+		}
+		out.Pages = append(out.Pages, bytes)
 	}
 	return out, nil
 }

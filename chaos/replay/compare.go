@@ -291,6 +291,7 @@ func memorySize(m *snapshot.MemoryFile) uint64 {
 
 // CompareDirs is Compare for two folders.
 func CompareDirs(a, b string, show int) (d *StateDifference, err error) {
+	defer pagetrie.CatchUnreadable(&err)
 	ca, err := snapshot.OpenDir(a)
 	if err != nil {
 		return nil, err

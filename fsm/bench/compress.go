@@ -81,7 +81,11 @@ func (m *machine) linear(name string) (data []byte, err error) {
 		contents, _ := v.Canister(c.ID)
 		memory, _ := v.Memory(contents.Memory)
 		for page := range memory.Pages.All() {
-			data = append(data, v.Page(memory, page)...)
+			bytes, err := v.Page(memory, page)
+			if err != nil {
+				return nil, err
+			}
+			data = append(data, bytes...)
 		}
 	}
 	return data, nil
