@@ -1,15 +1,15 @@
 package program
 
-// body rewrites the code of one function.
-func (w *rewriter) body(b body, typ FuncType) ([]byte, *Refusal) {
+// body rewrites the code of one function, and tells how much work it is for the compiler.
+func (w *rewriter) body(b body, typ FuncType) ([]byte, int, *Refusal) {
 	r := &reader{data: w.data, pos: b.start, end: b.end, section: sections[codeSection].name}
 	s := w.survey(r, b, typ)
 	if r.err != nil {
-		return nil, r.err.(*Refusal)
+		return nil, 0, r.err.(*Refusal)
 	}
 	counted := s.calls || s.weight > uncountedLeaf
 	if !counted && len(s.edits) == 0 {
-		return append(append([]byte(nil), b.locals...), w.data[b.start:b.end]...), nil
+		return append(append([]byte(nil), b.locals...), w.data[b.start:b.end]...), s.work.units(), nil
 	}
 	out := make([]byte, 0, b.end-b.start+len(b.locals)+64+16*len(s.edits))
 	out = append(out, b.locals...)
@@ -27,7 +27,7 @@ func (w *rewriter) body(b body, typ FuncType) ([]byte, *Refusal) {
 	if counted {
 		out = append(w.appendLeave(out, s.weight), opEnd)
 	}
-	return out, nil
+	return out, s.work.units(), nil
 }
 
 // appendEnter adds the weight and stops past the limit.

@@ -6,6 +6,10 @@ func (r *reader) constExpr(m *module, globals int) []byte {
 	start := r.pos
 	for r.err == nil {
 		at := r.pos
+		if at-start >= maxConstBytes {
+			r.failAt(start, "constant expression of more than %d bytes", maxConstBytes)
+			return nil
+		}
 		switch op := r.u8(); op {
 		case opEnd:
 			return r.data[start:r.pos]

@@ -178,7 +178,11 @@ func (m *module) decodeElement(s *reader) {
 			s.fail("unknown element kind %d", kind)
 		}
 	}
-	for n := s.count("elements", maxTableEntries); n > 0 && s.err == nil; n-- {
+	n := s.count("elements", maxElements)
+	if m.elemValues += n; m.elemValues > maxElements {
+		s.failAt(at, "element segments of %d elements together, the limit is %d", m.elemValues, maxElements)
+	}
+	for ; n > 0 && s.err == nil; n-- {
 		if exprs {
 			s.constExpr(m, len(m.globals))
 		} else {

@@ -41,7 +41,8 @@
 // threads and shared memory, more than one memory, imported memories, tables
 // and globals, mutable globals holding references, relaxed SIMD, garbage collection, exceptions, function references, unknown
 // imports (all of them are listed), reserved export names, entry points of a
-// wrong type, a method exported twice, metadata that is both or neither of public and private, and modules over the size limits. Names of the module's
+// wrong type, a method exported twice, metadata that is both or neither of public and private, functions and modules that a compiler would take too long for (see
+// work.go), and modules over the size limits. Names of the module's
 // own are quoted and cut in reasons.
 //
 // Invariants:

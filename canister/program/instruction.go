@@ -19,6 +19,7 @@ const (
 	opSelect             = 0x1b
 	opSelectTyped        = 0x1c
 	opLocalGet           = 0x20
+	opLocalSet           = 0x21
 	opLocalTee           = 0x22
 	opGlobalGet          = 0x23
 	opGlobalSet          = 0x24
@@ -77,6 +78,7 @@ type instruction struct {
 	sub        uint32 // under a prefix
 	start, end int
 	index      uint32 // function, type, global, outermost label or segment it names
+	targets    int    // of br_table
 	pops, push int    // operands; calls and blocks are worked out by the caller
 	block      blockType
 }
@@ -173,7 +175,8 @@ func (m *module) nextOther(r *reader, in *instruction) {
 		in.index, in.pops = r.u32(), 1
 	case opBrTable:
 		in.pops = 1
-		for n := r.count("branch targets", maxBodyBytes); n >= 0 && r.err == nil; n-- {
+		in.targets = r.count("branch targets", maxBodyBytes) + 1
+		for n := in.targets; n > 0 && r.err == nil; n-- {
 			in.index = max(in.index, r.u32())
 		}
 	case opCall, opReturnCall:

@@ -12,14 +12,17 @@ import (
 // Computer's, the rest the engine's own.
 const (
 	maxModuleBytes  = 100 << 20
-	maxTypes        = 100_000
+	maxTypes        = 10_000
 	maxParams       = 1_000
+	maxTypeValues   = 20_000 // parameters and results, over all types
 	maxImports      = 1_000
-	maxFunctions    = 100_000
+	maxFunctions    = 50_000
 	maxTables       = 16
 	maxTableEntries = 1_000_000 // over all tables
-	maxGlobals      = 10_000
-	maxExports      = 100_000
+	maxElements     = 1_000_000 // over all element segments
+	maxGlobals      = 1_000
+	maxConstBytes   = 256 // of one constant expression
+	maxExports      = 20_000
 	maxSegments     = 100_000
 	maxLocals       = 50_000 // per function, parameters not counted
 	maxBodyBytes    = 7_654_321
@@ -147,6 +150,8 @@ type module struct {
 	custom    map[string][]byte // sections for the Internet Computer
 
 	customBytes int // names and contents of custom
+	typeValues  int // parameters and results of types
+	elemValues  int // of all element segments
 }
 
 // wide tells whether the module's addresses have 64 bits.
@@ -264,7 +269,7 @@ func (m *module) decodeContents(id sectionID, s *reader) {
 	switch id {
 	case typeSection:
 		for n := s.count("types", maxTypes); n > 0 && s.err == nil; n-- {
-			m.types = append(m.types, s.funcType())
+			m.decodeType(s)
 		}
 	case importSection:
 		m.decodeImports(s)
@@ -294,6 +299,15 @@ func (m *module) decodeContents(id sectionID, s *reader) {
 	case dataSection:
 		m.decodeSegments(s)
 	}
+}
+
+func (m *module) decodeType(s *reader) {
+	at := s.pos
+	t := s.funcType()
+	if m.typeValues += len(t.Params) + len(t.Results); m.typeValues > maxTypeValues {
+		s.failAt(at, "types with more than %d parameters and results together", maxTypeValues)
+	}
+	m.types = append(m.types, t)
 }
 
 func (m *module) typeIndex(s *reader) uint32 {

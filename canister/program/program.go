@@ -9,7 +9,7 @@ import (
 // Version names the rules of preparation. Modules prepared by different
 // versions may spend different fuel and stop at different depths, so replicas
 // that apply the same round must use the same one.
-const Version = 2
+const Version = 3
 
 // ModuleHash is the SHA-256 of a module's original bytes.
 type ModuleHash [sha256.Size]byte

@@ -2,6 +2,7 @@ package program
 
 import (
 	"encoding/binary"
+	"fmt"
 	"strconv"
 )
 
@@ -231,8 +232,12 @@ func (w *rewriter) dataSection() []byte {
 
 func (w *rewriter) codeSection() ([]byte, error) {
 	var out []byte
+	work := 0
 	for i, b := range w.bodies {
-		code, err := w.body(b, w.types[w.funcTypes[i]])
+		code, cost, err := w.body(b, w.types[w.funcTypes[i]])
+		if work += cost; err == nil && work > maxModuleWork {
+			err = &Refusal{Section: sections[codeSection].name, Offset: b.start, Reason: fmt.Sprintf("the functions up to here are more than %d units of work for the compiler together", maxModuleWork)}
+		}
 		if err != nil {
 			err.Reason += " (function " + strconv.Itoa(len(w.imports)+i) + ")"
 			return nil, err

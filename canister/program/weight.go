@@ -1,5 +1,7 @@
 package program
 
+import "math"
+
 // The native stack that a function's frame takes differs with the engine's
 // version and settings, so preparation counts a weight of its own, in units.
 // One unit stands for at most unitBytes of native stack under every setting:
@@ -37,6 +39,7 @@ type edit struct {
 // survey is what one walk over a body finds.
 type survey struct {
 	weight uint32
+	work   work // for the compiler
 	calls  bool
 	edits  []edit
 }
@@ -45,7 +48,13 @@ type survey struct {
 type frame struct {
 	base  int // operands below it
 	block blockType
+	loop  bool
+	met   bool // more than one path may come to its label
+	sets  int  // of locals ahead of it
 }
+
+// noTable stands where no br_table is open.
+const noTable = math.MaxInt
 
 // walker follows the height of the operand stack through a body. For a body
 // that the engine will refuse the height may be anything; it is only ever used
@@ -54,6 +63,9 @@ type walker struct {
 	frames  []frame
 	height  int
 	highest int
+	loops   int // of frames
+	sets    int // of locals so far
+	table   int // frame of the outermost label that a br_table may branch to, or noTable
 }
 
 func (w *walker) top() *frame { return &w.frames[len(w.frames)-1] }
@@ -63,23 +75,31 @@ func (w *walker) apply(pops, push int) {
 	w.highest = max(w.highest, w.height)
 }
 
-func (w *walker) enter(b blockType) {
-	w.height = max(w.height-b.params, w.top().base)
-	w.frames = append(w.frames, frame{base: w.height, block: b})
-	w.apply(0, b.params)
+func (w *walker) enter(f frame) {
+	w.height = max(w.height-f.block.params, w.top().base)
+	f.base, f.sets = w.height, w.sets
+	w.frames = append(w.frames, f)
+	if f.loop {
+		w.loops++
+	}
+	w.apply(0, f.block.params)
 }
 
 func (w *walker) leave() {
 	f := *w.top()
 	w.frames = w.frames[:len(w.frames)-1]
+	if f.loop {
+		w.loops--
+	}
 	w.height = f.base
 	w.apply(0, f.block.results)
 }
 
 // survey walks over a body to its last end, which must be its last byte.
 func (m *module) survey(r *reader, b body, typ FuncType) survey {
-	w := walker{frames: []frame{{block: blockType{results: len(typ.Results)}}}}
-	var s survey
+	w := walker{frames: []frame{{block: blockType{results: len(typ.Results)}}}, table: noTable}
+	locals := b.localCount + len(typ.Params)
+	s := survey{work: functionWork(locals, typ)}
 	count, vector := 0, b.v128
 	for r.err == nil && r.left() > 0 {
 		in := m.next(r)
@@ -96,6 +116,13 @@ func (m *module) survey(r *reader, b body, typ FuncType) survey {
 			return s
 		}
 		s.note(m, r, in, len(w.frames)-1)
+		if r.err != nil {
+			return s
+		}
+		if s.work.add(m, &w, in, locals); s.work.units() > maxFunctionWork {
+			r.failAt(in.start, "the function is too much work for the compiler: more than %d units of instructions, and branches times locals; split it, or build it optimised", maxFunctionWork)
+			return s
+		}
 		m.step(&w, in)
 	}
 	r.fail("function without an end")
@@ -143,10 +170,10 @@ func (s *survey) note(m *module, r *reader, in instruction, labels int) {
 func (m *module) step(w *walker, in instruction) {
 	switch in.op {
 	case opBlock, opLoop:
-		w.enter(in.block)
+		w.enter(frame{block: in.block, loop: in.op == opLoop})
 	case opIf:
 		w.apply(1, 0)
-		w.enter(in.block)
+		w.enter(frame{block: in.block, met: true})
 	case opElse:
 		f := w.top()
 		w.height = f.base
