@@ -143,7 +143,7 @@ func newTCPNetwork(cfg *Config, listener net.Listener) *tcpNetwork {
 	for _, p := range cfg.Peers {
 		peers[p.ID] = p.Raft
 	}
-	layer := link.NewLayer(link.Config{Self: cfg.ID, Cluster: cfg.ClusterID, Peers: peers, Timeout: cfg.PeerTimeout}, listener)
+	layer := link.NewLayer(link.Config{Self: cfg.ID, Cluster: cfg.ClusterID, Peers: peers, Timeout: cfg.PeerTimeout, MessageBytes: messageBytes}, listener)
 	return &tcpNetwork{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: layer, MaxPool: raftConnections,
 		Timeout: cfg.PeerTimeout, Logger: newRaftLogger(cfg.Logger)}), layer}
 }

@@ -49,7 +49,7 @@ func TestPipelineGoesOnWithoutAListener(t *testing.T) {
 		sent := make(chan struct{})
 		go func() {
 			for range 10 {
-				_, _ = p.AppendEntries(nil, nil)
+				_, _ = p.AppendEntries(new(raft.AppendEntriesRequest), nil)
 			}
 			close(sent)
 		}()

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"net"
+	"sync/atomic"
 )
 
 // Behind its greeting, a connection between replicas carries frames in both directions:
@@ -50,6 +51,9 @@ type framedConn struct {
 	outbound   []byte
 	readFault  error
 	writeFault error
+
+	most       int64        // bytes that may be read before something is written; 0: any number
+	unanswered atomic.Int64 // read since
 }
 
 func newFramedConn(conn net.Conn, peer string) *framedConn {
@@ -66,6 +70,7 @@ func checksum(number uint64, payload []byte) uint32 {
 
 // Write implements net.Conn.
 func (c *framedConn) Write(p []byte) (written int, err error) {
+	c.unanswered.Store(0)
 	for len(p) > 0 && c.writeFault == nil {
 		n := min(len(p), MaxFrameBytes)
 		b := binary.LittleEndian.AppendUint32(c.outbound[:0], uint32(n))
@@ -108,6 +113,9 @@ func (c *framedConn) readFrame() error {
 	n := binary.LittleEndian.Uint32(head[:])
 	if n == 0 || n > MaxFrameBytes {
 		return c.corrupt(fmt.Sprintf("a frame of %d bytes, 1 to %d are possible", n, MaxFrameBytes))
+	}
+	if c.most > 0 && c.unanswered.Add(int64(n)) > c.most {
+		return fmt.Errorf("node %s has sent a message of more than %d bytes: the connection is closed", c.peer, c.most)
 	}
 	if uint32(cap(c.inbound)) < n {
 		c.inbound = make([]byte, max(n, 4096))

@@ -211,6 +211,8 @@ type welcomingConn struct {
 	timeout time.Duration
 	// welcomed is told who has greeted.
 	welcomed func(from string)
+	// most is Config.MessageBytes.
+	most int64
 
 	once   sync.Once
 	framed *framedConn
@@ -240,6 +242,7 @@ func (c *welcomingConn) begin() {
 		c.serve(g.from, c.framed)
 		c.err = io.EOF
 	}
+	c.framed.most = c.most
 }
 
 func (c *welcomingConn) welcome() (greeting, error) {

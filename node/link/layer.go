@@ -18,6 +18,8 @@ type Config struct {
 	Peers map[string]string
 	// Timeout bounds the greeting of an accepted connection, and dialling and greeting for a checkpoint.
 	Timeout time.Duration
+	// MessageBytes bounds what a peer that has dialled for Raft may send before it is answered; more ends the connection. 0: no bound.
+	MessageBytes int64
 }
 
 // Layer carries the connections between replicas over TCP: hashicorp/raft's, and those of checkpoints. Raft's server addresses
@@ -68,7 +70,7 @@ func (s *Layer) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	s.admit(tracked)
-	return &welcomingConn{Conn: tracked, judge: s.judge, serve: s.serve, timeout: s.cfg.Timeout,
+	return &welcomingConn{Conn: tracked, judge: s.judge, serve: s.serve, timeout: s.cfg.Timeout, most: s.cfg.MessageBytes,
 		welcomed: func(from string) { s.welcomed(tracked, from) }}, nil
 }
 
