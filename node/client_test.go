@@ -120,9 +120,7 @@ func TestClientOutcomes(t *testing.T) {
 
 // A message that the leader took while it could not reach anybody has an unknown outcome; in a session it runs once.
 func TestUpdateAcrossLeaderChange(t *testing.T) {
-	c := startCluster(t, 3, nil)
-	client := c.client()
-	c.install(client, "counter")
+	c, client := startCounting(t, 3, 0, nil)
 	session, err := client.OpenSession(c.ctx)
 	if err != nil {
 		t.Fatal(err)

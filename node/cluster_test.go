@@ -137,6 +137,18 @@ func startCluster(t *testing.T, n int, change func(*Config)) *cluster {
 	return c
 }
 
+// startCounting starts n nodes with a canister "counter" that has been called so often.
+func startCounting(t *testing.T, n, calls int, change func(*Config)) (*cluster, *Client) {
+	t.Helper()
+	c := startCluster(t, n, change)
+	client := c.client()
+	c.install(client, "counter")
+	if calls > 0 {
+		c.add(client, "counter", calls)
+	}
+	return c, client
+}
+
 func (c *cluster) start(i int) {
 	c.t.Helper()
 	c.shareCompiled(i)
@@ -175,6 +187,14 @@ func (c *cluster) stop(i int) {
 		c.t.Errorf("stop %s: %v", c.cfgs[i].ID, err)
 	}
 	c.nodes[i] = nil
+}
+
+// comeBack starts a node that was stopped and waits until it holds what the others do, after one more message.
+func (c *cluster) comeBack(i int, client *Client) {
+	c.t.Helper()
+	c.start(i)
+	c.add(client, "counter", 1)
+	c.agree()
 }
 
 // wipe forgets a stopped node's data.

@@ -14,10 +14,7 @@ import (
 // A leader finds its only checkpoints damaged when it is to send one. No round comes after which it would take another: it must do
 // so at once, or the replica that needs one starves.
 func TestDamagedCheckpointsAreReplaced(t *testing.T) {
-	c := startCluster(t, 3, smallLogs)
-	client := c.client()
-	c.install(client, "counter")
-	c.add(client, "counter", 23)
+	c, client := startCounting(t, 3, 23, smallLogs)
 	c.agree()
 	victim := c.follower()
 	c.stop(victim)

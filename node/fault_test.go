@@ -67,9 +67,7 @@ func alterMessage(logs []*raft.Log) error {
 
 func TestDivergenceIsFoundAndKept(t *testing.T) {
 	faulty, wrap := wrapLogs(alterMessage)
-	c := startCluster(t, 3, wrap)
-	client := c.client()
-	c.install(client, "counter")
+	c, client := startCounting(t, 3, 0, wrap)
 	victim := c.follower()
 	c.agree()
 	faulty[c.cfgs[victim].ID].armed.Store(true)
@@ -106,9 +104,7 @@ func TestDivergenceIsFoundAndKept(t *testing.T) {
 	c.ended(victim)
 	c.stop(victim)
 	c.wipe(victim)
-	c.start(victim)
-	c.add(client, "counter", 1)
-	c.agree()
+	c.comeBack(victim, client)
 }
 
 // refusedBy checks that a node answers neither updates nor queries.
@@ -149,9 +145,7 @@ func checkEvidence(t *testing.T, dir string, want *fsm.DivergedError) {
 
 func TestFullDiskStopsTheNode(t *testing.T) {
 	faulty, wrap := wrapLogs(func([]*raft.Log) error { return &os.PathError{Op: "write", Path: raftFile, Err: syscall.ENOSPC} })
-	c := startCluster(t, 3, wrap)
-	client := c.client()
-	c.install(client, "counter")
+	c, client := startCounting(t, 3, 0, wrap)
 	for i, victim := range []int{c.follower(), c.leader()} {
 		session, err := client.OpenSession(c.ctx)
 		if err != nil {

@@ -9,10 +9,7 @@ import (
 )
 
 func TestClientPortAnswers(t *testing.T) {
-	c := startCluster(t, 1, nil)
-	client := c.client()
-	c.install(client, "counter")
-	c.add(client, "counter", 1)
+	c, client := startCounting(t, 1, 1, nil)
 	base := "http://" + c.nodes[0].HTTPAddr()
 	type want struct {
 		code int

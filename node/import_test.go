@@ -34,10 +34,7 @@ func newestOf(t *testing.T, dir string) string {
 
 // A checkpoint of one replica is the beginning of another cluster, on more replicas.
 func TestImport(t *testing.T) {
-	old := startCluster(t, 1, smallLogs)
-	client := old.client()
-	old.install(client, "counter")
-	old.add(client, "counter", 20)
+	old, client := startCounting(t, 1, 20, smallLogs)
 	old.stop(0)
 	checkpoint := newestOf(t, old.cfgs[0].DataDir)
 	want, err := snapshot.OpenDir(checkpoint)
@@ -79,10 +76,7 @@ func TestImport(t *testing.T) {
 
 // What cannot be imported leaves nothing behind.
 func TestImportRefuses(t *testing.T) {
-	old := startCluster(t, 1, smallLogs)
-	client := old.client()
-	old.install(client, "counter")
-	old.add(client, "counter", 10)
+	old, _ := startCounting(t, 1, 10, smallLogs)
 	old.stop(0)
 	sound := newestOf(t, old.cfgs[0].DataDir)
 	damaged := filepath.Join(t.TempDir(), filepath.Base(sound))

@@ -17,9 +17,7 @@ import (
 )
 
 func TestThreeNodesAgree(t *testing.T) {
-	c := startCluster(t, 3, nil)
-	client := c.client()
-	c.install(client, "counter")
+	c, client := startCounting(t, 3, 0, nil)
 	session, err := client.OpenSession(c.ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -52,16 +50,11 @@ func count(r Response) uint64 {
 }
 
 func TestRestartContinues(t *testing.T) {
-	c := startCluster(t, 3, func(cfg *Config) { cfg.CheckpointEvery = 7 })
-	client := c.client()
-	c.install(client, "counter")
-	c.add(client, "counter", 10)
+	c, client := startCounting(t, 3, 10, func(cfg *Config) { cfg.CheckpointEvery = 7 })
 	victim := c.follower()
 	c.stop(victim)
 	c.add(client, "counter", 10)
-	c.start(victim)
-	c.add(client, "counter", 1)
-	c.agree()
+	c.comeBack(victim, client)
 	for i := range c.nodes {
 		c.stop(i)
 	}
@@ -84,18 +77,14 @@ func smallLogs(cfg *Config) {
 }
 
 func TestWipedNodeInstallsCheckpoint(t *testing.T) {
-	c := startCluster(t, 3, smallLogs)
-	client := c.client()
-	c.install(client, "counter")
+	c, client := startCounting(t, 3, 0, smallLogs)
 	victim := c.follower()
 	c.stop(victim)
 	c.wipe(victim)
 	c.add(client, "counter", 23)
 	c.addUntil(client, "counter", func() bool { return c.cutBehind(1) })
 	c.cfgs[victim].CheckpointEvery = 1000 // no checkpoint of its own cuts its log
-	c.start(victim)
-	c.add(client, "counter", 1)
-	c.agree()
+	c.comeBack(victim, client)
 	c.eventually("a checkpoint installed", func() bool { return c.nodes[victim].Status().Installed > 0 })
 	first, err := c.nodes[victim].current().log.FirstIndex()
 	if err != nil || first > 0 && first < c.nodes[victim].current().installedAt.Load() {
@@ -178,9 +167,7 @@ func TestStartRefusesPortInUse(t *testing.T) {
 }
 
 func TestNoLeaderRefuses(t *testing.T) {
-	c := startCluster(t, 3, nil)
-	client := c.client()
-	c.install(client, "counter")
+	c, client := startCounting(t, 3, 0, nil)
 	c.agree()
 	c.stop(1)
 	c.stop(2)
@@ -219,9 +206,7 @@ func TestFollowerForwards(t *testing.T) {
 
 // A new leader must not answer a linearizable query before it knows everything that earlier leaders committed.
 func TestQueryAfterElection(t *testing.T) {
-	c := startCluster(t, 3, nil)
-	client := c.client()
-	c.install(client, "counter")
+	c, client := startCounting(t, 3, 0, nil)
 	for i := range 3 {
 		c.add(client, "counter", 1)
 		c.stop(c.leader())

@@ -22,10 +22,7 @@ import (
 // A leader that was cut off with entries that it never committed comes back after the others have cut their logs beyond the
 // place where the logs part. hashicorp/raft would be sent the same checkpoint for ever (upstream issue 697).
 func TestDeposedLeaderCutsItsLog(t *testing.T) {
-	c := startCluster(t, 3, smallLogs)
-	client := c.client()
-	c.install(client, "counter")
-	c.add(client, "counter", 3)
+	c, client := startCounting(t, 3, 3, smallLogs)
 	old := c.leader()
 	term := c.nodes[old].Status().Term
 	c.stop(old)
@@ -71,10 +68,7 @@ func appendUncommitted(t *testing.T, path string, term uint64, n int) {
 
 // A checkpoint that is delivered late must not take the replica back. The test sends one itself, as the leader.
 func TestLateCheckpointChangesNothing(t *testing.T) {
-	c := startCluster(t, 3, func(cfg *Config) { cfg.CheckpointEvery = 5 })
-	client := c.client()
-	c.install(client, "counter")
-	c.add(client, "counter", 6)
+	c, client := startCounting(t, 3, 6, func(cfg *Config) { cfg.CheckpointEvery = 5 })
 	leader := c.leader()
 	victim := c.follower()
 	var metas []*raft.SnapshotMeta
@@ -236,10 +230,7 @@ func (n noStop) stop(err error) { n.t.Errorf("stopped: %v", err) }
 
 // A replica whose folder was lost must not help to elect a leader that lacks what it had acknowledged.
 func TestNewFolderWithholdsItsVote(t *testing.T) {
-	c := startCluster(t, 3, nil)
-	client := c.client()
-	c.install(client, "counter")
-	c.add(client, "counter", 1)
+	c, client := startCounting(t, 3, 1, nil)
 	c.agree()
 	leader := c.leader()
 	lost, behind := (leader+1)%3, (leader+2)%3

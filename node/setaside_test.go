@@ -45,10 +45,7 @@ func damageFiles(t *testing.T, dir, pattern string, offset func(size int) int) {
 
 // A replica none of whose checkpoints is sound, and whose log begins behind them, is sent the state by the others.
 func TestUnusableLogIsSetAside(t *testing.T) {
-	c := startCluster(t, 3, smallLogs)
-	client := c.client()
-	c.install(client, "counter")
-	c.add(client, "counter", 40)
+	c, client := startCounting(t, 3, 40, smallLogs)
 	c.agree()
 	victim := c.follower()
 	more := c.rely(client, "counter", victim)
@@ -56,9 +53,7 @@ func TestUnusableLogIsSetAside(t *testing.T) {
 	c.stop(victim)
 	damagePages(t, dir)
 	c.add(client, "counter", 5)
-	c.start(victim)
-	c.add(client, "counter", 1)
-	c.agree()
+	c.comeBack(victim, client)
 	s := c.nodes[victim].Status()
 	if s.State != StateRunning || !strings.Contains(s.SetAside, "no readable checkpoint") || !strings.Contains(s.SetAside, dir) {
 		t.Errorf("status: %s, set aside %q", s.State, s.SetAside)
@@ -96,10 +91,7 @@ var checkpointFaults = []struct {
 func TestReplicaOutlivesTheDamageOfAllCheckpoints(t *testing.T) {
 	for _, f := range checkpointFaults {
 		t.Run(f.name, func(t *testing.T) {
-			c := startCluster(t, 3, smallLogs)
-			client := c.client()
-			c.install(client, "counter")
-			c.add(client, "counter", 20)
+			c, client := startCounting(t, 3, 20, smallLogs)
 			c.agree()
 			victim := c.follower()
 			c.rely(client, "counter", victim)
@@ -124,10 +116,7 @@ func TestReplicaOutlivesTheDamageOfAllCheckpoints(t *testing.T) {
 func TestSingleReplicaWithoutASoundCheckpoint(t *testing.T) {
 	for _, f := range checkpointFaults {
 		t.Run(f.name, func(t *testing.T) {
-			c := startCluster(t, 1, smallLogs)
-			client := c.client()
-			c.install(client, "counter")
-			c.add(client, "counter", 20)
+			c, client := startCounting(t, 1, 20, smallLogs)
 			c.rely(client, "counter", 0)
 			c.stop(0)
 			damageFiles(t, c.cfgs[0].DataDir, f.pattern, f.offset)
@@ -180,10 +169,7 @@ func TestWholeLogOfASingleReplicaIsEnough(t *testing.T) {
 
 // A replica without others has nobody who could send it what is lost: it must not begin anew.
 func TestUnusableLogOfASingleReplicaIsRefused(t *testing.T) {
-	c := startCluster(t, 1, smallLogs)
-	client := c.client()
-	c.install(client, "counter")
-	c.add(client, "counter", 40)
+	c, client := startCounting(t, 1, 40, smallLogs)
 	c.rely(client, "counter", 0)
 	c.stop(0)
 	damagePages(t, c.cfgs[0].DataDir)
@@ -211,19 +197,14 @@ func zeroLog(t *testing.T, dir string) {
 
 // A replica whose log file is damaged is sent the state by the others. bbolt would panic, on a goroutine of its own.
 func TestDamagedLogIsSetAside(t *testing.T) {
-	c := startCluster(t, 3, smallLogs)
-	client := c.client()
-	c.install(client, "counter")
-	c.add(client, "counter", 20)
+	c, client := startCounting(t, 3, 20, smallLogs)
 	c.agree()
 	victim := c.follower()
 	dir := c.cfgs[victim].DataDir
 	c.stop(victim)
 	zeroLog(t, dir)
 	c.add(client, "counter", 5)
-	c.start(victim)
-	c.add(client, "counter", 1)
-	c.agree()
+	c.comeBack(victim, client)
 	if s := c.nodes[victim].Status(); s.State != StateRunning || !strings.Contains(s.SetAside, "raft.db is damaged: page") {
 		t.Errorf("status: %s, set aside %q", s.State, s.SetAside)
 	}
@@ -269,10 +250,7 @@ func TestDamagedEntriesAreSetAside(t *testing.T) {
 	for _, nodes := range []int{3, 1} {
 		for name, last := range map[string]bool{"the last entry": true, "all behind the checkpoint": false} {
 			t.Run(fmt.Sprintf("%s of %d", name, nodes), func(t *testing.T) {
-				c := startCluster(t, nodes, func(cfg *Config) { cfg.CheckpointEvery = 1 << 20 })
-				client := c.client()
-				c.install(client, "counter")
-				c.add(client, "counter", 20)
+				c, client := startCounting(t, nodes, 20, func(cfg *Config) { cfg.CheckpointEvery = 1 << 20 })
 				c.agree()
 				victim := 0
 				if nodes > 1 {
@@ -293,9 +271,7 @@ func TestDamagedEntriesAreSetAside(t *testing.T) {
 					}
 					return
 				}
-				c.start(victim)
-				c.add(client, "counter", 1)
-				c.agree()
+				c.comeBack(victim, client)
 				if s := c.nodes[victim].Status(); s.State != StateRunning || !strings.Contains(s.SetAside, "is damaged: its checksum is not that of") {
 					t.Errorf("status: %s, set aside %q", s.State, s.SetAside)
 				}
@@ -307,10 +283,7 @@ func TestDamagedEntriesAreSetAside(t *testing.T) {
 // Damage of any part of an entry is found when the replica starts, before raft believes it: a configuration that cannot be decoded is
 // a panic of raft's, and one that can another membership.
 func TestDamagedPartsAreSetAside(t *testing.T) {
-	c := startCluster(t, 3, func(cfg *Config) { cfg.CheckpointEvery = 1 << 20 })
-	client := c.client()
-	c.install(client, "counter")
-	c.add(client, "counter", 5)
+	c, client := startCounting(t, 3, 5, func(cfg *Config) { cfg.CheckpointEvery = 1 << 20 })
 	for _, kind := range []raft.LogType{raft.LogConfiguration, raft.LogCommand} {
 		for _, d := range entryDamages {
 			if d.part == "index" { // the file would have it at another place, with a gap
@@ -320,9 +293,7 @@ func TestDamagedPartsAreSetAside(t *testing.T) {
 			victim := c.follower()
 			c.stop(victim)
 			damageEntries(t, c.cfgs[victim].DataDir, kind, 1, d.flip)
-			c.start(victim)
-			c.add(client, "counter", 1)
-			c.agree()
+			c.comeBack(victim, client)
 			if s := c.nodes[victim].Status(); s.State != StateRunning || !strings.Contains(s.SetAside, "is damaged: "+d.want) {
 				t.Errorf("%s of a %v: %s, set aside %q", d.part, kind, s.State, s.SetAside)
 			}
@@ -423,9 +394,7 @@ func TestDeletedFolderEndsTheReplica(t *testing.T) {
 		"another log": func(dir string) error { return writeFileSynced(filepath.Join(dir, raftFile), nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := startCluster(t, 3, nil)
-			client := c.client()
-			c.install(client, "counter")
+			c, client := startCounting(t, 3, 0, nil)
 			c.agree()
 			victim := c.follower()
 			if err := remove(c.cfgs[victim].DataDir); err != nil {
@@ -438,18 +407,14 @@ func TestDeletedFolderEndsTheReplica(t *testing.T) {
 			c.add(client, "counter", 3)
 			c.stop(victim)
 			c.wipe(victim)
-			c.start(victim)
-			c.add(client, "counter", 1)
-			c.agree()
+			c.comeBack(victim, client)
 		})
 	}
 }
 
 // A checkpoint that finds its folder gone does not wait for the next look.
 func TestCheckpointLooksAtTheGround(t *testing.T) {
-	c := startCluster(t, 1, func(cfg *Config) { cfg.CheckpointEvery = 3 })
-	client := c.client()
-	c.install(client, "counter")
+	c, client := startCounting(t, 1, 0, func(cfg *Config) { cfg.CheckpointEvery = 3 })
 	r := c.nodes[0].current()
 	r.grounds.close() // nobody looks but the checkpointer
 	r.grounds.quit = make(chan struct{})
@@ -548,10 +513,7 @@ func TestNothingIsForgottenWithAnInstalledCheckpoint(t *testing.T) {
 	for _, follows := range []bool{true, false} {
 		for _, place := range []string{"manifest", "table", "*.pages"} {
 			t.Run(fmt.Sprintf("%s, entries follow %v", place, follows), func(t *testing.T) {
-				c := startCluster(t, 3, smallLogs)
-				client := c.client()
-				c.install(client, "counter")
-				c.add(client, "counter", 12)
+				c, client := startCounting(t, 3, 12, smallLogs)
 				c.agree()
 				victim := c.follower()
 				c.addUntil(client, "counter", func() bool { return c.nodes[victim].Status().Checkpoints.Count > 0 })
@@ -580,9 +542,7 @@ func TestNothingIsForgottenWithAnInstalledCheckpoint(t *testing.T) {
 				for _, name := range files {
 					flipByte(t, name)
 				}
-				c.start(victim)
-				c.add(client, "counter", 1)
-				c.agree()
+				c.comeBack(victim, client)
 				c.eventually("the replica has joined", func() bool { return !c.nodes[victim].Status().Joining })
 				if s := c.nodes[victim].Status(); s.State != StateRunning || s.SetAside == "" {
 					t.Errorf("status: %s, set aside %q", s.State, s.SetAside)

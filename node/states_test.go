@@ -20,9 +20,7 @@ import (
 // TestStatesAreHeldWithinLimits: few states are held, each is read until it is given up, and nothing that is asked makes the node
 // do more than a bounded piece of work.
 func TestStatesAreHeldWithinLimits(t *testing.T) {
-	c := startCluster(t, 1, nil)
-	client := c.client()
-	c.install(client, "counter")
+	c, client := startCounting(t, 1, 0, nil)
 	for range 30 {
 		c.add(client, "counter", 1)
 	}
