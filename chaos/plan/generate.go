@@ -167,7 +167,7 @@ func (d *drawer) weather(p *Plan) {
 func (d *drawer) episodes(p *Plan) {
 	window := p.Time.Window
 	most := min(time.Duration(float64(window)*(1+3*d.wild)), p.Time.Run/3)
-	for at := min(2*time.Second, p.Time.Run/10); ; {
+	for at := min(window, p.Time.Run/10); ; {
 		length := d.between(200*time.Millisecond, max(most, 400*time.Millisecond))
 		if rest := p.Time.Run - at; d.dense() && rest >= leastEnd {
 			length = min(length, rest)
@@ -178,7 +178,7 @@ func (d *drawer) episodes(p *Plan) {
 		if d.dense() && d.chance(0.5) {
 			d.addInstall(p, at, at+length)
 		}
-		for range 1 + int(d.ExpFloat64()*(2+8*d.wild)) {
+		for range 2 + int(d.ExpFloat64()*(3+10*d.wild)) {
 			d.addFault(p, p.Drawn.Kinds, at, at+length)
 		}
 		d.fill(p, at, at+length)
