@@ -37,6 +37,7 @@ type Suite struct {
 	calls    history.Calls
 	totals   Totals
 	before   recent
+	told     told
 	first    *Violation
 }
 
@@ -77,6 +78,7 @@ func (s *Suite) Observe(e *history.Event) *Violation {
 		}
 		if v := r.observe(e); v != nil {
 			v.Checker, v.Before = r.name, s.before.events()
+			s.told.complete(v)
 			r.found = v
 			if found == nil && !s.excuses(&r.entry) {
 				found = v
@@ -108,6 +110,7 @@ func (s *Suite) learn(e *history.Event) {
 	s.logs.learn(e)
 	s.calls.Observe(e)
 	s.before.add(e)
+	s.told.learn(e)
 }
 
 // excuses reports whether the plan admits a violation of the checker.
@@ -135,6 +138,7 @@ func (s *Suite) Finish(ctx context.Context) Verdict {
 		}
 		if f.Violation != nil {
 			f.Violation.Checker = r.name
+			s.told.complete(f.Violation)
 			if f.Reason = f.Violation.Sentence; s.excuses(&r.entry) {
 				f.State = Excused
 			}

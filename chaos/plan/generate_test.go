@@ -212,6 +212,9 @@ func TestShrinkFindsTheCulprits(t *testing.T) {
 		t.Errorf("what was found does not fail, or is no plan:\n%s", s.Plan)
 	}
 	got := s.Plan
+	if got.Faults[0].At != 0 || got.Time.Run > 3*time.Second || got.Time.Quiet > leastQuiet {
+		t.Errorf("time that nothing needs is left:\n%s", got)
+	}
 	if len(got.Faults) != 2 || len(got.Replicas) != 3 || got.Workload.Operations >= 8 || got.Workload.Clients != 1 || s.Exhausted {
 		t.Errorf("after %d attempts it is still\n%s", s.Attempts, got)
 	}

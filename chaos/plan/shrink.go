@@ -9,9 +9,12 @@ import (
 
 // ShrinkLimits bounds the work of Shrink.
 type ShrinkLimits struct {
-	// Attempts is the most plans to try; 0 means 200.
+	// Attempts is the most plans to try; 0 means ShrinkAttempts.
 	Attempts int
 }
+
+// ShrinkAttempts bounds the plans that are tried where nobody says how many.
+const ShrinkAttempts = 200
 
 // Shrunk is what Shrink found.
 type Shrunk struct {
@@ -27,7 +30,8 @@ type Shrunk struct {
 var errAttempts = errors.New("no attempts left")
 
 // Shrink looks for a smaller plan for which fails still says true: first with fewer faults (delta debugging), then with simpler
-// ones, then with a smaller workload, time and cluster, and again until nothing changes. The plan itself is taken to fail and
+// ones, then with a smaller workload, faults closer to each other and to the beginning, a shorter run and a plainer cluster, and again
+// until nothing changes. The plan itself is taken to fail and
 // is not changed. A plan is never made to exceed a budget that it kept: then another failure would be found than the one
 // that is looked for.
 //
@@ -35,7 +39,7 @@ var errAttempts = errors.New("no attempts left")
 // search and is returned with what was found until then.
 func Shrink(ctx context.Context, p *Plan, fails func(context.Context, *Plan) (bool, error), l ShrinkLimits) (Shrunk, error) {
 	if l.Attempts == 0 {
-		l.Attempts = 200
+		l.Attempts = ShrinkAttempts
 	}
 	s := &shrinker{ctx: ctx, fails: fails, limit: l.Attempts, best: p.Clone(), tried: map[string]bool{p.String(): true}}
 	err := s.run()
@@ -58,7 +62,7 @@ type shrinker struct {
 func (s *shrinker) run() error {
 	for {
 		before := s.kept
-		for _, pass := range []func() error{s.fewerFaults, s.simplerFaults, s.smallerWorkload, s.shorterTime, s.plainReplicas} {
+		for _, pass := range []func() error{s.fewerFaults, s.simplerFaults, s.smallerWorkload, s.earlierFaults, s.shorterTime, s.plainReplicas} {
 			if err := pass(); err != nil {
 				return err
 			}
@@ -170,15 +174,56 @@ func (s *shrinker) smallerWorkload() error {
 		})
 }
 
-// shorterTime ends the run soon after the last fault.
+// earlierFaults takes time out before faults: all of it, or half of it as often as that helps. Those behind come earlier too.
+func (s *shrinker) earlierFaults() error {
+	for i := range s.best.Faults {
+		for _, share := range []time.Duration{1, 2} {
+			for {
+				failed, err := s.try(func(p *Plan) { p.advance(i, share) })
+				if err != nil {
+					return err
+				}
+				if !failed {
+					break
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// advance takes a share, 1/share, of the time without any fault before one out of the plan, in milliseconds.
+func (p *Plan) advance(fault int, share time.Duration) {
+	idle := p.Faults[fault].At
+	for i := range p.Faults[:fault] {
+		idle = min(idle, max(p.Faults[fault].At-p.Faults[i].End(), 0))
+	}
+	by := (idle / share).Truncate(time.Millisecond)
+	for i := fault; i < len(p.Faults); i++ {
+		p.Faults[i].At -= by
+	}
+	p.Time.Run -= min(by, p.Time.Run-time.Millisecond)
+}
+
+// leastQuiet is how long a quiet ending must be for replicas to converge in it.
+const leastQuiet = 2 * time.Second
+
+// shorterTime ends the run soon after the last fault, and the quiet ending too.
 func (s *shrinker) shorterTime() error {
-	return s.repeat(func(p *Plan) {
-		end := time.Duration(0)
+	end := func(p *Plan) (end time.Duration) {
 		for i := range p.Faults {
 			end = max(end, p.Faults[i].End())
 		}
-		p.Time.Run = max(end, p.Time.Run/2).Round(time.Millisecond)
-	})
+		return max(end, time.Millisecond)
+	}
+	return s.repeat(
+		func(p *Plan) { p.Time.Run = end(p) },
+		func(p *Plan) { p.Time.Run = max(end(p), p.Time.Run/2).Round(time.Millisecond) },
+		func(p *Plan) {
+			if p.Time.Quiet > leastQuiet {
+				p.Time.Quiet = max(p.Time.Quiet/2, leastQuiet).Round(time.Millisecond)
+			}
+		})
 }
 
 // plainReplicas takes options back to their defaults, and leaves out replicas that no fault names.

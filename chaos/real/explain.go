@@ -155,38 +155,10 @@ func compareLogs(who [2]*member, logs [2]raft.LogStore) ([]string, error) {
 		}
 		if a.Term == b.Term && a.Type == b.Type && !bytes.Equal(a.Data, b.Data) {
 			return append([]string{fmt.Sprintf("entry %d of term %d is not the same in the logs of %s and %s", index, a.Term, who[0], who[1])},
-				compareRounds(&a, &b)...), nil
+				replay.CompareRounds(a.Data, b.Data)...), nil
 		}
 	}
 	return []string{fmt.Sprintf("the logs of %s and %s are the same from entry %d to %d", who[0], who[1], first, last)}, nil
-}
-
-// compareRounds names the first message that differs.
-func compareRounds(a, b *raft.Log) []string {
-	ra, err := fsm.DecodeRound(a.Data)
-	rb, err2 := fsm.DecodeRound(b.Data)
-	if err := errors.Join(err, err2); err != nil {
-		return []string{err.Error()}
-	}
-	for i := range min(len(ra.Messages), len(rb.Messages)) {
-		x, y := &ra.Messages[i], &rb.Messages[i]
-		if !bytes.Equal(x.Arg, y.Arg) || x.Method != y.Method || x.Canister != y.Canister {
-			return []string{
-				fmt.Sprintf("message %d of %d in it: %s.%s, number %d of session %d", i+1, len(ra.Messages), x.Canister, x.Method, x.Sequence, x.Session),
-				fmt.Sprintf("  argument %s", excerpt(x.Arg, y.Arg)), fmt.Sprintf("  against  %s", excerpt(y.Arg, x.Arg))}
-		}
-	}
-	return []string{fmt.Sprintf("%d messages against %d", len(ra.Messages), len(rb.Messages))}
-}
-
-// excerpt shows a text around its first difference from another one.
-func excerpt(text, other []byte) string {
-	at := 0
-	for at < min(len(text), len(other)) && text[at] == other[at] {
-		at++
-	}
-	from := max(0, at-24)
-	return fmt.Sprintf("%q from byte %d on, it differs at byte %d", text[from:min(len(text), at+8)], from, at)
 }
 
 // stateAt repeats a log up to a round and gives a checkpoint of it.

@@ -38,6 +38,7 @@ func (c *cluster) explain(ctx context.Context, v *check.Verdict) {
 		}
 	}
 	if found == nil {
+		c.explainContents(v)
 		return
 	}
 	began := wallTime()
@@ -54,6 +55,17 @@ func (c *cluster) explain(ctx context.Context, v *check.Verdict) {
 		lines[i] = strings.ReplaceAll(lines[i], c.home+"/", "")
 	}
 	found.Where, found.Searched = lines, wallTime()-began
+}
+
+// explainContents puts into the violation that was found first what stands behind its numbers.
+func (c *cluster) explainContents(v *check.Verdict) {
+	for _, f := range v.Findings {
+		if f.State == check.Broken && f.Checker == v.Leading {
+			began := wallTime()
+			f.Violation.Where = c.contents(f.Violation)
+			f.Violation.Searched = wallTime() - began
+		}
+	}
 }
 
 // explanation is one search.

@@ -63,8 +63,15 @@ func (o *chaosOptions) runShrink(ctx context.Context, out *chaosOutput, p *plan.
 		return &exitError{exitFault, err}
 	}
 	out.plan(shrunk.Plan, o.layer())
-	out.say(fmt.Sprintf("%d faults of %d are left after %d attempts\nplan     %s\nagain    cluster chaos %s --plan %s%s", len(shrunk.Plan.Faults),
-		len(p.Faults), shrunk.Attempts, path, o.layer(), path, o.bugs()))
+	end := "nothing more can be left out"
+	if shrunk.Exhausted {
+		end = "there may be more to leave out: the attempts are used up, shrinking the plan below goes on"
+	}
+	if err != nil {
+		end = "interrupted: shrinking the plan below goes on"
+	}
+	out.say(fmt.Sprintf("%d faults of %d are left, %v with faults of %v, after %d attempts of at most %d; %s\nplan     %s\nagain    cluster chaos %s --plan %s%s", len(shrunk.Plan.Faults),
+		len(p.Faults), shrunk.Plan.Time.Run, p.Time.Run, shrunk.Attempts, plan.ShrinkAttempts, end, path, o.layer(), path, o.bugs()))
 	return &exitError{exitBad, nil}
 }
 

@@ -32,10 +32,15 @@ var localised = []struct {
 	{"checkpoint-index-ahead", []string{"canister kv, page"}},
 	{"money-lost", []string{"canister bank-b, stable page"}},
 	{"call-delivered-twice", []string{"canister bank-a, "}},
+	// These are about a log or an answer, not about states: what was in the entry, or in the round that was not seen.
+	{"entries-altered", []string{"another entry of term", "message 1 of", "argument ", "it differs at byte"}},
+	{"ack-before-durable", []string{"message 1 of", " has no entry "}},
+	{"stale-read", []string{"which was not seen:", "message 1 of"}},
 }
 
 // localisedSlice is what an ordinary test runs of them.
-const localisedSlice = "missed-write map-order checkpoint-without-globals checkpoint-without-memory restore-leaves-old-pages money-lost"
+const localisedSlice = "missed-write map-order checkpoint-without-globals checkpoint-without-memory restore-leaves-old-pages money-lost " +
+	"entries-altered ack-before-durable stale-read"
 
 // localiseWithin is the goal for a state of 1 GiB; states here are small, and only a search that hangs takes longer.
 const localiseWithin = 20 * time.Second
