@@ -12,7 +12,7 @@ import (
 
 // audited records what a canister's books say, if a query has asked for them. final is 1 for those of the end.
 func (r *run) audited(q *request, e *history.Event, status fsm.Status, final uint64) {
-	if q.method == check.AuditMethod && q.class != history.Update && status == fsm.StatusReplied {
+	if r.Load == nil && q.method == check.AuditMethod && q.class != history.Update && status == fsm.StatusReplied {
 		r.record(history.Event{Kind: history.Audited, Round: e.Round, Text: q.canister + " " + string(q.reply), Count: final})
 	}
 }
@@ -21,7 +21,7 @@ func (r *run) audited(q *request, e *history.Event, status fsm.Status, final uin
 func (r *run) audit(ctx context.Context, within time.Duration) {
 	var asked []*request
 	for i := range r.work.modules {
-		if m := &r.work.modules[i]; slices.Contains(m.Queries, check.AuditMethod) {
+		if m := &r.work.modules[i]; r.Load == nil && slices.Contains(m.Queries, check.AuditMethod) {
 			asked = append(asked, &request{class: history.Query, canister: m.Name, method: check.AuditMethod})
 		}
 	}

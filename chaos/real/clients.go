@@ -25,13 +25,10 @@ type work struct {
 // wantedQueries is how many queries of the workload clients choose from.
 const wantedQueries = 16
 
-func newWork(spec plan.Workload) (*work, error) {
+func newWork(spec plan.Workload, load *workload.Load) (*work, error) {
 	w := &work{spec: spec}
 	var err error
-	if w.workload, err = workload.Embedded(spec.Name); err != nil {
-		return nil, err
-	}
-	if w.modules, err = workload.CompleteModules(nil, w.workload.Canisters()); err != nil {
+	if w.workload, w.modules, err = load.Open(spec.Name); err != nil {
 		return nil, err
 	}
 	w.queries = w.workload.Queries(spec.Seed, wantedQueries)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"lockstep/chaos/check"
+	"lockstep/chaos/workload"
 )
 
 // Options say how a plan is run; they change nothing that the plan decides.
@@ -21,6 +22,8 @@ type Options struct {
 	Version, Rerun, Shrink string
 	// Progressed is told how the run is about twice a second; nil tells nobody.
 	Progressed func(Progress)
+	// Load is what clients send; nil for the embedded workload that the plan names. Its canisters keep no books that are looked at.
+	Load *workload.Load
 	// Lie plants a bug for tests of the alarm: a follower gets one message with another argument than the others.
 	Lie bool
 	// NoReplays leaves out the repetition of the log at the end.

@@ -96,7 +96,7 @@ func (r *run) harnessError(err error) error {
 // prepare makes folders, links and the history.
 func (r *run) prepare() error {
 	var err error
-	if r.work, err = newWork(r.plan.Workload); err != nil {
+	if r.work, err = newWork(r.plan.Workload, r.Load); err != nil {
 		return err
 	}
 	budget := r.plan.Budget()
@@ -162,7 +162,7 @@ func (r *run) boot(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, installWithin)
 	defer cancel()
 	for _, m := range r.work.modules {
-		if _, err := client.Install(ctx, m.Name, m.Wasm, nil); err != nil {
+		if _, err := client.Install(ctx, m.Name, m.Wasm, m.Arg); err != nil {
 			return fmt.Errorf("install canister %s: %w", m.Name, err)
 		}
 		if limits := workload.Limits(r.plan.Workload.Name, m.Name); limits != "" {

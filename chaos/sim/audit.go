@@ -13,7 +13,7 @@ import (
 
 // audited records what a canister's books say, if a query has asked for them. final is 1 for those of the end.
 func (c *cluster) audited(q *fsm.Query, a *node.Answer, final uint64) {
-	if q.Method == check.AuditMethod && a.Status == fsm.StatusReplied {
+	if c.opts.Load == nil && q.Method == check.AuditMethod && a.Status == fsm.StatusReplied {
 		c.record(history.Event{Kind: history.Audited, Round: uint64(a.Round), Text: q.Canister + " " + string(a.Reply), Count: final})
 	}
 }
@@ -23,7 +23,7 @@ func (c *cluster) audited(q *fsm.Query, a *node.Answer, final uint64) {
 func (c *cluster) audit() {
 	var asked []fsm.Query
 	for i := range c.work.modules {
-		if m := &c.work.modules[i]; slices.Contains(m.Queries, check.AuditMethod) {
+		if m := &c.work.modules[i]; c.opts.Load == nil && slices.Contains(m.Queries, check.AuditMethod) {
 			asked = append(asked, fsm.Query{Canister: m.Name, Method: check.AuditMethod})
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"lockstep/chaos/plan"
+	"lockstep/chaos/workload"
 )
 
 // childArg is the first argument of a program that is to be a child.
@@ -24,6 +25,7 @@ const childArg = "lockstep-sim-child"
 type request struct {
 	Plan      string
 	Plant     string
+	Load      *workload.Load
 	Dir       string
 	Modules   string
 	History   string // path; "" for none
@@ -78,7 +80,7 @@ func Serve(find func(plant string) (*Seams, error)) {
 
 func (q *request) options(find func(string) (*Seams, error)) (Options, error) {
 	o := Options{Dir: q.Dir, Modules: q.Modules, Program: q.Program, Rerun: q.Rerun, Shrink: q.Shrink, DiskLatency: q.Latency, Limit: q.Limit,
-		NoReplays: q.NoReplays}
+		NoReplays: q.NoReplays, Load: q.Load}
 	if q.Log {
 		o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

@@ -34,10 +34,10 @@ type work struct {
 	queries  []fsm.Query
 }
 
-func newWork(spec plan.Workload) (*work, error) {
+func newWork(spec plan.Workload, load *workload.Load) (*work, error) {
 	w := &work{spec: spec}
 	var err error
-	if spec.Name == TrivialWorkload {
+	if spec.Name == TrivialWorkload && load == nil {
 		var m workload.Module
 		if m, err = workload.ParseModule(TrivialWorkload, []byte(trivialCanister)); err != nil {
 			return nil, err
@@ -46,10 +46,7 @@ func newWork(spec plan.Workload) (*work, error) {
 		w.workload, err = workload.Parse(strings.NewReader(`{"canister":"trivial","method":"increment"}`), spec.Name)
 		return w, err
 	}
-	if w.workload, err = workload.Embedded(spec.Name); err != nil {
-		return nil, err
-	}
-	if w.modules, err = workload.CompleteModules(nil, w.workload.Canisters()); err != nil {
+	if w.workload, w.modules, err = load.Open(spec.Name); err != nil {
 		return nil, err
 	}
 	for _, m := range w.workload.Queries(spec.Seed, 16) {

@@ -15,6 +15,7 @@ import (
 
 	"lockstep/chaos/check"
 	"lockstep/chaos/plan"
+	"lockstep/chaos/workload"
 )
 
 // Job is one plan to run in a child process.
@@ -22,6 +23,8 @@ type Job struct {
 	Plan *plan.Plan
 	// Plant names a planted bug; "" for none.
 	Plant string
+	// Load is as in Options.
+	Load *workload.Load
 	// History and Faults are the paths of files to write; "" for none.
 	History, Faults string
 	// Rerun and Shrink are the commands that a report tells.
@@ -125,7 +128,7 @@ func (p *Pool) run(ctx context.Context, o *Outcome) error {
 	if err != nil {
 		return err
 	}
-	input, err := json.Marshal(request{Plan: o.Plan.String(), Plant: o.Plant, Dir: p.Dir, Modules: p.Modules, History: o.History,
+	input, err := json.Marshal(request{Plan: o.Plan.String(), Plant: o.Plant, Load: o.Load, Dir: p.Dir, Modules: p.Modules, History: o.History,
 		Faults: o.Faults, Program: p.Program, Rerun: o.Rerun, Shrink: o.Shrink, Latency: p.DiskLatency, Limit: p.Limit,
 		NoReplays: p.NoReplays, Log: p.Log})
 	if err != nil {

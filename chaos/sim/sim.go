@@ -15,6 +15,7 @@ import (
 	"lockstep/chaos/check"
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
+	"lockstep/chaos/workload"
 	"lockstep/fsm"
 )
 
@@ -36,6 +37,8 @@ type Options struct {
 	NoReplays bool
 	// Logger receives what replicas tell their operators; nil drops it.
 	Logger *slog.Logger
+	// Load is what clients send; nil for the embedded workload that the plan names. Its canisters keep no books that are looked at.
+	Load *workload.Load
 	// Seams are where bugs are planted; nil for none.
 	Seams *Seams
 	// Keep holds the events in memory for Result.History.
@@ -155,7 +158,7 @@ func newCluster(p *plan.Plan, o Options) (*cluster, error) {
 	if c.home, err = os.MkdirTemp(o.Dir, "lockstep-sim-"); err != nil {
 		return nil, err
 	}
-	if c.work, err = newWork(p.Workload); err != nil {
+	if c.work, err = newWork(p.Workload, o.Load); err != nil {
 		return nil, err
 	}
 	if err := c.openRecorder(); err != nil {

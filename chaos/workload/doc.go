@@ -2,6 +2,7 @@
 //
 //	file of JSON lines ──Parse──► Workload ──Stream(seed, client)──► Message, Message, …
 //	a module's exports ──Probe(seed, client)──────────────────────► Message, Message, …
+//	calls with weights ──Draw(seed)──► Load, which goes to other processes ──Open──► Workload and Modules
 //	a module's file    ──ParseModule──► Module, with those that come with Lockstep: CompleteModules
 //
 // testdata/workload/README.md has the format of the file. A line is a message, or a generator of many; generators on neighbouring

@@ -26,7 +26,7 @@ type Module struct {
 	Updates, Queries []string
 	// Interface is its description in Candid; nil if it carries none. Arg is what it is installed with where nobody says: made-up
 	// values in Candid of the types that its interface asks for, else nothing.
-	Interface *candid.Description
+	Interface *candid.Description `json:"-"`
 	Arg       []byte
 }
 
@@ -53,11 +53,15 @@ func ParseModule(name string, file []byte) (Module, error) {
 	m := Module{Name: name, Wasm: wasm, Hash: p.Hash, Updates: p.Updates, Queries: p.Queries}
 	if did, found := p.Metadata("candid:service"); found {
 		if d, err := candid.Parse(string(did)); err == nil { // one that can't be read is of no use, and no harm
-			m.Interface = d
-			m.Arg = madeUp(d.Init, rand.New(rand.NewPCG(0, 0)))
+			m.Describe(d)
 		}
 	}
 	return m, nil
+}
+
+// Describe gives a module an interface, and makes up an argument by it to install the module with.
+func (m *Module) Describe(d *candid.Description) {
+	m.Interface, m.Arg = d, madeUp(d.Init, rand.New(rand.NewPCG(0, 0)))
 }
 
 // parseText turns WebAssembly text into a binary. A file that is neither is called so.

@@ -37,6 +37,7 @@ type chaosOptions struct {
 	rejudge   string
 	asJSON    bool
 	lie       bool
+	own       ownOptions
 }
 
 func newChaosCommand() *cobra.Command {
@@ -53,13 +54,20 @@ checkpoints, progress after healing.
 replica with TCP between them: kill -9, SIGSTOP, cut, slow and corrupting links, failing and full disks, damaged and wiped
 folders. Without either, a plan is simulated if it can be.
 
+With --module it runs modules of yours. Clients send the calls of --call and --query, each as often as its weight says, or what a
+--workload says; without any, every method that the module exports. ARG is written as for cluster call; without one it is made up for
+each message where an interface says of what types, and else no bytes. What a canister means by its replies is judged for those that
+come with Lockstep alone; everything else holds for any module.
+
 Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wrong use or the run could not be made.`,
 		Example: `  cluster chaos
   cluster chaos --real --seed 42 --time 1m --out ./report
   cluster chaos --sim --seeds 1-500 --jobs 2
   cluster chaos --plan failing.plan --shrink
   cluster chaos --plant missed-write
-  cluster chaos --rejudge ./report`,
+  cluster chaos --rejudge ./report
+  cluster chaos --real --module my.wasm
+  cluster chaos --seeds 1-50 --module my.wasm --call '3 inc ()' --call 'put ("k", 5)' --query 'get ()'`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
@@ -79,6 +87,7 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
 	f.BoolVar(&o.shrink, "shrink", false, "look for the least plan that still fails")
 	f.StringVar(&o.rejudge, "rejudge", "", "judge the report in this folder again; nothing is run")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object a line")
+	o.own.register(c)
 	f.BoolVar(&o.lie, "lie", false, "plant a bug: one replica gets a message with another argument than the others")
 	if err := f.MarkHidden("lie"); err != nil {
 		panic(err) // it is there
@@ -110,6 +119,9 @@ func (o *chaosOptions) run(c *cobra.Command) error {
 		case <-ctx.Done():
 		}
 	}()
+	if err := o.own.open(c); err != nil {
+		return &exitError{exitFault, err}
+	}
 	switch {
 	case o.planted:
 		return o.runPlanted(ctx, out)
@@ -132,6 +144,12 @@ func (o *chaosOptions) check() (first, last uint64, err error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if o.sim && o.real {
 		bad("--sim and --real: choose one")
+	}
+	if err := o.own.check(); err != nil {
+		errs = append(errs, err)
+	}
+	if len(o.own.modules) > 0 && (o.planted || o.plant != "" || o.rejudge != "") {
+		bad("--module is for runs without planted bugs")
 	}
 	sources := 0
 	for _, given := range []bool{o.seed != 0, o.seeds != "", o.planFile != "", o.rejudge != "", o.planted} {
@@ -201,6 +219,7 @@ func (o *chaosOptions) onePlan(c *cobra.Command) (*plan.Plan, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("--plan: %w", err)
 	}
+	o.own.apply(p)
 	if !o.sim && !o.real {
 		o.real = p.Supports(plan.Sim) != nil
 	}
@@ -224,7 +243,7 @@ func (o *chaosOptions) bugs() string {
 	if o.lie {
 		text += " --lie"
 	}
-	return text
+	return text + o.own.flags()
 }
 
 // drawOne draws the plan of --seed, or gives the one that provokes --plant.
@@ -257,7 +276,9 @@ func (o *chaosOptions) rerun(seed uint64) string {
 }
 
 // draw draws the plan of a seed.
-func (o *chaosOptions) draw(seed uint64) *plan.Plan {
+func (o *chaosOptions) draw(seed uint64) *plan.Plan { return o.own.apply(o.drawPlan(seed)) }
+
+func (o *chaosOptions) drawPlan(seed uint64) *plan.Plan {
 	shape := plan.Shape{Replicas: o.nodes, Time: plan.Time{Run: o.time}}
 	if !o.real {
 		return drawSim(seed, shape)
@@ -340,12 +361,13 @@ func (o *chaosOptions) execute(ctx context.Context, out *chaosOutput, e executio
 	began, cpu := time.Now(), processorTime()
 	r := chaosRun{dir: e.dir, rerun: e.rerun}
 	program, err := os.Executable()
-	if err != nil {
+	load, loadErr := o.own.load(e.plan.Seed)
+	if err = errors.Join(err, loadErr); err != nil {
 		r.err, r.verdict = err, check.Failed(err)
 		return r
 	}
 	options := real.Options{Program: program, Args: []string{"cluster", replicaCommand}, Dir: e.dir, Version: buildVersion().Revision,
-		Rerun: e.rerun, Shrink: e.shrink(), Lie: o.lie || e.lie}
+		Rerun: e.rerun, Shrink: e.shrink(), Lie: o.lie || e.lie, Load: load}
 	if e.progress {
 		options.Progressed = out.progress
 	}

@@ -52,6 +52,7 @@ func (o *chaosOptions) executeSim(ctx context.Context, e execution) chaosRun {
 
 func (o *chaosOptions) simJob(e execution) sim.Job {
 	j := sim.Job{Plan: e.plan, Plant: o.plant, Rerun: e.rerun, Shrink: e.shrink()}
+	j.Load, _ = o.own.load(e.plan.Seed) // it was made once already
 	if e.dir != "" {
 		j.History, j.Faults = filepath.Join(e.dir, report.HistoryFile), filepath.Join(e.dir, report.FaultsFile)
 		_ = os.MkdirAll(e.dir, 0o755) // the child says why it cannot write
