@@ -34,7 +34,7 @@ func newestOf(t *testing.T, dir string) string {
 
 // A checkpoint of one replica is the beginning of another cluster, on more replicas.
 func TestImport(t *testing.T) {
-	old, client := startCounting(t, 1, 20, smallLogs)
+	old, _ := startCounting(t, 1, 20, smallLogs)
 	old.stop(0)
 	checkpoint := newestOf(t, old.cfgs[0].DataDir)
 	want, err := snapshot.OpenDir(checkpoint)
@@ -62,7 +62,7 @@ func TestImport(t *testing.T) {
 	if s := c.nodes[3].Status(); s.Round < want.Round || s.SetAside != "" || s.Installed > 0 {
 		t.Errorf("it did not begin with its checkpoint: %+v", s)
 	}
-	client = c.client()
+	client := c.client()
 	before, err := client.Query(c.ctx, "counter", "get", nil)
 	if err != nil {
 		t.Fatal(err)
