@@ -176,6 +176,7 @@ func TestDiffLive(t *testing.T) {
 	check(code2, out, "both run")
 
 	c.write("sequential", "area=3000 pages=1 at=7 seed=6") // carries the leader's attestation
+	c.eventually("the liar has diverged", func() bool { return c.nodes[victim].Err() != nil })
 	<-c.nodes[victim].Done()
 	code2, out = c.diff(honest, victim)
 	check(code2, out, "one has diverged")
@@ -195,9 +196,11 @@ func TestDiffLive(t *testing.T) {
 		t.Errorf("%d requests and %d bytes for two pages of 3000", result.Trips, result.Read)
 	}
 
+	var newest uint64
 	for i := range 40 {
-		c.write("sequential", fmt.Sprintf("area=3000 pages=1 at=%d seed=6", i))
+		newest = c.write("sequential", fmt.Sprintf("area=3000 pages=1 at=%d seed=6", i))
 	}
+	c.eventually("the other follower has given the rounds up that it had in common", func() bool { return c.nodes[honest].Status().Round >= newest })
 	if code, out := c.diff(victim, honest); code != exitUndecided || !strings.Contains(out, "no round in common") {
 		t.Errorf("long after: exit code %d:\n%s", code, out)
 	}
