@@ -27,6 +27,8 @@
 //   - Every fault ends by Time.Run; after that comes Time.Quiet with none.
 //   - A plan whose faults go beyond what a cluster of its size must survive says so in its line "allow", with the words that
 //     Budget finds; a run of it is judged by that.
+//   - Most drawn plans of simulated runs begin with a recipe (rare.go): an episode of its own, whatever kinds are drawn, that leads to a rare path. So a
+//     batch of a hundred plans misses none.
 //   - A kind of fault is described in one place, specs; parser, printer, generator, shrinker and help follow it.
 //
 // Sources: swarm testing (Groce et al., ISSTA 2012): leave kinds of faults out at random instead of using all of them mildly;

@@ -15,6 +15,8 @@ type drawer struct {
 	wild float64
 	// installs makes it a cluster that compacts its logs early, and in which checkpoints are sent.
 	installs bool
+	// rare is what the plan begins with, nil for nothing.
+	rare *recipe
 	// weights say how often each kind is drawn.
 	weights map[Kind]float64
 }

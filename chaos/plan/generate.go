@@ -42,6 +42,9 @@ func Generate(seed uint64, s Shape) *Plan {
 	d := newDrawer(seed, s)
 	d.complete()
 	d.installs = d.shape.Layer == Sim && !d.shape.Same && d.chance(0.25)
+	if d.rare = d.chooseRare(); d.rare != nil {
+		d.installs = d.installs || d.rare.installs
+	}
 	d.wild = math.Round(d.Float64()*100) / 100
 	p := &Plan{Seed: seed, Time: d.shape.Time, Cluster: d.shape.Cluster, Workload: d.workload(seed)}
 	for n := range d.shape.Replicas {
@@ -50,6 +53,8 @@ func Generate(seed uint64, s Shape) *Plan {
 	p.Drawn = Drawn{Wild: d.wild, Kinds: d.kinds()}
 	if d.installs {
 		p.Workload.Rate = max(p.Workload.Rate, 30)
+	} else if d.rare != nil && d.rare.appends {
+		p.Workload.Rate = max(p.Workload.Rate, 20)
 	}
 	d.weather(p)
 	d.episodes(p)
@@ -103,6 +108,9 @@ func (d *drawer) options(n int) Options {
 		o.Checkpoint, o.Trailing = 16+o.Checkpoint/4, 16
 	}
 	o.Messages, o.Inflight, o.Append = d.size(1<<d.IntN(6), 256), pick(d, 0, 1, 2, 8), pick(d, 0, 1, 7, 64)
+	if d.rare != nil && d.rare.appends && o.Append == 1 {
+		o.Append = 0
+	}
 	return o
 }
 
@@ -167,7 +175,11 @@ func (d *drawer) weather(p *Plan) {
 func (d *drawer) episodes(p *Plan) {
 	window := p.Time.Window
 	most := min(time.Duration(float64(window)*(1+3*d.wild)), p.Time.Run/3)
-	for at := min(window, p.Time.Run/10); ; {
+	at := min(window, p.Time.Run/10)
+	if d.rare != nil {
+		at = d.addRare(p, at) + window
+	}
+	for {
 		length := d.between(200*time.Millisecond, max(most, 400*time.Millisecond))
 		if rest := p.Time.Run - at; d.dense() && rest >= leastEnd {
 			length = min(length, rest)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"reflect"
@@ -198,6 +199,9 @@ func TestShrinkFindsTheCulprits(t *testing.T) {
 	p.Faults = slices.DeleteFunc(p.Faults, func(f Fault) bool { return f.End() > 110*time.Second && f.For < p.Time.Run })
 	p.Faults = append(p.Faults, Fault{At: 118 * time.Second, For: 1900 * time.Millisecond, Kind: Crash, Nodes: Listed(1, 2, 4), Power: Torn},
 		Fault{At: 119 * time.Second, For: time.Second, Kind: Partition, Nodes: Named(Leader), Mode: Out})
+	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
+	b := p.Budget() // what was drawn before may be near
+	p.Allow = Allow{Stall: b.MayStall, Loss: b.MayLose}
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -248,5 +252,38 @@ func TestShrinkNeverLeavesTheBudget(t *testing.T) {
 	}, ShrinkLimits{})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A batch of a hundred plans misses a recipe with a probability of less than one in ten thousand if a tenth of the plans begin with it.
+func TestPlansBeginWithEveryRecipe(t *testing.T) {
+	const plans = 1000
+	counts := make([]int, len(recipes))
+	for seed := range uint64(plans) {
+		d := newDrawer(seed, Shape{})
+		d.complete()
+		if r := d.chooseRare(); r != nil {
+			counts[slices.IndexFunc(recipes, func(o recipe) bool { return reflect.DeepEqual(o.kinds, r.kinds) && o.installs == r.installs })]++
+		}
+	}
+	for i, n := range counts {
+		if n < plans*9/100 {
+			t.Errorf("recipe %d of kinds %v: %d of %d plans begin with it", i, recipes[i].kinds, n, plans)
+		}
+	}
+}
+
+// What a recipe needs is there whatever else is drawn, and only what the shape allows.
+func TestRecipesKeepToTheShape(t *testing.T) {
+	for seed := range uint64(300) {
+		p := Generate(seed, Shape{Kinds: []Kind{Pause, Loss}, Time: Time{Run: 12 * time.Second}})
+		for i := range p.Faults {
+			if k := p.Faults[i].Kind; k != Pause && k != Loss {
+				t.Fatalf("seed %d: a plan of pauses and losses has a %s", seed, k)
+			}
+		}
+		if p := Generate(seed, Shape{Time: Time{Run: 2 * time.Second}}); len(p.Faults) > 0 && p.Validate() != nil {
+			t.Fatalf("seed %d: %v", seed, p.Validate())
+		}
 	}
 }

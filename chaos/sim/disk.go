@@ -261,7 +261,7 @@ func (d *disk) after(power plan.Power, r *rand.Rand) (left image, lost, torn int
 	}
 	keep := 0
 	if power == plan.Torn {
-		keep = r.IntN(len(d.undo) + 1)
+		keep = r.IntN(max(len(d.undo), 1)) // one at least is not whole
 	}
 	for i := len(d.undo) - 1; i >= keep; i-- {
 		some := 0
