@@ -158,7 +158,7 @@ func (in *instance) trapped(code trapCode, spent, fuel uint64) (Outcome, error) 
 	if !known {
 		return Outcome{}, fmt.Errorf("run canister: unexpected trap %d", code)
 	}
-	return failed(Trapped, text, spent), nil
+	return failed(Trapped, systemapi.CleanText(text+in.host.LastWords(), systemapi.MaxTrapText), spent), nil
 }
 
 func outOfFuel(fuel uint64) Outcome {

@@ -36,6 +36,7 @@ type Host struct {
 	call      *Call // under construction
 	callBytes uint64
 	random    *rand.ChaCha8
+	words     words
 }
 
 // Machine is the running instance as host functions need it.

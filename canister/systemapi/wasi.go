@@ -210,6 +210,9 @@ func wasiWrite(h *Host, a []uint64) (uint64, error) {
 	if err != nil || code != wasiOK {
 		return code, err
 	}
+	if a[0] == 2 {
+		h.words.write(line)
+	}
 	h.print(CleanText(string(line), maxLogText))
 	return h.put(a[3], total), nil
 }
@@ -226,6 +229,6 @@ func wasiRandom(h *Host, a []uint64) (uint64, error) {
 	return wasiOK, err
 }
 
-func wasiExit(_ *Host, a []uint64) (uint64, error) {
-	return 0, Trap("proc_exit(" + strconv.Itoa(int(int32(a[0]))) + ")")
+func wasiExit(h *Host, a []uint64) (uint64, error) {
+	return 0, Trap("proc_exit(" + strconv.Itoa(int(int32(a[0]))) + ")" + h.LastWords())
 }

@@ -48,6 +48,18 @@ type method struct {
 // hintUnknown follows the failure of a call without an argument to a canister that has no interface.
 const hintUnknown = "\nThe canister carries no interface, so it was sent no bytes at all: if it takes Candid, say '()', --candid or --did FILE"
 
+// blamesArgument tells whether a canister may have turned a call down for its argument: what decodes Candid says so in one of these
+// words, be it Motoko's, Rust's or Azle's.
+func blamesArgument(text string) bool {
+	text = strings.ToLower(text)
+	for _, word := range []string{"candid", "idl", "argument", "decod", "deserial", "pars"} {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return false
+}
+
 // method reads the argument, as the canister's interface says where there is one. args are NAME METHOD [ARG].
 func (o *argOptions) method(ctx context.Context, c *cobra.Command, client *node.Client, args []string) (method, error) {
 	if o.text || o.hex || o.base64 || o.file != "" {

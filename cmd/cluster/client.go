@@ -143,7 +143,7 @@ func (o *clientOptions) finish(c *cobra.Command, end outcome) error {
 	if r.Status == fsm.StatusRejected {
 		text = fmt.Sprintf("code %d: %s", r.RejectCode, text)
 	}
-	if r.Status == fsm.StatusTrapped || r.Status == fsm.StatusRejected {
+	if (r.Status == fsm.StatusTrapped || r.Status == fsm.StatusRejected) && blamesArgument(r.Text) {
 		text += end.hint
 	}
 	return &exitError{exitBad, fmt.Errorf("%s: %s in round %d: %s", end.what, r.Status, r.Round, text)}
