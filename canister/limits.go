@@ -33,14 +33,19 @@ const (
 	maxStableBytes = 64 << 30
 )
 
-// DefaultLimits allows what the Internet Computer allows, with an amount of
-// fuel that takes a few seconds to burn.
+// DefaultLimits allows what the Internet Computer allows, with amounts of fuel
+// that take seconds to burn: a round waits for the longest execution in it, so
+// an endless canister_init holds up a cluster for 2 to 4 s. Of real programs
+// a canister in TypeScript needs the most to be installed, 940 million units
+// for its interpreter; Motoko and Go need less than 5 million. An upgrade that
+// writes a heap of hundreds of megabytes to stable memory may need more than
+// the default: raise InstallFuel for it.
 func DefaultLimits() Limits {
 	return Limits{
 		MemoryBytes: 4 << 30,
 		StableBytes: 8 << 30,
 		Fuel:        4_000_000_000,
-		InstallFuel: 40_000_000_000,
+		InstallFuel: 8_000_000_000,
 		ReplyBytes:  2 << 20,
 		StackUnits:  program.MaxStackUnits,
 	}
