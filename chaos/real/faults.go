@@ -235,7 +235,18 @@ func (s *strike) transfer() {
 		target = name(to[0])
 	}
 	s.members[leader-1].command("%d transfer %s", s.id, target)
-	s.track.wait(2*s.election(), s.ctx.Done(), func(v view) bool { return v.leader != 0 && v.leader != leader })
+	for until := time.Now().Add(2 * s.election()); !s.struckYet() && time.Now().Before(until) && wait(s.ctx, transferPoll); {
+	}
+}
+
+// transferPoll is how often is looked whether the leader's process has told of a transfer.
+const transferPoll = 10 * time.Millisecond
+
+// struckYet reports whether a replica's process has told that the fault had an effect.
+func (s *strike) struckYet() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.struck[uint32(s.id)] > 0
 }
 
 // disk breaks disks from inside the replicas' processes.
