@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,7 @@ import (
 // Times of a run besides the plan's.
 const (
 	readyWithin   = 30 * time.Second
-	installWithin = 60 * time.Second
+	installWithin = 3 * time.Minute // programs of megabytes take a busy machine long to compile
 	progressEvery = 500 * time.Millisecond
 	reportWithin  = time.Second // for replicas to tell what they have applied
 )
@@ -137,6 +138,28 @@ func (r *run) wire() error {
 	return err
 }
 
+// install installs a canister. Requests of a run end soon, and compiling may take longer: it is asked for until it is there.
+func install(ctx context.Context, client *node.Client, m workload.Module) error {
+	for {
+		a, err := client.Install(ctx, m.Name, m.Wasm, m.Arg)
+		switch {
+		case err == nil && a.Status == fsm.StatusRefused && strings.Contains(a.Text, "there is a canister"):
+			return nil // by an earlier request
+		case err == nil && a.Status != fsm.StatusReplied:
+			return errors.New(a.Text)
+		case err == nil:
+			return nil
+		case node.OutcomeOf(err) != node.OutcomeUnknown || ctx.Err() != nil:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(progressEvery):
+		}
+	}
+}
+
 // boot starts the replicas and installs the workload's canisters.
 func (r *run) boot(ctx context.Context) error {
 	for _, m := range r.members {
@@ -162,7 +185,7 @@ func (r *run) boot(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, installWithin)
 	defer cancel()
 	for _, m := range r.work.modules {
-		if _, err := client.Install(ctx, m.Name, m.Wasm, m.Arg); err != nil {
+		if err := install(ctx, client, m); err != nil {
 			return fmt.Errorf("install canister %s: %w", m.Name, err)
 		}
 		if limits := workload.Limits(r.plan.Workload.Name, m.Name); limits != "" {
