@@ -28,7 +28,7 @@ var recipes = []recipe{
 
 // rareTakes is how long such an episode lasts, rareShare the share of plans that begin with one.
 const (
-	rareTakes = 3 * time.Second
+	rareTakes = 2 * time.Second
 	rareShare = 0.85
 )
 
