@@ -24,7 +24,11 @@ func (c *cluster) corruptCheckpoints(f *plan.Fault, nodes []int, number int) *ru
 		m.mu.Lock()
 		files := m.device.files
 		m.mu.Unlock()
-		if files == nil || !c.mayHarm(n) {
+		if files == nil {
+			continue
+		}
+		release, ok := c.mayHarm(n)
+		if !ok {
 			continue
 		}
 		var index uint64
@@ -37,6 +41,7 @@ func (c *cluster) corruptCheckpoints(f *plan.Fault, nodes []int, number int) *ru
 			}
 			c.record(history.Event{Kind: history.Damaged, Node: uint8(n), Fault: uint32(number), Index: index, Text: what})
 		}
+		release()
 	}
 	return &running{end: func() uint64 { return hits }}
 }
@@ -188,9 +193,12 @@ func flipEntry(e *raft.Log, r *rand.Rand) string {
 }
 
 // mayHarm reports whether a replica may lose what it has. A plan within the budget counts on the quiet windows between its episodes to
-// be long enough for repairs: where one was not, the harm is left out.
-func (c *cluster) mayHarm(n int) bool {
-	return c.plan.Allow != (plan.Allow{}) || c.dispensable(n, nil)
+// be long enough for repairs: where one was not, the harm is left out. Whoever has done it calls release.
+func (c *cluster) mayHarm(n int) (release func(), ok bool) {
+	if c.plan.Allow != (plan.Allow{}) {
+		return func() {}, true
+	}
+	return c.dispensable(n, nil)
 }
 
 // corruptLogs damages replicas' logs where they lie.
@@ -198,7 +206,8 @@ func (c *cluster) corruptLogs(f *plan.Fault, nodes []int, number int) *running {
 	var hits uint64
 	for _, n := range nodes {
 		m := c.members[n-1]
-		if !c.mayHarm(n) {
+		release, ok := c.mayHarm(n)
+		if !ok {
 			continue
 		}
 		m.mu.Lock()
@@ -218,6 +227,7 @@ func (c *cluster) corruptLogs(f *plan.Fault, nodes []int, number int) *running {
 			hits++
 			c.record(history.Event{Kind: history.Damaged, Node: uint8(n), Fault: uint32(number), Text: "log: " + what})
 		}
+		release()
 	}
 	return &running{end: func() uint64 { return hits }}
 }

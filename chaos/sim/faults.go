@@ -217,13 +217,15 @@ func (c *cluster) wipeCarefully(nodes []int) *running {
 	ended := make(chan struct{})
 	go func() {
 		for _, n := range nodes {
-			if !c.dispensable(n, ended) {
+			release, ok := c.dispensable(n, ended)
+			if !ok {
 				return
 			}
 			c.members[n-1].want(false, false)
 			hits.Add(1)
 			<-ended
 			c.wiped(n)
+			release()
 		}
 	}()
 	return &running{end: func() uint64 {

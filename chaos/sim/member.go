@@ -32,6 +32,7 @@ type member struct {
 	wanted  bool // it shall run
 	barred  bool // it diverged: it is not started again unless it is wiped
 	absent  bool // a fault has taken it, or its vote, out of the cluster
+	spared  int  // faults that take what it has, or the replica itself, out of the cluster now
 	life    *life
 	armed   *armed
 	skew    time.Duration
@@ -102,6 +103,13 @@ func (m *member) leaves(absent bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.absent = absent
+}
+
+// spares counts the faults that the cluster spares the replica for.
+func (m *member) spares(more int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.spared += more
 }
 
 // leads reports whether the replica takes itself for the leader.

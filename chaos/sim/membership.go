@@ -59,10 +59,12 @@ func (c *cluster) membership(f *plan.Fault, nodes []int) *running {
 			if f.Variant() == plan.Replace {
 				may = c.dispensable
 			}
-			if !may(n, ended) {
+			release, ok := may(n, ended)
+			if !ok {
 				continue
 			}
 			c.members[n-1].leaves(true)
+			release()
 			if out = append(out, n); c.member(func(r *raft.Raft) error { return c.leave(r, f.Variant(), n) }, ended) {
 				hits.Add(1)
 			}
@@ -73,8 +75,11 @@ func (c *cluster) membership(f *plan.Fault, nodes []int) *running {
 			return
 		}
 		for _, n := range out {
-			if f.Variant() == plan.Replace && hits.Load() > 0 && c.dispensable(n, nil) {
-				c.renew(c.members[n-1])
+			if f.Variant() == plan.Replace && hits.Load() > 0 {
+				if release, ok := c.dispensable(n, nil); ok {
+					c.renew(c.members[n-1])
+					release()
+				}
 			}
 			if c.member(func(r *raft.Raft) error {
 				return r.AddVoter(serverID(n), raft.ServerAddress(serverID(n)), 0, time.Second).Error()
@@ -89,10 +94,6 @@ func (c *cluster) membership(f *plan.Fault, nodes []int) *running {
 	}}
 }
 
-func allOf(members []*member, is func(*member) bool) bool {
-	return !slices.ContainsFunc(members, func(m *member) bool { return !is(m) })
-}
-
 // renew stops a replica, makes its device new and starts it. It waits until the replica is down.
 func (c *cluster) renew(m *member) {
 	m.want(false, false)
@@ -102,37 +103,47 @@ func (c *cluster) renew(m *member) {
 }
 
 // dispensable waits until the cluster can do without what a replica has: all others are up, are members, have what they acknowledged
-// (bare raft knows no joining), and could start from it. False means that given came first; nil does not wait.
-func (c *cluster) dispensable(n int, given <-chan struct{}) bool {
-	return c.waitForAll(func(m *member) bool {
-		if m.number == n {
-			return true
-		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
+// (bare raft knows no joining), could start from it, and lose it to no other fault. From then on until release is called the cluster
+// counts on the replica for nothing. False means that given came first; nil does not wait.
+func (c *cluster) dispensable(n int, given <-chan struct{}) (release func(), ok bool) {
+	return c.spare(n, given, func(m *member) bool {
 		return m.life != nil && (c.seams.Bare || !m.device.joining) && !m.absent && m.restorableLocked()
-	}, given)
+	})
 }
 
-// othersJoined waits until no other replica is joining, or would be after a restart: whoever takes out one of three while another votes
-// for nobody is left with a majority that needs a vote which nobody gives. One that was taken out and is new counts too: it may be a member
-// again, by a change that waits for a leader like this one, before this one is made. Replicas that are down may be.
-func (c *cluster) othersJoined(n int, given <-chan struct{}) bool {
-	return c.waitForAll(func(m *member) bool {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		joined := c.seams.Bare || !m.device.joining
-		return m.number == n || joined && (m.absent || m.restorableLocked())
-	}, given)
+// othersJoined waits until no other replica is joining, or would be after a restart or a fault that is on: whoever takes out one of three
+// while another votes for nobody is left with a majority that needs a vote which nobody gives. One that was taken out and is new counts
+// too: it may be a member again, by a change that waits for a leader like this one, before this one is made. Replicas that are down may
+// be. What it gives is what dispensable gives.
+func (c *cluster) othersJoined(n int, given <-chan struct{}) (release func(), ok bool) {
+	return c.spare(n, given, func(m *member) bool {
+		return (c.seams.Bare || !m.device.joining) && (m.absent || m.restorableLocked())
+	})
 }
 
-// waitForAll is false when given came first; nil does not wait.
-func (c *cluster) waitForAll(is func(*member) bool, given <-chan struct{}) bool {
-	for !allOf(c.members, is) {
+// spare waits until others, which is called with a member's lock held, is true of all replicas but n at one time, and none of them is
+// spared itself: it may take seconds to stop, and looks as if it were there for good until it is down and its disk is new.
+func (c *cluster) spare(n int, given <-chan struct{}, others func(*member) bool) (release func(), ok bool) {
+	for !c.spareNow(n, others) {
 		if given == nil || !sleep(50*time.Millisecond, given) {
+			return nil, false
+		}
+	}
+	return func() { c.members[n-1].spares(-1) }, true
+}
+
+func (c *cluster) spareNow(n int, others func(*member) bool) bool {
+	c.sparing.Lock()
+	defer c.sparing.Unlock()
+	for _, m := range c.members {
+		m.mu.Lock()
+		ok := m.number == n || m.spared == 0 && others(m)
+		m.mu.Unlock()
+		if !ok {
 			return false
 		}
 	}
+	c.members[n-1].spares(1)
 	return true
 }
 

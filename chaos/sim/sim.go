@@ -78,6 +78,8 @@ type cluster struct {
 	ended  atomic.Bool
 	// changing holds a value while somebody changes the membership.
 	changing chan struct{}
+	// sparing is held while somebody judges whether the cluster can do without a replica.
+	sparing sync.Mutex
 	// streams counts the checkpoints that were read to be sent.
 	streams atomic.Uint64
 
