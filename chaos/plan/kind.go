@@ -66,7 +66,7 @@ const (
 	Swap      Mode = "swap"      // two blocks have changed places
 	Extend    Mode = "extend"    // there is something behind the end
 	Stale     Mode = "stale"     // a block has older contents
-	Careful   Mode = "careful"   // only once every other replica has all that is committed
+	Careful   Mode = "careful"   // only once the others can do without it, and lose nothing themselves
 	Abrupt    Mode = "abrupt"    // at once
 	Jump      Mode = "jump"      // once
 	Drift     Mode = "drift"     // little by little, over the fault's time
