@@ -1,6 +1,8 @@
 package check
 
 import (
+	"fmt"
+
 	"lockstep/chaos/history"
 	"lockstep/pagetrie"
 )
@@ -8,8 +10,8 @@ import (
 const checkpointsDoc = `A checkpoint is what it says: its root is the one that the replicas found after its round, and its index lies at that round's entry or
 behind it and before the next round's. That holds for checkpoints that are written, that a node starts from and that are installed.
 A node that refuses its own was given a damaged one by a fault, and one that begins without the newest that it had published has lost
-it to a fault. Judged by checkpoint, started and installed against applied, by checkpoint-refused against damaged, and in simulated runs,
-where power is lost, by started against checkpoint. A checkpoint of a round that nobody has reported is compared when
+it to a fault, or could not read it at that start. Judged by checkpoint, started and installed against applied, by checkpoint-refused
+against damaged, and in simulated runs, where power is lost, by started against checkpoint and checkpoint-unread. A checkpoint of a round that nobody has reported is compared when
 somebody does, as long as few enough wait.`
 
 // checkpoints is the truth of checkpoints.
@@ -23,13 +25,16 @@ type checkpoints struct {
 	lies    bool
 	// published is the newest that each node has published by itself or was sent.
 	published map[uint8]history.Event
+	// unread is the index of the newest that the disk has not given to each node in the start under way.
+	unread map[uint8]uint64
 }
 
 // maxWaiting bounds the checkpoints that wait for their rounds.
 const maxWaiting = 1024
 
 func startCheckpoints(s *Suite) checker {
-	return &checkpoints{suite: s, waiting: map[uint64]history.Event{}, damaged: map[uint8]bool{}, published: map[uint8]history.Event{}}
+	return &checkpoints{suite: s, waiting: map[uint64]history.Event{}, damaged: map[uint8]bool{}, published: map[uint8]history.Event{},
+		unread: map[uint8]uint64{}}
 }
 
 func (c *checkpoints) observe(e *history.Event) *Violation {
@@ -67,18 +72,33 @@ func (c *checkpoints) observe(e *history.Event) *Violation {
 // lost finds a checkpoint that was published and is not there at the next start.
 func (c *checkpoints) lost(e *history.Event) *Violation {
 	newest := c.published[e.Node]
-	switch {
-	case e.Kind == history.Published && e.Index >= newest.Index:
-		c.published[e.Node] = *e
-	case e.Kind == history.Started && e.Index < newest.Index && c.suite.cfg.Header.Layer == "sim" && !c.damaged[e.Node] && !c.lies:
-		if e.Index == 0 {
-			return broken(e, "node %d begins without a checkpoint, after it had published that of entry %d, which no fault has harmed",
-				e.Node, newest.Index).against(newest)
+	switch e.Kind {
+	case history.Published:
+		if e.Index >= newest.Index {
+			c.published[e.Node] = *e
 		}
-		return broken(e, "node %d begins with the checkpoint of entry %d, after it had published that of entry %d, which no fault has harmed",
-			e.Node, e.Index, newest.Index).against(newest)
+	case history.CheckpointUnread:
+		c.unread[e.Node] = max(c.unread[e.Node], e.Index)
+	case history.Stopped, history.Crashed:
+		delete(c.unread, e.Node)
+	case history.Started:
+		unread := c.unread[e.Node]
+		delete(c.unread, e.Node) // it stays on the disk, for the next start
+		if e.Index < newest.Index && unread < newest.Index && c.suite.cfg.Header.Layer == "sim" && !c.damaged[e.Node] && !c.lies {
+			return begunWithout(e, newest)
+		}
 	}
 	return nil
+}
+
+// begunWithout is a start without the newest checkpoint.
+func begunWithout(e *history.Event, newest history.Event) *Violation {
+	with := "without a checkpoint"
+	if e.Index != 0 {
+		with = fmt.Sprintf("with the checkpoint of entry %d", e.Index)
+	}
+	return broken(e, "node %d begins %s, after it had published that of entry %d, which no fault has harmed", e.Node, with,
+		newest.Index).against(newest)
 }
 
 // compare compares a checkpoint with its round as it was applied.

@@ -122,6 +122,8 @@ func (e *Event) logWords() string {
 		return fmt.Sprintf("has a checkpoint of round %d (entry %d)", e.Round, e.Index)
 	case CheckpointRefused:
 		return with(fmt.Sprintf("refused the checkpoint at entry %d", e.Index), e.Text)
+	case CheckpointUnread:
+		return with(fmt.Sprintf("could not read the checkpoint at entry %d, which stays", e.Index), e.Text)
 	case Damaged:
 		if e.Index == 0 {
 			return with("has damaged files", e.Text)

@@ -91,9 +91,11 @@ const (
 	Executed
 	// Published is a checkpoint that is visible on a node's disk. CheckpointRefused is a checkpoint that the node would not use;
 	// Text says why. Damaged is one that the harness has damaged; if Index is 0, it is the node's log,
-	// all that it has, or what of a checkpoint is verified only when it is read.
+	// all that it has, or what of a checkpoint is verified only when it is read. CheckpointUnread is one that the disk failed to give to
+	// a node that was starting, with Text as the error: it may be whole, and it stays where it is.
 	Published
 	CheckpointRefused
+	CheckpointUnread
 	Damaged
 	// InstallSent is a checkpoint that a node begins to read, to send it to Peer; Sequence numbers such streams from 1.
 	// InstallBegin is one that begins to arrive from Peer, with Sequence if that is known. Installed is a node whose state became that of a checkpoint

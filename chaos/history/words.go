@@ -64,6 +64,7 @@ var kindSpecs = [...]kindSpec{
 	Executed:          {"executed", fNode | fRound, fIndex | fSlot | fRan | fSession | fSequence | fDigest | fText},
 	Published:         {"checkpoint", fNode | fIndex, fTerm | fRound | fRoot | fDigest | fCount | fText},
 	CheckpointRefused: {"checkpoint-refused", fNode, fPeer | fIndex | fRound | fDigest | fText},
+	CheckpointUnread:  {"checkpoint-unread", fNode | fIndex, fText},
 	Damaged:           {"damaged", fNode, fFault | fIndex | fDigest | fText},
 	InstallSent:       {"install-sent", fNode | fPeer | fIndex | fSequence, fTerm},
 	InstallBegin:      {"install-begin", fNode | fIndex, fPeer | fTerm | fRound | fCount | fSequence},

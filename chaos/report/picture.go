@@ -162,7 +162,7 @@ func (p *painter) node(e *history.Event, n int) {
 	case history.Installed:
 		p.rounds[n] = max(p.rounds[n], e.Round)
 		p.point(n, e, "install")
-	case history.CheckpointRefused, history.InstallFailed, history.Damaged, history.Truncated:
+	case history.CheckpointRefused, history.CheckpointUnread, history.InstallFailed, history.Damaged, history.Truncated:
 		p.point(n, e, "note")
 	case history.Stuck:
 		p.point(n, e, "bad")

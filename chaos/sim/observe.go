@@ -3,6 +3,7 @@ package sim
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -227,15 +228,33 @@ func (l *life) refusedInstall(from int, req *raft.InstallSnapshotRequest, reason
 
 // damaged is told by the checkpoint store of what it set aside.
 func (l *life) damaged(id string, err error) {
-	var index uint64
-	_, _ = fmt.Sscanf(id, "checkpoint-%d-", &index) // 0 if it is named otherwise
-	l.record(history.Event{Kind: history.CheckpointRefused, Index: index, Text: err.Error()})
+	l.record(history.Event{Kind: history.CheckpointRefused, Index: checkpointIndex(id), Text: err.Error()})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
 	case l.aside <- struct{}{}:
 	default:
 	}
+}
+
+// checkpointIndex is the log index in a checkpoint's name, 0 if it is named otherwise.
+func checkpointIndex(id string) (index uint64) {
+	_, _ = fmt.Sscanf(id, "checkpoint-%d-", &index)
+	return index
+}
+
+// unread records a checkpoint that a failing disk did not give while the replica starts. False: err is not that of a disk.
+func (l *life) unread(index uint64, err error) bool {
+	if !errors.Is(err, errIO) {
+		return false
+	}
+	l.mu.Lock()
+	starting := !l.began
+	l.mu.Unlock()
+	if starting {
+		l.record(history.Event{Kind: history.CheckpointUnread, Index: index, Text: err.Error()})
+	}
+	return true
 }
 
 // optionsText is a replica's options as a plan has them.

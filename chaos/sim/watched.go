@@ -82,6 +82,7 @@ func (w *watchedCheckpoints) Create(version raft.SnapshotVersion, index, term ui
 func (w *watchedCheckpoints) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	meta, reader, err := w.Checkpoints.Open(id)
 	if err != nil {
+		w.life.unread(checkpointIndex(id), err)
 		return nil, nil, err
 	}
 	return meta, &openedCheckpoint{reader, *meta}, nil
@@ -189,7 +190,7 @@ func (w *watchedMachine) Restore(from io.ReadCloser) error {
 	l, meta := w.life, openedBehind(from)
 	err := w.Machine.Restore(from)
 	if err != nil {
-		if meta != nil {
+		if meta != nil && !l.unread(meta.Index, err) {
 			l.record(history.Event{Kind: history.CheckpointRefused, Index: meta.Index, Text: err.Error()})
 		}
 		return err
