@@ -1,11 +1,15 @@
 package node
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hashicorp/raft"
 
 	"lockstep/fsm"
 	"lockstep/snapshot"
@@ -82,4 +86,78 @@ func TestLogReachesBackToTheOldestCheckpoint(t *testing.T) {
 	}
 	c.add(client, "counter", 1)
 	c.agree()
+}
+
+// unreadable is a ground whose disk does not give the newest checkpoint, or none at all.
+type unreadable struct {
+	Ground
+	all bool
+}
+
+func (g unreadable) Open(stop func(error)) (*Parts, error) {
+	p, err := g.Ground.Open(stop)
+	if err == nil {
+		p.Checkpoints = unreadCheckpoints{p.Checkpoints, g.all}
+	}
+	return p, err
+}
+
+type unreadCheckpoints struct {
+	Checkpoints
+	all bool
+}
+
+func (u unreadCheckpoints) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	if metas, err := u.List(); err != nil || u.all || metas[0].ID == id {
+		return nil, nil, errors.Join(err, errBroken)
+	}
+	return u.Checkpoints.Open(id)
+}
+
+// A disk that fails to give the newest checkpoint says nothing about it: the replica goes on from the one before, to which its log
+// reaches back, and the newest stays for the next start.
+func TestUnreadCheckpointIsPassedOverAndStays(t *testing.T) {
+	c, client := startCounting(t, 1, 12, smallLogs)
+	added := 12 + c.rely(client, "counter", 0)
+	kept, err := c.nodes[0].current().checkpoints.List()
+	if err != nil || len(kept) != 2 {
+		t.Fatal(kept, err)
+	}
+	newest := c.nodes[0].Status().Checkpoints.Round
+	c.stop(0)
+	start := func(all bool) (*Node, error) {
+		n := newNode(c.cfgs[0].WithDefaults())
+		return n.start(n.openDir, n.listen, func() error {
+			n.ground = unreadable{n.ground, all}
+			return nil
+		})
+	}
+
+	if n, err := start(true); err == nil {
+		c.nodes[0] = n
+		t.Fatal("it starts without any of its checkpoints, and its log begins behind the oldest")
+	}
+	n, err := start(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.nodes[0] = n
+	if restored := n.current().machine.restored.Load(); restored == 0 || restored >= newest {
+		t.Errorf("it began with the checkpoint of round %d, want the one before that of round %d", restored, newest)
+	}
+	if r, err := client.Query(c.ctx, "counter", "get", nil); err != nil || count(r) != uint64(added) {
+		t.Errorf("count %d, want %d; %v", count(r), added, err)
+	}
+	if s := n.Status(); s.SetAside != "" {
+		t.Errorf("set aside: %q", s.SetAside)
+	}
+	c.stop(0)
+	aside, err := filepath.Glob(filepath.Join(c.cfgs[0].DataDir, checkpointsDir, "damaged-*"))
+	if err != nil || len(aside) > 0 {
+		t.Errorf("set aside though it is whole: %v, %v", aside, err)
+	}
+	c.start(0)
+	if restored := c.nodes[0].current().machine.restored.Load(); restored < newest {
+		t.Errorf("then it began with the checkpoint of round %d, want that of round %d or a newer one", restored, newest)
+	}
 }
