@@ -42,6 +42,8 @@ type batcher struct {
 	metrics *metrics
 	// committed is told the index of each round that this leader has committed; nil tells nobody.
 	committed func(index uint64)
+	// ended is told how each round has ended; nil tells nobody.
+	ended func(error)
 	// await waits for a message that is pending, work reports whether a round without messages has something to do; nil for
 	// neither.
 	await func(context.Context, fsm.Ref) (fsm.Answer, error)
@@ -226,6 +228,9 @@ func (b *batcher) propose(batch []*proposal) {
 			if b.committed != nil {
 				b.committed(result.Index)
 			}
+		}
+		if b.ended != nil {
+			b.ended(err)
 		}
 		b.finish(batch, result, err)
 	})

@@ -55,6 +55,7 @@
 //	the disk fails, or the machine does                  state failed: fix the cause and start the node again
 //	its files are deleted or replaced (groundwatch.go)   state failed: start again, with an empty folder it is sent the state
 //	a leader's checkpoint contradicts our log            the uncommitted end of the log is cut and the replica opened again
+//	raft refuses its rounds because it hands leadership on, for three election time-outs (handover.go)    opened again
 //	Stop
 //
 // replica.stop first puts up the fence before the state machine and cuts every connection, and only then does anything else
@@ -117,12 +118,14 @@
 //	drainedPipeline.run        one a follower that raft sends to; its Close, which raft calls
 //	raft's own                 replica.close: raft.Shutdown after the rounds in flight have ended, since raft answers
 //	                           none of them later; its connections' end with link.Layer's Close
+//	a transfer of leadership that does not end (handover.go) outlives its raft: one goroutine of raft's each
 //	waitGroup                  ends with what it waits for; outlives Stop only when the disk hangs for closeTimeout
 //
 // # Sources
 //
 // Ongaro, "Consensus: Bridging Theory and Practice" §3 (Raft), §5.1 (compaction), §6.4 (read index); hashicorp/raft 1.7.3's
 // source and its issues 85 (damaged checkpoint), 212 (stream not drained), 503 (hung store), 612 (store error), 697 (install
-// of a checkpoint that the log contradicts), and what its pipeline does when an answer is no success (pipeline.go);
+// of a checkpoint that the log contradicts), what its pipeline does when an answer is no success (pipeline.go), and transfers of
+// leadership that wait for ever (handover.go);
 // docs/adr/0006 for the choices.
 package node

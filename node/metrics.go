@@ -60,7 +60,7 @@ func newMetrics(node string, logger *slog.Logger) *metrics {
 	to.MustRegister(m.checkpointBytes)
 	m.checkpointsFailed = counter("lockstep_checkpoints_failed_total", "Checkpoints that could not be written.")
 	m.installed = counter("lockstep_checkpoints_installed_total", "Checkpoints installed from a leader.")
-	m.restarts = counter("lockstep_replica_restarts_total", "Restarts of the replica inside the node, to cut a log that a leader's checkpoint contradicts.")
+	m.restarts = counter("lockstep_replica_restarts_total", "Restarts of the replica inside the node: to cut a log that a leader's checkpoint contradicts, to leave behind what is damaged, to end a transfer of leadership.")
 	m.forwarded = counter("lockstep_requests_forwarded_total", "Requests passed on to the leader.")
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lockstep_requests_total",
 		Help: "Client requests by kind (update, query, install, session) and outcome (done, refused, unknown)."}, []string{"kind", "outcome"})

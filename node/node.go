@@ -22,7 +22,8 @@ const (
 	StateStarting State = 1
 	// StateRunning: the replica runs.
 	StateRunning State = 2
-	// StateRepairing: the replica restarts, to cut a log that contradicts a checkpoint from the leader or to leave behind what is damaged.
+	// StateRepairing: the replica restarts, to cut a log that contradicts a checkpoint from the leader, to leave behind what is damaged, or to end
+	// a transfer of leadership that does not end.
 	StateRepairing State = 3
 	// StateDiverged: the replica's state was not the one that a leader attested; the evidence is kept.
 	StateDiverged State = 4
@@ -211,7 +212,7 @@ func (n *Node) supervise() {
 			return
 		}
 		var c *conflict
-		if !errors.As(reason, &c) && !snapshot.IsDamage(reason) && !n.replaceable(reason) {
+		if !errors.As(reason, &c) && !snapshot.IsDamage(reason) && !n.replaceable(reason) && !handingOn(reason) {
 			n.end(r, reason)
 			return
 		}
@@ -266,8 +267,9 @@ func (n *Node) replaceable(reason error) bool {
 	return damagedEntry(reason) && len(n.cfg.Peers) > 1 && n.setAside == ""
 }
 
-// repair opens the replica again: with c its log is cut before; after a damaged log entry it begins with nothing; otherwise the
-// checkpoint that it was restored from was found damaged on use, has been set aside, and another one takes its place.
+// repair opens the replica again: with c its log is cut before; after a damaged log entry it begins with nothing; after a transfer of leadership
+// that did not end it goes on with what it has; otherwise the checkpoint that it was restored from was found damaged on use, has been set
+// aside, and another one takes its place.
 func (n *Node) repair(r *replica, reason error, c *conflict) error {
 	open := func() (*replica, error) { return openReplicaOrAside(&n.cfg, n.ground, n.metrics, c) }
 	switch {
@@ -275,6 +277,8 @@ func (n *Node) repair(r *replica, reason error, c *conflict) error {
 		n.logger.Warn("cutting the end of the log, which was never committed, to take the leader's checkpoint", "index", c.index, "term", c.term)
 	case damagedEntry(reason):
 		open = func() (*replica, error) { return openAside(&n.cfg, n.ground, n.metrics, reason) }
+	case handingOn(reason):
+		n.logger.Warn("starting the replica again, to hand leadership on", "err", reason)
 	default:
 		n.logger.Warn("the state was restored from a checkpoint that is damaged; starting from another", "err", reason)
 	}

@@ -67,6 +67,8 @@ func OutcomeOf(err error) Outcome {
 var (
 	// errNotLeader: only the leader takes updates and linearizable queries.
 	errNotLeader = errors.New("this node is not the leader")
+	// errHandingOn: a leader that hands leadership on takes no round.
+	errHandingOn = fmt.Errorf("%w any more: it is handing leadership on", errNotLeader)
 	// errBusy: the queue of messages is full; wait before sending more.
 	errBusy = errors.New("too many messages wait on this node: send slower")
 	// errStopping: the node is being stopped.
@@ -81,7 +83,7 @@ func classify(err error) error {
 	case errors.Is(err, raft.ErrEnqueueTimeout):
 		return refused(fmt.Errorf("%w: the leader's Raft took no round in time", errBusy))
 	case errors.Is(err, raft.ErrLeadershipTransferInProgress):
-		return refused(fmt.Errorf("%w any more: it is handing leadership on", errNotLeader))
+		return refused(errHandingOn)
 	case errors.Is(err, raft.ErrLeadershipLost):
 		return unknown(errors.New("leadership was lost while the message was on its way to the other replicas"))
 	case errors.Is(err, raft.ErrRaftShutdown):

@@ -235,6 +235,7 @@ func (r *replica) startRaft() error {
 	r.batcher.now = r.parts.Now
 	r.batcher.await, r.batcher.work, r.batcher.leads = r.machine.Await, r.hasWork, r.raft.LeaderCh()
 	r.batcher.committed = func(index uint64) { r.joiner.committed(index, r.raft.CurrentTerm()) }
+	r.batcher.ended = (&handover{limit: handoverPatience * r.cfg.ElectionTimeout, term: r.raft.CurrentTerm, now: time.Now, stop: r.stop}).ended
 	r.reader = newReader(r.raft, r.log, r.cfg.RequestTimeout)
 	r.watcher = newRoleWatcher(r.raft, r.joiner, r.logger)
 	r.grounds = newGroundWatcher(r.parts.Check, r.stop)
