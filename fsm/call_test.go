@@ -325,3 +325,61 @@ func TestBestEffortCallsEndAtTheirDeadline(t *testing.T) {
 		t.Errorf("roots %v and %v", r.Latest(), restored.Latest())
 	}
 }
+
+// Deadlines are exact to the nanosecond; those that come together end their calls in the order in which they were made; and a call has one
+// response, which is the callee's if it was there before the deadline.
+func TestDeadlinesEndEachCallOnce(t *testing.T) {
+	const second = 1_000_000_000
+	r := puppets(t, "a", "b")
+	wantStatus(t, r.one(limits("", "TurnMessages=1")), StatusReplied)
+	waiting := func(items, calls int) {
+		t.Helper()
+		if a := r.state.canister(1); len(a.Queue) != items || len(a.Calls) != calls {
+			t.Fatalf("%d items wait at the caller, which has %d calls; want %d and %d", len(a.Queue), len(a.Calls), items, calls)
+		}
+	}
+	told := func(s string) script {
+		return call{to: 2, arg: reply(""), onReply: reply(s + " in time"), onReject: reply(s + " late")}.script()
+	}
+	counted := call{to: 2, arg: reply(""), onReply: count, onReject: count}.script()
+	sent := r.apply(&Round{Time: second, Messages: []Message{
+		run("a", within(9)+counted+within(5)+told("first")+told("second")+within(0)+counted),
+	}})
+	if at, set := r.NextTimer(); !set || at != 6*second {
+		t.Fatalf("the next deadline is %d, %v", at, set)
+	}
+	r.apply(&Round{Time: 6*second - 1, Messages: []Message{run("a", reply(""))}})
+	waiting(1, 4) // the response to the counted call, and no other
+	r.apply(&Round{Time: 6 * second})
+	waiting(3, 3) // both are late, and what b says to the first of them comes after that
+	if at, set := r.NextTimer(); set {
+		t.Fatalf("calls that have ended have a deadline, %d", at)
+	}
+	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
+	for _, replica := range []*replica{r, restored} {
+		done := replica.apply(&Round{Time: 7 * second}).Completed
+		if len(done) != 1 || done[0].Ref != sent.Results[0].Ref {
+			t.Fatalf("completed %+v", done)
+		}
+		wantReply(t, done[0].Result, "first late")
+		replica.rest()
+		pending := replica.apply(&Round{Time: 20 * second, Messages: []Message{run("a", within(5)+told("answer"))}}).Results[0]
+		wantStatus(t, pending, StatusPending)
+		replica.apply(&Round{Time: 21 * second})
+		done = replica.apply(&Round{Time: 25 * second}).Completed
+		if len(done) != 1 || replica.HasWork() {
+			t.Fatalf("completed %+v, work %v", done, replica.HasWork())
+		}
+		wantReply(t, done[0].Result, "answer in time")
+		wantStatus(t, replica.apply(&Round{Time: 30 * second, Messages: []Message{run("a", within(5)+told("answer"))}}).Results[0], StatusPending)
+		done = replica.apply(&Round{Time: 35 * second}).Completed // nothing but the deadline wakes the caller
+		if len(done) != 1 {
+			t.Fatalf("completed %+v", done)
+		}
+		wantReply(t, done[0].Result, "answer late")
+		replica.rest()
+	}
+	if r.Latest() != restored.Latest() {
+		t.Errorf("roots %v and %v", r.Latest(), restored.Latest())
+	}
+}

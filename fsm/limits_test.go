@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -72,5 +73,81 @@ func TestLimitsOfTheCluster(t *testing.T) {
 		if got := r.one(limits("", name+"=18446744073709551615")); got.Status != StatusRefused || !strings.Contains(got.Text, name) {
 			t.Errorf("%s without a bound: %+v", name, got)
 		}
+	}
+}
+
+// reservoir grows its stable memory by as many pages as it is told, and replies with what it had before or -1, as 8 bytes.
+const reservoir = `(module
+  (import "ic0" "msg_reply" (func $reply))
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (import "ic0" "msg_arg_data_copy" (func $arg_copy (param i32 i32 i32)))
+  (import "ic0" "stable_grow" (func $grow (param i32) (result i32)))
+  (import "ic0" "stable64_grow" (func $grow64 (param i64) (result i64)))
+  (import "ic0" "stable64_size" (func $size (result i64)))
+  (memory 1)
+  (func $answer (param $n i64)
+    (i64.store (i32.const 8) (local.get $n)) (call $append (i32.const 8) (i32.const 8)) (call $reply))
+  (func $arg (result i64) (call $arg_copy (i32.const 0) (i32.const 0) (i32.const 8)) (i64.load (i32.const 0)))
+  (func (export "canister_update grow") (call $answer (call $grow64 (call $arg))))
+  (func (export "canister_update grow32") (call $answer (i64.extend_i32_s (call $grow (i32.wrap_i64 (call $arg))))))
+  (func (export "canister_update size") (call $answer (call $size)))
+  ;; more
+  )`
+
+// Stable memory grows to the limit and no further: after a change of the limit, which may not go below what is used; in an upgrade and
+// after it; on a replica that was restored; and after all of it is gone.
+func TestLimitsOfStableMemory(t *testing.T) {
+	const none = ^uint64(0) // -1
+	module := func(more string) []byte {
+		return must(canister.ParseWAT([]byte(strings.Replace(reservoir, ";; more", more, 1))))
+	}
+	ask := func(r *replica, method string, pages, want uint64) {
+		t.Helper()
+		wantNumber(t, r.one(update("s", method, string(binary.LittleEndian.AppendUint64(nil, pages)))), want)
+	}
+	r := newReplica(t, Config{Engine: newEngine(t, canister.OptSpeed, sharedCache)})
+	wantStatus(t, r.one(Message{Kind: KindInstall, Canister: "s", Module: module("")}), StatusReplied)
+	wantStatus(t, r.one(limits("s", "StableBytes=655360")), StatusReplied)
+	ask(r, "grow", 11, none)
+	ask(r, "grow", none, none)
+	ask(r, "grow32", 11, none)
+	ask(r, "grow", 4, 0)
+	ask(r, "grow32", 2, 4)
+	ask(r, "grow", 5, none)
+	for _, bad := range []struct{ changes, reason string }{
+		{"StableBytes=327680", "has 393216 bytes of stable memory, which is more than 327680"},
+		{"StableBytes=0", "has 393216 bytes of stable memory, which is more than 0"},
+		{"StableBytes=400000", "StableBytes 400000 is not"},
+	} {
+		if got := r.one(limits("s", bad.changes)); got.Status != StatusRefused || !strings.Contains(got.Text, bad.reason) {
+			t.Errorf("%s: %s: %s, want %q", bad.changes, got.Status, got.Text, bad.reason)
+		}
+	}
+	ask(r, "grow", 4, 6) // the refused ones changed nothing
+	wantStatus(t, r.one(limits("s", "StableBytes=655360")), StatusReplied)
+	ask(r, "grow", 1, none)
+	wantStatus(t, r.one(limits("s", "StableBytes=786432")), StatusReplied)
+	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
+	for _, replica := range []*replica{r, restored} {
+		ask(replica, "grow", 3, none)
+		ask(replica, "grow32", 1, 10)
+		greedy := `(func (export "canister_post_upgrade") (if (i64.ne (call $grow64 (i64.const 2)) (i64.const -1)) (then unreachable)))`
+		wantStatus(t, replica.one(Message{Kind: KindUpgrade, Canister: "s", Module: module(greedy)}), StatusReplied)
+		ask(replica, "grow", 2, none)
+		ask(replica, "grow", 1, 11)
+		ask(replica, "grow", 1, none)
+		wantStatus(t, replica.one(Message{Kind: KindReinstall, Canister: "s", Module: module("")}), StatusReplied)
+		ask(replica, "grow", 13, none) // a reinstallation empties it, and keeps the limit
+		ask(replica, "grow", 12, 0)
+		wantStatus(t, replica.one(limits("", "StableBytes=65536")), StatusReplied) // is for new canisters
+		ask(replica, "size", 0, 12)
+		wantStatus(t, replica.one(change(KindStop, "s")), StatusReplied)
+		wantStatus(t, replica.one(change(KindDelete, "s")), StatusReplied)
+		wantStatus(t, replica.one(Message{Kind: KindInstall, Canister: "s", Module: module("")}), StatusReplied)
+		ask(replica, "grow", 2, none)
+		ask(replica, "grow", 1, 0)
+	}
+	if r.Latest() != restored.Latest() {
+		t.Errorf("roots %v and %v", r.Latest(), restored.Latest())
 	}
 }
