@@ -112,6 +112,13 @@ func (m *member) spares(more int) {
 	m.spared += more
 }
 
+// isSpared reports whether such a fault is on.
+func (m *member) isSpared() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.spared > 0
+}
+
 // leads reports whether the replica takes itself for the leader.
 func (m *member) leads() bool {
 	l := m.current()

@@ -103,12 +103,23 @@ func (c *cluster) renew(m *member) {
 }
 
 // dispensable waits until the cluster can do without what a replica has: all others are up, are members, have what they acknowledged
-// (bare raft knows no joining), could start from it, and lose it to no other fault. From then on until release is called the cluster
-// counts on the replica for nothing. False means that given came first; nil does not wait.
+// (bare raft knows no joining), could start from it, lose it to no other fault, and know that each of them has a vote. From then on until
+// release is called the cluster counts on the replica for nothing. False means that given came first; nil does not wait.
 func (c *cluster) dispensable(n int, given <-chan struct{}) (release func(), ok bool) {
-	return c.spare(n, given, func(m *member) bool {
-		return m.life != nil && (c.seams.Bare || !m.device.joining) && !m.absent && m.restorableLocked()
-	})
+	return c.spare(n, given, func(m *member) bool { return c.whole(m) && c.knowsOthers(m, n) })
+}
+
+// whole reports whether a replica is up, a member, has what it acknowledged and could start from it.
+func (c *cluster) whole(m *member) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.life != nil && (c.seams.Bare || !m.device.joining) && !m.absent && m.restorableLocked()
+}
+
+// knowsOthers reports whether all replicas but n have a vote in the newest membership that a replica knows: it votes for no other one.
+func (c *cluster) knowsOthers(m *member, n int) bool {
+	known := m.voters()
+	return allOf(c.members, func(o *member) bool { return o.number == n || slices.Contains(known, o.number) })
 }
 
 // othersJoined waits until no other replica is joining, or would be after a restart or a fault that is on: whoever takes out one of three
@@ -117,12 +128,13 @@ func (c *cluster) dispensable(n int, given <-chan struct{}) (release func(), ok 
 // be. What it gives is what dispensable gives.
 func (c *cluster) othersJoined(n int, given <-chan struct{}) (release func(), ok bool) {
 	return c.spare(n, given, func(m *member) bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		return (c.seams.Bare || !m.device.joining) && (m.absent || m.restorableLocked())
 	})
 }
 
-// spare waits until others, which is called with a member's lock held, is true of all replicas but n at one time, and none of them is
-// spared itself: it may take seconds to stop, and looks as if it were there for good until it is down and its disk is new.
+// spare waits until others is true of all replicas but n at one time, and none of them is spared itself: it may take seconds to stop, and looks as if it were there for good until it is down and its disk is new.
 func (c *cluster) spare(n int, given <-chan struct{}, others func(*member) bool) (release func(), ok bool) {
 	for !c.spareNow(n, others) {
 		if given == nil || !sleep(50*time.Millisecond, given) {
@@ -135,16 +147,15 @@ func (c *cluster) spare(n int, given <-chan struct{}, others func(*member) bool)
 func (c *cluster) spareNow(n int, others func(*member) bool) bool {
 	c.sparing.Lock()
 	defer c.sparing.Unlock()
-	for _, m := range c.members {
-		m.mu.Lock()
-		ok := m.number == n || m.spared == 0 && others(m)
-		m.mu.Unlock()
-		if !ok {
-			return false
-		}
+	if !allOf(c.members, func(m *member) bool { return m.number == n || !m.isSpared() && others(m) }) {
+		return false
 	}
 	c.members[n-1].spares(1)
 	return true
+}
+
+func allOf(members []*member, is func(*member) bool) bool {
+	return !slices.ContainsFunc(members, func(m *member) bool { return !is(m) })
 }
 
 // What keeps a leader from taking a replica out as yet.

@@ -11,13 +11,13 @@ func TestOneReplicaIsSparedAtATime(t *testing.T) {
 		m.device.joining = false
 		c.members = append(c.members, m)
 	}
-	release, ok := c.dispensable(2, nil)
+	release, ok := c.spare(2, nil, c.whole)
 	if !ok {
 		t.Fatal("the cluster cannot do without one of three")
 	}
 	may := func(what string, want bool) {
 		t.Helper()
-		if release, ok := c.dispensable(1, nil); ok != want {
+		if release, ok := c.spare(1, nil, c.whole); ok != want {
 			t.Errorf("%s: replica 1 may be wiped: %v", what, ok)
 		} else if ok {
 			release()
@@ -29,7 +29,7 @@ func TestOneReplicaIsSparedAtATime(t *testing.T) {
 		}
 	}
 	may("replica 2 stops", false)
-	again, ok := c.dispensable(2, nil)
+	again, ok := c.spare(2, nil, c.whole)
 	if !ok {
 		t.Fatal("no second fault may take what a replica is about to lose")
 	}
