@@ -119,7 +119,7 @@ func (r *remote) installOne(ctx context.Context, m workload.Module) (there bool,
 	if there, err := r.has(ctx, m); there || err != nil {
 		return there, err
 	}
-	return false, fmt.Errorf("install canister %s: %s: %s", m.Name, response.Status, response.Text)
+	return false, m.NotInstalled(response.Status, response.Text)
 }
 
 // has reports whether the cluster has a canister with this name and module, as far as its replicas answer: one may have been

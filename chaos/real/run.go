@@ -146,15 +146,15 @@ func install(ctx context.Context, client *node.Client, m workload.Module) error 
 		case err == nil && a.Status == fsm.StatusRefused && strings.Contains(a.Text, "there is a canister"):
 			return nil // by an earlier request
 		case err == nil && a.Status != fsm.StatusReplied:
-			return errors.New(a.Text)
+			return m.NotInstalled(a.Status, a.Text)
 		case err == nil:
 			return nil
 		case node.OutcomeOf(err) != node.OutcomeUnknown || ctx.Err() != nil:
-			return err
+			return fmt.Errorf("install canister %s: %w", m.Name, err)
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return fmt.Errorf("install canister %s: %w", m.Name, err)
 		case <-time.After(progressEvery):
 		}
 	}
@@ -186,7 +186,7 @@ func (r *run) boot(ctx context.Context) error {
 	defer cancel()
 	for _, m := range r.work.modules {
 		if err := install(ctx, client, m); err != nil {
-			return fmt.Errorf("install canister %s: %w", m.Name, err)
+			return err
 		}
 		if limits := workload.Limits(r.plan.Workload.Name, m.Name); limits != "" {
 			if _, err := client.Change(ctx, m.Name, fsm.Message{Kind: fsm.KindLimits, Arg: []byte(limits)}); err != nil {

@@ -1,10 +1,10 @@
 package sim
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"lockstep/chaos/workload"
@@ -16,7 +16,7 @@ import (
 func (c *cluster) setUp() bool {
 	for _, m := range c.work.modules {
 		if err := c.install(m); err != nil {
-			c.fail(fmt.Errorf("install canister %s: %w", m.Name, err))
+			c.fail(err)
 			return false
 		}
 	}
@@ -57,14 +57,17 @@ func (c *cluster) install(m workload.Module) error {
 			return p.Submit(ctx, fsm.Message{Kind: fsm.KindInstall, Canister: m.Name, Module: m.Wasm, Arg: m.Arg})
 		})
 		switch {
-		case err == nil && a.Status == fsm.StatusRefused && !bytes.Contains([]byte(a.Text), []byte("there is a canister")):
-			return errors.New(a.Text)
-		case err == nil && a.Status != fsm.StatusTrapped:
-			return c.limit(m.Name, deadline)
+		case err == nil && (a.Status == fsm.StatusReplied || a.Status == fsm.StatusRefused && strings.Contains(a.Text, "there is a canister")):
+			if err := c.limit(m.Name, deadline); err != nil {
+				return fmt.Errorf("canister %s: %w", m.Name, err)
+			}
+			return nil
+		case err == nil:
+			return m.NotInstalled(a.Status, a.Text)
 		case time.Now().After(deadline):
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			return fmt.Errorf("no leader after a minute: %w", joinErrors(err, c.noStart))
+			return fmt.Errorf("install canister %s: no leader after a minute: %w", m.Name, joinErrors(err, c.noStart))
 		}
 		if !sleep(50*time.Millisecond, c.failed) {
 			return errors.New("the run ended")

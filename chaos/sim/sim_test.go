@@ -12,6 +12,7 @@ import (
 	"lockstep/chaos/check"
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
+	"lockstep/chaos/workload"
 	"lockstep/memstore"
 )
 
@@ -168,5 +169,25 @@ func TestHistoryIsJudgedAgain(t *testing.T) {
 	v := check.Judge(t.Context(), log, check.Config{})
 	if v.Judgement != check.Agreed || v.Totals.Rounds != o.Result.Verdict.Totals.Rounds {
 		t.Errorf("judged again: %s", v.Sentence)
+	}
+}
+
+// A canister that does not let itself be installed ends the run at once, with its reason and what to do.
+func TestInstallThatTraps(t *testing.T) {
+	for name, c := range map[string]struct{ init, reason string }{
+		"trap":    {`unreachable`, "install canister trap with an empty argument: trapped: "},
+		"endless": {`(loop $l (br $l))`, "install canister endless with an empty argument: out-of-fuel: "},
+	} {
+		m, err := workload.ParseModule(name, []byte(`(module (func (export "canister_init") `+c.init+`) (func (export "canister_update go")))`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		load := &workload.Load{Name: name, Text: []byte(`{"canister":"` + name + `","method":"go"}`), Modules: []workload.Module{m}}
+		o := testPool(t).Run(t.Context(), Job{Load: load, Plan: parse(t, "lockstep-plan 1\nseed 1\ntime run=20s quiet=10s\n"+
+			"workload name="+name+" seed=1 clients=1 rate=20\nreplica 1\nreplica 2\nreplica 3\n")})
+		said := o.Result.Verdict.Sentence
+		if o.Result.Verdict.Judgement == check.Agreed || !strings.Contains(said, c.reason) || !strings.Contains(said, "--init") {
+			t.Errorf("%s: verdict %q, error %v; want %q", name, said, o.Err, c.reason)
+		}
 	}
 }

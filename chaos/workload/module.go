@@ -64,6 +64,18 @@ func (m *Module) Describe(d *candid.Description) {
 	m.Interface, m.Arg = d, madeUp(d.Init, rand.New(rand.NewPCG(0, 0)))
 }
 
+// NotInstalled says why a cluster has not installed the module, and what can be done about it.
+func (m *Module) NotInstalled(status fsm.Status, text string) error {
+	if status == fsm.StatusRefused {
+		return fmt.Errorf("install canister %s: refused: %s", m.Name, text)
+	}
+	arg := "an empty argument"
+	if len(m.Arg) > 0 {
+		arg = fmt.Sprintf("an argument of %d bytes", len(m.Arg))
+	}
+	return fmt.Errorf("install canister %s with %s: %s: %s; give the argument that it needs with --init", m.Name, arg, status, text)
+}
+
 // parseText turns WebAssembly text into a binary. A file that is neither is called so.
 func parseText(file []byte) ([]byte, error) {
 	switch {
