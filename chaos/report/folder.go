@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/anishathalye/porcupine"
-
 	"lockstep/chaos/check"
 	"lockstep/chaos/history"
 )
@@ -256,23 +254,4 @@ func keepWhere(v, before *check.Verdict) {
 			}
 		}
 	}
-}
-
-// pictureCalls is how many calls a picture of linearizability shows: more cannot be looked at.
-const pictureCalls = 120
-
-// Picture writes porcupine's picture of the calls up to the first violation of linearizability, or of the newest ones.
-func Picture(w io.Writer, l *history.Log, v check.Verdict) error {
-	ops := check.Answered(l.Operations())
-	end := len(ops)
-	for _, f := range v.Findings {
-		if f.Checker == "linearizability" && f.Violation != nil {
-			for end > 0 && ops[end-1].Call > int64(f.Violation.At) {
-				end--
-			}
-		}
-	}
-	ops = ops[max(0, end-pictureCalls):end]
-	_, info := porcupine.CheckOperationsVerbose(check.Model(), ops, pictureTime)
-	return porcupine.Visualize(check.Model(), info, w)
 }

@@ -144,6 +144,35 @@ func TestThePageSaysWhere(t *testing.T) {
 	}
 }
 
+// A client of a simulation goes on in the very moment that answers it. Porcupine draws the next call over the end of the one before,
+// and its words with it, unless a moment lies between them; calls of that moment keep their order.
+func TestCallsOfOneMomentLieBesideEachOther(t *testing.T) {
+	const ms = time.Millisecond
+	call := func(kind history.Kind, at time.Duration, op uint64) history.Event {
+		return history.Event{At: at, Kind: kind, Class: history.Update, Outcome: history.OK, Node: 1, Client: 1, Op: op, Round: op + 1}
+	}
+	l := &history.Log{Header: history.Header{Replicas: 1}, Events: []history.Event{
+		call(history.Invoked, ms, 1), call(history.Returned, 2*ms, 1), call(history.Invoked, 2*ms, 2), call(history.Returned, 2*ms, 2),
+		call(history.Invoked, 2*ms, 3), call(history.Returned, 4*ms, 3), call(history.Invoked, 5*ms, 4), call(history.Returned, 6*ms, 4)}}
+	var page bytes.Buffer
+	bad := check.Verdict{Findings: []check.Finding{{Checker: "linearizability", Violation: &check.Violation{At: 2 * ms}}}}
+	if err := Picture(&page, l, bad); err != nil {
+		t.Fatal(err)
+	}
+	times := regexp.MustCompile(`"OriginalStart":"(\d+)","End":\d+,"OriginalEnd":"(\d+)"`).FindAllStringSubmatch(page.String(), -1)
+	if len(times) != 3 { // those that began at the moment of the violation are in the picture, the later one is not
+		t.Fatalf("%d calls are drawn, not 3", len(times))
+	}
+	for i, want := range [][2]string{{"1000000", "2000000"}, {"2000001", "2000002"}, {"2000003", "4000000"}} {
+		if times[i][1] != want[0] || times[i][2] != want[1] {
+			t.Errorf("call %d is drawn from %s to %s, not %s", i+1, times[i][1], times[i][2], want)
+		}
+	}
+	if l.Events[2].At != 2*ms {
+		t.Error("the history itself was changed")
+	}
+}
+
 func TestThePageOfALongRunIsNotLarger(t *testing.T) {
 	size := func(run time.Duration) int {
 		cfg := synth.Busy(1, 3, time.Minute)
