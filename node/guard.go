@@ -76,15 +76,22 @@ func (g *installGuard) decide(term, index uint64) (decided bool, response *raft.
 }
 
 // onward makes of a leader's request that begins before the checkpoint that the log begins behind one that begins with it: what the
-// checkpoint ends with is committed, and so the same in the log of every leader. Raft would look for the entry before, reject the
-// request for want of it, and be sent an older checkpoint, without end: that of a leader which does not know that another one has sent
-// the newer.
+// checkpoint ends with is committed, and so the same in the log of every leader. Raft would look for the entry before, or for
+// the log's first, reject the request for want of it, and be sent the same or an older checkpoint, without end: by a leader which does not
+// know that another one has sent the newer.
 func (g *installGuard) onward(req *raft.AppendEntriesRequest) *raft.AppendEntriesRequest {
 	base := g.base()
-	if base == nil || req.PrevLogEntry == 0 || req.PrevLogEntry >= base.index || req.Term < g.term() {
+	if base == nil || req.PrevLogEntry >= base.index || req.Term < g.term() {
 		return req
 	}
-	if err := g.log.GetLog(req.PrevLogEntry, new(raft.Log)); !errors.Is(err, raft.ErrLogNotFound) {
+	looked := req.PrevLogEntry
+	if looked == 0 { // the log from its first entry on, or a heartbeat
+		if len(req.Entries) == 0 {
+			return req
+		}
+		looked = req.Entries[0].Index
+	}
+	if err := g.log.GetLog(looked, new(raft.Log)); !errors.Is(err, raft.ErrLogNotFound) {
 		return req
 	}
 	onward := *req
