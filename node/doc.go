@@ -26,11 +26,11 @@
 //	client port        server, handlers, forward, modules, states, states_read, status, help, metrics; protocol has its JSON
 //	in-process calls   calls; the client over HTTP: client, states_client, outcome
 //	rounds             batcher, reader, fence
-//	one life of it     node, replica, parts, ground, config, roles, reserve
-//	log                logstore, checkedlog, guard, raftlog; folder logfile
+//	one life of it     node, replica, parts, ground, config, roles, reserve, handover
+//	log                logstore, checkedlog, checkedstable, guard, raftlog; folder logfile
 //	data folder        datadir, import, setaside, joining, evidence, groundwatch
 //	checkpoints        checkpoints; between replicas: statesync, syncwire, transfers
-//	connections        transport, pipeline; folder link
+//	connections        transport, pipeline, message; folder link
 //
 // # One checkpoint
 //
