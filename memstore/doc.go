@@ -66,7 +66,7 @@
 // which ends when they are in; and one that brings in pages between messages (copyin.go), which ends as soon as no memory has
 // anything to be brought in, and so after the last Detach. Close waits for the first. A Memory's lock is held during a message and
 // during every other call; the second takes it in between. Commit, Rollback and Store.HashAll use short-lived workers for large sets
-// and wait for them. A Memory is used by one goroutine at a time; the adaptive tracker ties that goroutine to its thread
+// and wait for those that have begun when nothing is left to do; a later one ends at once and touches nothing. A Memory is used by one goroutine at a time; the adaptive tracker ties that goroutine to its thread
 // from Begin to Commit or Rollback, and the guest must run on it. Hashes of many pages are computed on all processors,
 // two at a time on each (HashValues).
 //
