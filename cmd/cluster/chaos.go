@@ -162,10 +162,13 @@ func (o *chaosOptions) check() (first, last uint64, err error) {
 	}
 	if o.plant != "" {
 		if _, err := plant.Find(o.plant); err != nil {
-			bad("--plant: %w: --planted lists those that can", err)
+			bad("--plant: %w; those that can: %s", err, strings.Join(plantNames(), ", "))
 		}
 		if o.real || o.planted || o.seeds != "" {
 			bad("--plant is for one simulated run")
+		}
+		if o.nodes != 0 || o.time != 0 {
+			bad("--nodes and --time are for drawn plans: the one that provokes %s has its own", o.plant)
 		}
 	}
 	if o.seeds != "" {
@@ -189,6 +192,15 @@ func (o *chaosOptions) check() (first, last uint64, err error) {
 		bad("--nodes and --time are for drawn plans: %s has its own", o.planFile)
 	}
 	return first, last, errors.Join(errs...)
+}
+
+// plantNames are the bugs that can be planted.
+func plantNames() []string {
+	var names []string
+	for _, p := range plant.All() {
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 // parseSeeds reads FIRST-LAST.
@@ -313,11 +325,11 @@ type chaosRun struct {
 
 // runOne runs one plan and tells everything about it.
 func (o *chaosOptions) runOne(ctx context.Context, out *chaosOutput, p *plan.Plan, rerun string) error {
-	out.plan(p, o.layer())
 	dir, err := o.reportDir()
 	if err != nil {
 		return &exitError{exitFault, err}
 	}
+	out.plan(p, o.layer())
 	r := o.execute(ctx, out, execution{plan: p, dir: dir, rerun: rerun, progress: true})
 	r.kept = true
 	out.verdict(r)
@@ -334,10 +346,17 @@ func (o *chaosOptions) exit(j check.Judgement, err error) error {
 	return &exitError{j.ExitCode(), nil}
 }
 
-// reportDir is the report's folder.
+// reportDir makes the report's folder; one that has a run's report already is refused.
 func (o *chaosOptions) reportDir() (string, error) {
 	if o.out != "" {
-		return filepath.Abs(o.out)
+		dir, err := filepath.Abs(o.out)
+		if err = errors.Join(err, os.MkdirAll(dir, 0o755)); err != nil {
+			return "", fmt.Errorf("--out: %w", err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, report.HistoryFile)); err == nil {
+			return "", fmt.Errorf("--out: %s holds the report of a run already", dir)
+		}
+		return dir, nil
 	}
 	return os.MkdirTemp("", "lockstep-chaos-")
 }

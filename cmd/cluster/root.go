@@ -80,7 +80,7 @@ func usageError(c *cobra.Command, err error) error {
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return usageError(c, fmt.Errorf("%d arguments after %q, expected: %s", len(args), c.CommandPath(), c.UseLine()))
+			return usageError(c, fmt.Errorf("wrong number of arguments (%d) after %q, expected: %s", len(args), c.CommandPath(), c.UseLine()))
 		}
 		return nil
 	}
