@@ -25,10 +25,6 @@ type checkpoints struct {
 	lies    bool
 	// published is the newest that each node has published by itself or was sent.
 	published map[uint8]history.Event
-	// down are nodes that do not run, and early the newest that one of them has published: by its next life, which is told of as started
-	// when it may be at work already.
-	down  map[uint8]bool
-	early map[uint8]history.Event
 	// unread is the index of the newest that the disk has not given to each node in the start under way.
 	unread map[uint8]uint64
 }
@@ -38,7 +34,7 @@ const maxWaiting = 1024
 
 func startCheckpoints(s *Suite) checker {
 	return &checkpoints{suite: s, waiting: map[uint64]history.Event{}, damaged: map[uint8]bool{}, published: map[uint8]history.Event{},
-		down: map[uint8]bool{}, early: map[uint8]history.Event{}, unread: map[uint8]uint64{}}
+		unread: map[uint8]uint64{}}
 }
 
 func (c *checkpoints) observe(e *history.Event) *Violation {
@@ -78,26 +74,18 @@ func (c *checkpoints) lost(e *history.Event) *Violation {
 	newest := c.published[e.Node]
 	switch e.Kind {
 	case history.Published:
-		switch {
-		case c.down[e.Node]:
-			c.early[e.Node] = *e
-		case e.Index >= newest.Index:
+		if e.Index >= newest.Index {
 			c.published[e.Node] = *e
 		}
 	case history.CheckpointUnread:
 		c.unread[e.Node] = max(c.unread[e.Node], e.Index)
 	case history.Stopped, history.Crashed:
 		delete(c.unread, e.Node)
-		c.down[e.Node] = true
 	case history.Started:
-		if early, ok := c.early[e.Node]; ok && early.Index >= newest.Index {
-			c.published[e.Node] = early
-		}
-		delete(c.early, e.Node)
-		delete(c.down, e.Node)
 		unread := c.unread[e.Node]
 		delete(c.unread, e.Node) // it stays on the disk, for the next start
-		if e.Index < newest.Index && unread < newest.Index && c.suite.cfg.Header.Layer == "sim" && !c.damaged[e.Node] && !c.lies {
+		// What was published at the very moment of the start was by the life that starts: it is at work before it is told of.
+		if e.Index < newest.Index && newest.At < e.At && unread < newest.Index && c.suite.cfg.Header.Layer == "sim" && !c.damaged[e.Node] && !c.lies {
 			return begunWithout(e, newest)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
 
 	"lockstep/node"
 )
@@ -74,12 +75,21 @@ func overwriteLog(path string) error {
 	return errors.Join(err, file.Close())
 }
 
+// halveLog cuts off the second half of the pages that the file counts as its own: it may be twice as long as they are.
 func halveLog(path string) error {
-	info, err := os.Stat(path)
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}
-	return os.Truncate(path, info.Size()/2)
+	var size int64
+	err = db.View(func(tx *bbolt.Tx) error {
+		size = tx.Size()
+		return nil
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	return os.Truncate(path, size/2)
 }
 
 // flipNewestRound writes the newest entry of a round again with a bit in its data flipped: the file's own structure stays right.
