@@ -121,21 +121,22 @@ func (m *member) isSpared() bool {
 
 // leads reports whether the replica takes itself for the leader.
 func (m *member) leads() bool {
-	l := m.current()
-	if l == nil || !l.ready() {
-		return false
-	}
-	r := l.process.Raft()
+	r := m.raft()
 	return r != nil && r.State() == raft.Leader
 }
 
-// voters are those of the newest membership that the replica knows, none if it does not run.
-func (m *member) voters() []int {
+// raft is that of the replica that runs, nil if none does.
+func (m *member) raft() *raft.Raft {
 	l := m.current()
 	if l == nil || !l.ready() {
 		return nil
 	}
-	r := l.process.Raft()
+	return l.process.Raft()
+}
+
+// voters are those of the newest membership that the replica knows, none if it does not run.
+func (m *member) voters() []int {
+	r := m.raft()
 	if r == nil {
 		return nil
 	}

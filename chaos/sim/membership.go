@@ -134,7 +134,8 @@ func (c *cluster) othersJoined(n int, given <-chan struct{}) (release func(), ok
 	})
 }
 
-// spare waits until others is true of all replicas but n at one time, and none of them is spared itself: it may take seconds to stop, and looks as if it were there for good until it is down and its disk is new.
+// spare waits until others is true of all replicas but n at one time, and none of them is spared itself: it may take
+// seconds to stop, and looks as if it were there for good until it is down and its disk is new.
 func (c *cluster) spare(n int, given <-chan struct{}, others func(*member) bool) (release func(), ok bool) {
 	for !c.spareNow(n, others) {
 		if given == nil || !sleep(50*time.Millisecond, given) {
@@ -235,10 +236,6 @@ func (c *cluster) changeNow(change func(*raft.Raft) error) bool {
 	if leader == 0 {
 		return false
 	}
-	l := c.members[leader-1].current()
-	if l == nil || !l.ready() {
-		return false
-	}
-	r := l.process.Raft()
+	r := c.members[leader-1].raft()
 	return r != nil && r.State() == raft.Leader && change(r) == nil
 }
