@@ -233,8 +233,14 @@ func TestShrinkFindsTheCulprits(t *testing.T) {
 func TestShrinkStops(t *testing.T) {
 	p := Generate(7, Shape{Time: Time{Run: 5 * time.Minute}})
 	calls := 0
-	s, err := Shrink(t.Context(), p, func(context.Context, *Plan) (bool, error) { calls++; return false, nil }, ShrinkLimits{Attempts: 9})
-	if err != nil || calls != 9 || s.Attempts != 9 || !s.Exhausted || s.Plan.String() != p.String() {
+	told := 0
+	s, err := Shrink(t.Context(), p, func(context.Context, *Plan) (bool, error) { calls++; return false, nil },
+		ShrinkLimits{Attempts: 9, Tried: func(a Attempt) {
+			if told++; a.Number != told || a.Failed || a.Change != "fewer faults" {
+				t.Errorf("told of %+v as attempt %d", a, told)
+			}
+		}})
+	if err != nil || calls != 9 || told != 9 || s.Attempts != 9 || !s.Exhausted || s.Plan.String() != p.String() {
 		t.Errorf("%d calls, %+v, %v", calls, s, err)
 	}
 	broken := errors.New("broken")

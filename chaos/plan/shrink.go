@@ -11,6 +11,19 @@ import (
 type ShrinkLimits struct {
 	// Attempts is the most plans to try; 0 means ShrinkAttempts.
 	Attempts int
+	// Tried is told of every attempt; it may be nil.
+	Tried func(Attempt)
+}
+
+// Attempt is a plan that Shrink tried.
+type Attempt struct {
+	// Number counts from 1.
+	Number int
+	// Change says in what it differs from the least plan before it: "fewer faults".
+	Change string
+	Plan   *Plan
+	// Failed is set if it fails as the whole plan does: it is the least plan now.
+	Failed bool
 }
 
 // ShrinkAttempts bounds the plans that are tried where nobody says how many.
@@ -31,8 +44,7 @@ var errAttempts = errors.New("no attempts left")
 
 // Shrink looks for a smaller plan for which fails still says true: first with fewer faults (delta debugging), then with simpler
 // ones, then with a smaller workload, faults closer to each other and to the beginning, a shorter run and a plainer cluster, and again
-// until nothing changes. The plan itself is taken to fail and
-// is not changed. A plan is never made to exceed a budget that it kept: then another failure would be found than the one
+// until nothing changes. The plan itself is taken to fail and is not changed. A plan is never made to exceed a budget that it kept: then another failure would be found than the one
 // that is looked for.
 //
 // fails must be able to fail: if a run depends on chance it should run each plan a few times. An error of fails ends the
@@ -41,7 +53,7 @@ func Shrink(ctx context.Context, p *Plan, fails func(context.Context, *Plan) (bo
 	if l.Attempts == 0 {
 		l.Attempts = ShrinkAttempts
 	}
-	s := &shrinker{ctx: ctx, fails: fails, limit: l.Attempts, best: p.Clone(), tried: map[string]bool{p.String(): true}}
+	s := &shrinker{ctx: ctx, fails: fails, limits: l, best: p.Clone(), tried: map[string]bool{p.String(): true}}
 	err := s.run()
 	if errors.Is(err, errAttempts) {
 		s.exhausted, err = true, nil
@@ -52,8 +64,9 @@ func Shrink(ctx context.Context, p *Plan, fails func(context.Context, *Plan) (bo
 type shrinker struct {
 	ctx            context.Context
 	fails          func(context.Context, *Plan) (bool, error)
-	limit          int
+	limits         ShrinkLimits
 	best           *Plan
+	change         string // what the pass that goes on does
 	tried          map[string]bool
 	attempts, kept int
 	exhausted      bool
@@ -62,8 +75,15 @@ type shrinker struct {
 func (s *shrinker) run() error {
 	for {
 		before := s.kept
-		for _, pass := range []func() error{s.fewerFaults, s.simplerFaults, s.smallerWorkload, s.earlierFaults, s.shorterTime, s.plainReplicas} {
-			if err := pass(); err != nil {
+		for _, pass := range []struct {
+			change string
+			run    func() error
+		}{
+			{"fewer faults", s.fewerFaults}, {"simpler faults", s.simplerFaults}, {"less work", s.smallerWorkload},
+			{"earlier faults", s.earlierFaults}, {"less time", s.shorterTime}, {"plainer replicas", s.plainReplicas},
+		} {
+			s.change = pass.change
+			if err := pass.run(); err != nil {
 				return err
 			}
 		}
@@ -84,7 +104,7 @@ func (s *shrinker) try(change func(*Plan)) (bool, error) {
 	if worse || s.tried[text] || p.Validate() != nil {
 		return false, nil
 	}
-	if s.attempts >= s.limit {
+	if s.attempts >= s.limits.Attempts {
 		return false, errAttempts
 	}
 	s.tried[text] = true
@@ -96,6 +116,9 @@ func (s *shrinker) try(change func(*Plan)) (bool, error) {
 	if failed {
 		s.best = p
 		s.kept++
+	}
+	if s.limits.Tried != nil {
+		s.limits.Tried(Attempt{Number: s.attempts, Change: s.change, Plan: p, Failed: failed})
 	}
 	return failed, nil
 }

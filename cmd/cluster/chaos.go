@@ -4,20 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"lockstep/chaos/check"
 	"lockstep/chaos/plan"
-	"lockstep/chaos/real"
-	"lockstep/chaos/report"
 	"lockstep/chaos/sim/plant"
 )
 
@@ -94,9 +87,6 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
 	}
 	return c
 }
-
-// defaultRealTime makes the first verdict come soon.
-const defaultRealTime = 5 * time.Second
 
 // run does what the flags say.
 func (o *chaosOptions) run(c *cobra.Command) error {
@@ -212,216 +202,4 @@ func parseSeeds(text string) (first, last uint64, err error) {
 		return 0, 0, fmt.Errorf("--seeds %q: write FIRST-LAST, such as 1-500", text)
 	}
 	return first, last, nil
-}
-
-// onePlan gives the plan to run and the command that runs it again.
-func (o *chaosOptions) onePlan(c *cobra.Command) (*plan.Plan, string, error) {
-	if o.planFile == "" {
-		for o.seed == 0 {
-			o.seed = rand.Uint64() >> 40 // short enough to be typed
-		}
-		p, err := o.drawOne()
-		return p, o.rerun(o.seed), err
-	}
-	text, err := readLimited(c, o.planFile, plan.MaxBytes)
-	if err != nil {
-		return nil, "", fmt.Errorf("--plan: %w", err)
-	}
-	p, err := plan.Parse(strings.NewReader(string(text)), o.planFile)
-	if err != nil {
-		return nil, "", fmt.Errorf("--plan: %w", err)
-	}
-	o.own.apply(p)
-	if !o.sim && !o.real {
-		o.real = p.Supports(plan.Sim) != nil
-	}
-	if o.real {
-		err = real.Supports(p)
-	} else {
-		err = p.Supports(plan.Sim)
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("--plan %s: %w", o.planFile, err)
-	}
-	return p, fmt.Sprintf("cluster chaos %s --plan %s", o.layer(), o.planFile) + o.bugs(), nil
-}
-
-// bugs are the flags that plant bugs, as a command has them.
-func (o *chaosOptions) bugs() string {
-	text := ""
-	if o.plant != "" {
-		text += " --plant " + o.plant
-	}
-	if o.lie {
-		text += " --lie"
-	}
-	return text + o.own.flags()
-}
-
-// drawOne draws the plan of --seed, or gives the one that provokes --plant.
-func (o *chaosOptions) drawOne() (*plan.Plan, error) {
-	for _, p := range plant.All() {
-		if p.Name == o.plant {
-			return p.Plan(o.seed)
-		}
-	}
-	return o.draw(o.seed), nil
-}
-
-func (o *chaosOptions) layer() string {
-	if o.real {
-		return "--real"
-	}
-	return "--sim"
-}
-
-// rerun is the command that draws and runs the plan of a seed again.
-func (o *chaosOptions) rerun(seed uint64) string {
-	text := fmt.Sprintf("cluster chaos %s --seed %d", o.layer(), seed)
-	if o.time != 0 {
-		text += fmt.Sprintf(" --time %v", o.time)
-	}
-	if o.nodes != 0 {
-		text += fmt.Sprintf(" --nodes %d", o.nodes)
-	}
-	return text + o.bugs()
-}
-
-// draw draws the plan of a seed.
-func (o *chaosOptions) draw(seed uint64) *plan.Plan { return o.own.apply(o.drawPlan(seed)) }
-
-func (o *chaosOptions) drawPlan(seed uint64) *plan.Plan {
-	shape := plan.Shape{Replicas: o.nodes, Time: plan.Time{Run: o.time}}
-	if !o.real {
-		return drawSim(seed, shape)
-	}
-	if shape.Replicas == 0 {
-		shape.Replicas = 3
-	}
-	if shape.Time.Run == 0 {
-		shape.Time.Run = defaultRealTime
-	}
-	shape.Time.Window = 400 * time.Millisecond // what it takes them to be equal again, with some to spare
-	shape.Workloads = []string{"demo", "bank", "fuel"}
-	return real.Draw(seed, shape)
-}
-
-// chaosRun is a run that is over, simulated or real.
-type chaosRun struct {
-	verdict check.Verdict
-	// dir is the report's folder, kept whether it is still there.
-	dir  string
-	kept bool
-	// figures are measures of the run, in words.
-	figures   string
-	took      time.Duration
-	rerun     string
-	err       error
-	simulated time.Duration
-	cpu       time.Duration
-	struck    int
-	verified  int
-}
-
-// runOne runs one plan and tells everything about it.
-func (o *chaosOptions) runOne(ctx context.Context, out *chaosOutput, p *plan.Plan, rerun string) error {
-	dir, err := o.reportDir()
-	if err != nil {
-		return &exitError{exitFault, err}
-	}
-	out.plan(p, o.layer())
-	r := o.execute(ctx, out, execution{plan: p, dir: dir, rerun: rerun, progress: true})
-	r.kept = true
-	out.verdict(r)
-	return o.exit(r.verdict.Judgement, r.err)
-}
-
-func (o *chaosOptions) exit(j check.Judgement, err error) error {
-	switch {
-	case err != nil:
-		return &exitError{exitFault, err}
-	case j == check.Agreed:
-		return nil
-	}
-	return &exitError{j.ExitCode(), nil}
-}
-
-// reportDir makes the report's folder; one that has a run's report already is refused.
-func (o *chaosOptions) reportDir() (string, error) {
-	if o.out != "" {
-		dir, err := filepath.Abs(o.out)
-		if err = errors.Join(err, os.MkdirAll(dir, 0o755)); err != nil {
-			return "", fmt.Errorf("--out: %w", err)
-		}
-		if _, err := os.Stat(filepath.Join(dir, report.HistoryFile)); err == nil {
-			return "", fmt.Errorf("--out: %s holds the report of a run already", dir)
-		}
-		return dir, nil
-	}
-	return os.MkdirTemp("", "lockstep-chaos-")
-}
-
-// execution is one run to make.
-type execution struct {
-	plan     *plan.Plan
-	dir      string
-	rerun    string
-	progress bool
-	lie      bool
-}
-
-func (e *execution) shrink() string { return e.rerun + " --shrink" }
-
-// execute runs a plan. Its error is in the result: a run that could not be made is one that failed.
-func (o *chaosOptions) execute(ctx context.Context, out *chaosOutput, e execution) chaosRun {
-	if !o.real {
-		return o.executeSim(ctx, e)
-	}
-	began, cpu := time.Now(), processorTime()
-	r := chaosRun{dir: e.dir, rerun: e.rerun}
-	program, err := os.Executable()
-	load, loadErr := o.own.load(e.plan.Seed)
-	if err = errors.Join(err, loadErr); err != nil {
-		r.err, r.verdict = err, check.Failed(err)
-		return r
-	}
-	options := real.Options{Program: program, Args: []string{"cluster", replicaCommand}, Dir: e.dir, Version: buildVersion().Revision,
-		Rerun: e.rerun, Shrink: e.shrink(), Lie: o.lie || e.lie, Load: load}
-	if e.progress {
-		options.Progressed = out.progress
-	}
-	result, err := real.Run(ctx, e.plan, options)
-	r.verdict, r.err, r.took = result.Verdict, err, time.Since(began)
-	r.struck, r.verified, r.cpu = result.Struck, result.Verified, processorTime()-cpu
-	if err != nil {
-		r.verdict = check.Failed(err)
-		return r
-	}
-	r.figures = fmt.Sprintf("%d faults, %d had an effect, after %d of these all replicas were seen equal again: %.0f verified faults a minute, %.0f a minute a core; equal %v after healing",
-		result.Faults, result.Struck, result.Verified, result.PerMinute(), perMinute(result.Verified, r.cpu), result.Converged.Round(time.Millisecond))
-	if result.Converged == 0 {
-		r.figures = strings.TrimSuffix(r.figures, "; equal 0s after healing") + "; never all equal after healing"
-	}
-	return r
-}
-
-// judgeAgain judges a report by today's checkers.
-func (o *chaosOptions) judgeAgain(c *cobra.Command) error {
-	v, err := report.Rejudge(c.Context(), o.rejudge, check.Config{})
-	if err != nil {
-		return &exitError{exitFault, fmt.Errorf("--rejudge %s: %w", o.rejudge, err)}
-	}
-	newChaosOutput(c.OutOrStdout(), o.asJSON).verdict(chaosRun{verdict: v, dir: o.rejudge, kept: true})
-	return o.exit(v.Judgement, nil)
-}
-
-// parallel is the number of runs at the same time.
-func (o *chaosOptions) parallel() int {
-	switch {
-	case o.jobs > 0:
-		return o.jobs
-	case o.real:
-		return 1
-	}
-	return runtime.NumCPU()
 }

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"lockstep/chaos/check"
 	"lockstep/chaos/history"
-	"lockstep/chaos/plan"
-	"lockstep/chaos/sim"
 )
 
 // batch is many runs, a seed each.
@@ -27,6 +28,9 @@ const manySeeds = 300
 
 // runBatch runs the plans of seeds, prints a line for each and a summary.
 func (o *chaosOptions) runBatch(ctx context.Context, b batch) error {
+	if err := o.checkSeedDirs(b.first, b.last); err != nil {
+		return &exitError{exitFault, err}
+	}
 	var sum check.Batch
 	var total chaosTotals
 	began := time.Now()
@@ -68,21 +72,28 @@ func (o *chaosOptions) runBatch(ctx context.Context, b batch) error {
 	return o.exit(sum.Judgement(wanted), nil)
 }
 
-// realSeeds runs real clusters, Options.jobs at a time.
-func (o *chaosOptions) realSeeds(ctx context.Context, b batch, each func(uint64, chaosRun)) error {
-	slots := make(chan struct{}, o.parallel())
-	var runs sync.WaitGroup
-	defer runs.Wait()
-	for seed := b.first; seed <= b.last && ctx.Err() == nil; seed++ {
-		e, err := o.seedRun(seed)
-		if err != nil {
-			return err
+// seedDir names the folder of a seed's report in that of a batch.
+func seedDir(seed uint64) string { return seedDirPrefix + strconv.FormatUint(seed, 10) }
+
+const seedDirPrefix = "seed-"
+
+// checkSeedDirs refuses a folder that holds a report of one of the seeds already.
+func (o *chaosOptions) checkSeedDirs(first, last uint64) error {
+	if o.out == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(o.out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	for _, e := range entries {
+		text, ok := strings.CutPrefix(e.Name(), seedDirPrefix)
+		if seed, err := strconv.ParseUint(text, 10, 64); ok && err == nil && first <= seed && seed <= last {
+			return fmt.Errorf("--out: %s holds a report of seed %d already", o.out, seed)
 		}
-		slots <- struct{}{}
-		runs.Go(func() {
-			defer func() { <-slots }()
-			each(seed, o.execute(ctx, b.out, e))
-		})
 	}
 	return nil
 }
@@ -92,46 +103,11 @@ func (o *chaosOptions) seedRun(seed uint64) (execution, error) {
 	e := execution{plan: o.draw(seed), rerun: o.rerun(seed)}
 	var err error
 	if o.out != "" {
-		e.dir, err = filepath.Abs(filepath.Join(o.out, fmt.Sprintf("seed-%d", seed)))
+		e.dir, err = filepath.Abs(filepath.Join(o.out, seedDir(seed)))
 	} else if o.real {
 		e.dir, err = os.MkdirTemp("", "lockstep-chaos-")
 	}
 	return e, err
-}
-
-// simSeeds runs simulated clusters in child processes.
-func (o *chaosOptions) simSeeds(ctx context.Context, b batch, each func(uint64, chaosRun)) error {
-	pool, done, err := o.simPool()
-	if err != nil {
-		return err
-	}
-	runs := map[*plan.Plan]execution{}
-	var mu sync.Mutex
-	var failed error
-	pool.RunAll(ctx, func(yield func(sim.Job) bool) {
-		for seed := b.first; seed <= b.last; seed++ {
-			e, err := o.seedRun(seed)
-			if err != nil {
-				failed = err
-				return
-			}
-			mu.Lock()
-			runs[e.plan] = e
-			mu.Unlock()
-			if !yield(o.simJob(e)) {
-				return
-			}
-		}
-	}, func(out sim.Outcome) bool {
-		mu.Lock()
-		e := runs[out.Plan]
-		delete(runs, out.Plan)
-		mu.Unlock()
-		r := o.simulated(out, e)
-		each(e.plan.Seed, r)
-		return true
-	})
-	return errors.Join(failed, done())
 }
 
 // wantedMarks are the rare paths that a layer can reach.

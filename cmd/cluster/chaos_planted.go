@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"time"
 
-	"lockstep/chaos/check"
-	"lockstep/chaos/plan"
 	"lockstep/chaos/sim/plant"
 )
 
@@ -58,32 +54,4 @@ func (t *chaosOutput) planted(c plant.Caught) {
 		return
 	}
 	t.say(c.String())
-}
-
-// plantReal is the planted bug of real runs.
-func (o *chaosOptions) plantReal(ctx context.Context, out *chaosOutput) error {
-	dir, err := os.MkdirTemp("", "lockstep-chaos-")
-	if err != nil {
-		return &exitError{exitFault, err}
-	}
-	p := o.draw(1)
-	p.Faults, p.Allow = nil, plan.Allow{}
-	p.Workload.Name = "demo" // the lie is in the argument of a put, which not every workload sends
-	began := time.Now()
-	r := o.execute(ctx, out, execution{plan: p, dir: dir, lie: true})
-	if err := errors.Join(r.err, os.RemoveAll(dir)); err != nil {
-		return &exitError{exitFault, err}
-	}
-	caught := "not caught"
-	for _, f := range r.verdict.Findings {
-		if f.State == check.Broken {
-			caught = "caught by " + f.Checker
-			break
-		}
-	}
-	out.say(fmt.Sprintf("lying-replica  %s in %v", caught, time.Since(began).Round(10*time.Millisecond)))
-	if r.verdict.Judgement != check.Violated {
-		return &exitError{exitBad, nil}
-	}
-	return nil
 }

@@ -7,54 +7,48 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"lockstep/chaos/check"
 	"lockstep/chaos/plan"
 )
 
-// runsOfShrink is how often a plan is run before it counts as one that does not fail: only a simulation's plan fails always, and
-// not even that, as far as Go's scheduler has a part in it.
-const runsOfShrink = 2
+// A plan is given the same faults whenever it is run, but Go's scheduler and raft's own random numbers have a part in what comes of them.
+// So the plan itself is run until it fails, up to a bound, and each smaller one twice as often as that took before it counts as one that
+// does not fail.
+const (
+	runsToFail     = 20
+	realRunsToFail = 5
+	maxRunsOfOne   = 10
+)
 
 // runShrink looks for the least plan that still fails in the same way, and writes it.
 func (o *chaosOptions) runShrink(ctx context.Context, out *chaosOutput, p *plan.Plan) error {
 	out.plan(p, o.layer())
-	checker := "" // that found the failure first; one that another finds is another failure
-	fails := func(ctx context.Context, p *plan.Plan) (bool, error) {
-		for range runsOfShrink {
-			v, err := o.judged(ctx, out, p)
-			if err != nil {
-				return false, err
-			}
-			if checker == "" {
-				checker = v.Leading
-			}
-			if slices.ContainsFunc(v.Findings, func(f check.Finding) bool { return f.State == check.Broken && f.Checker == checker }) {
-				return true, nil
-			}
-		}
-		return false, nil
+	most := runsToFail
+	if o.real {
+		most = realRunsToFail
 	}
-	failed, err := fails(ctx, p)
+	checker, runs, err := o.firstFailure(ctx, out, p, most)
 	if err != nil {
 		return &exitError{exitFault, err}
 	}
-	if !failed {
-		out.say(fmt.Sprintf("the plan did not fail in %d runs: there is nothing to shrink", runsOfShrink))
+	if checker == "" {
+		out.say(fmt.Sprintf("the plan did not fail in %d runs: there is nothing to shrink", most))
 		return nil
 	}
-	out.say(fmt.Sprintf("it fails by %s; leaving things out of %d faults:", checker, len(p.Faults)))
-	attempt := 0
+	each := min(2*runs, maxRunsOfOne)
+	out.say(fmt.Sprintf("run %d of it failed: %s. Now the least plan that fails so, in %d attempts at most of up to %d runs each:", runs, checker,
+		plan.ShrinkAttempts, each))
 	shrunk, err := plan.Shrink(ctx, p, func(ctx context.Context, p *plan.Plan) (bool, error) {
-		attempt++
-		failed, err := fails(ctx, p)
-		word := "agrees"
-		if failed {
-			word = "fails"
+		for range each {
+			v, err := o.judged(ctx, out, p)
+			if err != nil || broken(&v, checker) {
+				return err == nil, err
+			}
 		}
-		out.say(fmt.Sprintf("attempt %d: %d faults, %v: %s", attempt, len(p.Faults), p.Time.Run, word))
-		return failed, err
-	}, plan.ShrinkLimits{})
+		return false, nil
+	}, plan.ShrinkLimits{Tried: out.attempt})
 	if err != nil && ctx.Err() == nil {
 		return &exitError{exitFault, err}
 	}
@@ -70,9 +64,50 @@ func (o *chaosOptions) runShrink(ctx context.Context, out *chaosOutput, p *plan.
 	if err != nil {
 		end = "interrupted: shrinking the plan below goes on"
 	}
-	out.say(fmt.Sprintf("%d faults of %d are left, %v with faults of %v, after %d attempts of at most %d; %s\nplan     %s\nagain    cluster chaos %s --plan %s%s", len(shrunk.Plan.Faults),
-		len(p.Faults), shrunk.Plan.Time.Run, p.Time.Run, shrunk.Attempts, plan.ShrinkAttempts, end, path, o.layer(), path, o.bugs()))
+	least := shrunk.Plan
+	out.say(fmt.Sprintf("left after %d attempts: %d of %d faults, %v of %v, %d of %d clients; %s\nplan     %s\nagain    cluster chaos %s --plan %s%s",
+		shrunk.Attempts, len(least.Faults), len(p.Faults), least.Time.Run, p.Time.Run, least.Workload.Clients, p.Workload.Clients, end,
+		path, o.layer(), path, o.bugs()))
 	return &exitError{exitBad, nil}
+}
+
+// firstFailure runs a plan until it fails, most times at most, and gives the check that found it first, none if none did: what another
+// check finds is another failure.
+func (o *chaosOptions) firstFailure(ctx context.Context, out *chaosOutput, p *plan.Plan, most int) (checker string, runs int, err error) {
+	for runs = 1; runs <= most; runs++ {
+		v, err := o.judged(ctx, out, p)
+		if err != nil {
+			return "", runs, err
+		}
+		if broken(&v, v.Leading) {
+			return v.Leading, runs, nil
+		}
+	}
+	return "", most, nil
+}
+
+// broken reports whether a check has found a violation.
+func broken(v *check.Verdict, checker string) bool {
+	return slices.ContainsFunc(v.Findings, func(f check.Finding) bool { return f.State == check.Broken && f.Checker == checker })
+}
+
+// attempt prints what became of a smaller plan.
+func (t *chaosOutput) attempt(a plan.Attempt) {
+	if t.json {
+		t.object("attempt", map[string]any{"number": a.Number, "change": a.Change, "faults": len(a.Plan.Faults), "run_ns": a.Plan.Time.Run,
+			"failed": a.Failed})
+		return
+	}
+	word := "agrees, put back"
+	if a.Failed {
+		word = "still fails, kept"
+	}
+	messages := "any"
+	if n := a.Plan.Workload.Operations; n > 0 {
+		messages = strconv.Itoa(n)
+	}
+	t.say(fmt.Sprintf("%4d  %-16s  %-17s  faults %-4d time %-8v quiet %-6v clients %-2d messages %s", a.Number, a.Change, word,
+		len(a.Plan.Faults), a.Plan.Time.Run, a.Plan.Time.Quiet, a.Plan.Workload.Clients, messages))
 }
 
 // judged runs a plan once.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"lockstep/canister"
@@ -80,4 +81,39 @@ func (o *chaosOptions) simulated(out sim.Outcome, e execution) chaosRun {
 	r.figures = fmt.Sprintf("%d faults, %d had an effect; %v simulated in %v: %.0f times real time a core", out.Result.Faults, out.Result.Struck,
 		out.Result.Simulated.Round(time.Millisecond), out.Took.Round(time.Millisecond), speed)
 	return r
+}
+
+// simSeeds runs simulated clusters in child processes.
+func (o *chaosOptions) simSeeds(ctx context.Context, b batch, each func(uint64, chaosRun)) error {
+	pool, done, err := o.simPool()
+	if err != nil {
+		return err
+	}
+	runs := map[*plan.Plan]execution{}
+	var mu sync.Mutex
+	var failed error
+	pool.RunAll(ctx, func(yield func(sim.Job) bool) {
+		for seed := b.first; seed <= b.last; seed++ {
+			e, err := o.seedRun(seed)
+			if err != nil {
+				failed = err
+				return
+			}
+			mu.Lock()
+			runs[e.plan] = e
+			mu.Unlock()
+			if !yield(o.simJob(e)) {
+				return
+			}
+		}
+	}, func(out sim.Outcome) bool {
+		mu.Lock()
+		e := runs[out.Plan]
+		delete(runs, out.Plan)
+		mu.Unlock()
+		r := o.simulated(out, e)
+		each(e.plan.Seed, r)
+		return true
+	})
+	return errors.Join(failed, done())
 }

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lockstep/chaos/check"
+	"lockstep/chaos/plan"
+	"lockstep/chaos/report"
+)
+
+// chaosRun is a run that is over, simulated or real.
+type chaosRun struct {
+	verdict check.Verdict
+	// dir is the report's folder, kept whether it is still there.
+	dir  string
+	kept bool
+	// figures are measures of the run, in words.
+	figures   string
+	took      time.Duration
+	rerun     string
+	err       error
+	simulated time.Duration
+	cpu       time.Duration
+	struck    int
+	verified  int
+}
+
+// runOne runs one plan and tells everything about it.
+func (o *chaosOptions) runOne(ctx context.Context, out *chaosOutput, p *plan.Plan, rerun string) error {
+	dir, err := o.reportDir()
+	if err != nil {
+		return &exitError{exitFault, err}
+	}
+	out.plan(p, o.layer())
+	r := o.execute(ctx, out, execution{plan: p, dir: dir, rerun: rerun, progress: true})
+	r.kept = true
+	out.verdict(r)
+	return o.exit(r.verdict.Judgement, r.err)
+}
+
+func (o *chaosOptions) exit(j check.Judgement, err error) error {
+	switch {
+	case err != nil:
+		return &exitError{exitFault, err}
+	case j == check.Agreed:
+		return nil
+	}
+	return &exitError{j.ExitCode(), nil}
+}
+
+// reportDir makes the report's folder; one that has a run's report already is refused.
+func (o *chaosOptions) reportDir() (string, error) {
+	if o.out != "" {
+		dir, err := filepath.Abs(o.out)
+		if err = errors.Join(err, os.MkdirAll(dir, 0o755)); err != nil {
+			return "", fmt.Errorf("--out: %w", err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, report.HistoryFile)); err == nil {
+			return "", fmt.Errorf("--out: %s holds the report of a run already", dir)
+		}
+		return dir, nil
+	}
+	return os.MkdirTemp("", "lockstep-chaos-")
+}
+
+// execution is one run to make.
+type execution struct {
+	plan     *plan.Plan
+	dir      string
+	rerun    string
+	progress bool
+	lie      bool
+}
+
+func (e *execution) shrink() string { return e.rerun + " --shrink" }
+
+// execute runs a plan. Its error is in the result: a run that could not be made is one that failed.
+func (o *chaosOptions) execute(ctx context.Context, out *chaosOutput, e execution) chaosRun {
+	if !o.real {
+		return o.executeSim(ctx, e)
+	}
+	return o.executeReal(ctx, out, e)
+}
+
+// judgeAgain judges a report by today's checkers.
+func (o *chaosOptions) judgeAgain(c *cobra.Command) error {
+	v, err := report.Rejudge(c.Context(), o.rejudge, check.Config{})
+	if err != nil {
+		return &exitError{exitFault, fmt.Errorf("--rejudge %s: %w", o.rejudge, err)}
+	}
+	newChaosOutput(c.OutOrStdout(), o.asJSON).verdict(chaosRun{verdict: v, dir: o.rejudge, kept: true})
+	return o.exit(v.Judgement, nil)
+}
+
+// parallel is the number of runs at the same time.
+func (o *chaosOptions) parallel() int {
+	switch {
+	case o.jobs > 0:
+		return o.jobs
+	case o.real:
+		return 1
+	}
+	return runtime.NumCPU()
+}
