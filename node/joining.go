@@ -8,16 +8,17 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// joiner keeps a replica with a new, empty folder from voting until it knows what the cluster has committed.
+// joiner keeps a replica with a new, empty folder from voting, and from being voted for, until it knows what the cluster has committed.
 //
 // The folder may replace one that was lost. What that one had acknowledged is gone, and a majority may have counted on it: a
 // vote for a candidate that lacks those entries would lose them for good. So a joining replica votes only for candidates that
-// are as new as itself, as when a cluster begins. It has joined when it holds an entry of the current leader's own term that is
-// committed, in its log or as the last one of a checkpoint: it has everything committed before then. A marker keeps this through
-// restarts.
+// are as new as itself, as when a cluster begins, and stands for election only as long as it is as new: with a part of what it had
+// acknowledged, it could be elected by a voter that has still less. It has joined when it holds an entry of the current leader's own
+// term that is committed, in its log or as the last one of a checkpoint: it has everything committed before then. A marker keeps this
+// through restarts.
 //
 // A replica that has set its log aside is joining strictly: it certainly belonged to a cluster with a history, so it votes for
-// nobody.
+// nobody, and never for itself.
 type joiner struct {
 	marker Marker
 	logger *slog.Logger
@@ -49,12 +50,31 @@ func newJoiner(marker Marker, log raft.LogStore, checkpoints checkpointLister, l
 	return j, err
 }
 
-// withhold answers a candidate that a joining replica must not vote for.
+// abstains reports whether the replica gives no vote to a candidate with this last log index, which may be itself.
+func (j *joiner) abstains(last uint64) bool { return j.on.Load() && (last > newestOfNew || j.strict) }
+
+// stands reports whether the replica may ask others for their votes, with this last log index.
+func (j *joiner) stands(last uint64) bool {
+	if !j.abstains(last) {
+		return true
+	}
+	j.logger.Warn("did not stand for election: "+untilJoined, "file", j.marker.String(), "index", last)
+	return false
+}
+
+// untilJoined is what one can do about a joining replica that a cluster has no majority without.
+const untilJoined = "this folder is new and the cluster is not; it votes and leads once a leader has brought it up to date. " +
+	"If no leader can come back, and losing what it acknowledged is acceptable, stop the node and remove the file"
+
+// errJoining answers a leader that would hand on to a joining replica.
+var errJoining = errors.New("the replica's folder is new, and it does not lead before it has everything that is committed")
+
+// withhold answers a candidate that a joining replica must not vote for, and a leader that would hand on to it.
 func (j *joiner) withhold(rpc raft.RPC, term uint64) bool {
 	if !j.on.Load() {
 		return false
 	}
-	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}
+	header := rpcHeader()
 	var last uint64
 	var answer any
 	switch req := rpc.Command.(type) {
@@ -62,17 +82,21 @@ func (j *joiner) withhold(rpc raft.RPC, term uint64) bool {
 		last, answer = req.LastLogIndex, &raft.RequestVoteResponse{RPCHeader: header, Term: term}
 	case *raft.RequestPreVoteRequest:
 		last, answer = req.LastLogIndex, &raft.RequestPreVoteResponse{RPCHeader: header, Term: term}
+	case *raft.TimeoutNowRequest:
+		rpc.Respond(&raft.TimeoutNowResponse{RPCHeader: header}, errJoining)
+		return true
 	default:
 		return false
 	}
-	if last <= newestOfNew && !j.strict {
+	if !j.abstains(last) {
 		return false
 	}
-	j.logger.Warn("withheld a vote: this folder is new and the cluster is not; it votes once a leader has brought it up to date. "+
-		"If no leader can come back, and losing what it acknowledged is acceptable, stop the node and remove the file", "file", j.marker.String(), "index", last)
+	j.logger.Warn("withheld a vote: "+untilJoined, "file", j.marker.String(), "index", last)
 	rpc.Respond(answer, nil)
 	return true
 }
+
+func rpcHeader() raft.RPCHeader { return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax} }
 
 // committed is told a log index that a leader of a term says is committed, and ends the joining when the entry there shows
 // that nothing committed before is missing. A marker that can't be removed keeps the replica joining.

@@ -255,6 +255,38 @@ func TestNewFolderWithholdsItsVote(t *testing.T) {
 	c.add(client, "counter", 1) // now its vote counts again
 }
 
+// A replica that has got back a part of what it had acknowledged must not be elected by one that has still less.
+func TestJoiningReplicaDoesNotStand(t *testing.T) {
+	c, client := startCounting(t, 3, 1, nil)
+	c.agree()
+	leader := c.leader()
+	lost, behind := (leader+1)%3, (leader+2)%3
+	c.eventually("all have joined", func() bool { return !strings.Contains(joiningOf(c), "true") })
+	c.stop(behind)
+	c.add(client, "counter", 5)
+	c.stop(leader)
+	c.stop(lost)
+	// As if it had been wiped, and stopped while the leader was sending it what there is.
+	if err := os.WriteFile(filepath.Join(c.cfgs[lost].DataDir, joiningFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.start(lost)
+	c.start(behind)
+	c.eventually("no candidacy", func() bool { return strings.Contains(c.log.String(), "did not stand for election") })
+	if s := c.nodes[lost].Status(); s.Role == "leader" {
+		t.Fatal("a joining node was elected")
+	}
+	c.start(leader)
+	r, err := client.Query(c.ctx, "counter", "get", nil)
+	if err != nil || count(r) != 6 {
+		t.Errorf("count %d, want 6; %v", count(r), err)
+	}
+	c.agree()
+	c.eventually("the folder has joined", func() bool { return !strings.Contains(joiningOf(c), "true") })
+	c.stop(leader)
+	c.add(client, "counter", 1) // now it votes or leads again
+}
+
 // joiningOf tells which nodes are joining.
 func joiningOf(c *cluster) string {
 	var out []string

@@ -368,7 +368,7 @@ func TestDamagedLogOfASingleReplicaIsRefused(t *testing.T) {
 	}
 }
 
-// A replica that has set its log aside votes for nobody, not even for one that knows as little.
+// A replica that has set its log aside votes for nobody, not even for one that knows as little, nor for itself.
 func TestStrictJoinerVotesForNobody(t *testing.T) {
 	for text, want := range map[string]bool{"": false, joiningStrictly: true} {
 		dir := &dataDir{path: t.TempDir()}
@@ -382,6 +382,16 @@ func TestStrictJoinerVotesForNobody(t *testing.T) {
 		rpc := raft.RPC{Command: &raft.RequestVoteRequest{LastLogIndex: newestOfNew}, RespChan: make(chan raft.RPCResponse, 1)}
 		if got := j.withhold(rpc, 1); got != want {
 			t.Errorf("marker %q: withheld %v, want %v", text, got, want)
+		}
+		if got := j.stands(newestOfNew); got == want {
+			t.Errorf("marker %q: stands for election: %v", text, got)
+		}
+		if j.stands(newestOfNew + 1) {
+			t.Errorf("marker %q: stands for election with a part of what was committed", text)
+		}
+		answer := make(chan raft.RPCResponse, 1)
+		if !j.withhold(raft.RPC{Command: &raft.TimeoutNowRequest{}, RespChan: answer}, 1) || (<-answer).Error == nil {
+			t.Errorf("marker %q: leadership was handed on to it", text)
 		}
 	}
 }

@@ -157,6 +157,24 @@ func (t *transport) install(rpc raft.RPC, req *raft.InstallSnapshotRequest) (raf
 	return t.guard.installed(answer, req), true
 }
 
+// RequestVote implements raft.Transport. A replica that is joining does not ask.
+func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, req *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	if !t.joiner.stands(req.LastLogIndex) {
+		*resp = raft.RequestVoteResponse{RPCHeader: rpcHeader(), Term: req.Term}
+		return nil
+	}
+	return t.Network.RequestVote(id, target, req, resp)
+}
+
+// RequestPreVote implements raft.WithPreVote. A replica that is joining does not ask.
+func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, req *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if !t.joiner.stands(req.LastLogIndex) {
+		*resp = raft.RequestPreVoteResponse{RPCHeader: rpcHeader(), Term: req.Term}
+		return nil
+	}
+	return t.Network.RequestPreVote(id, target, req, resp)
+}
+
 // InstallSnapshot implements raft.Transport.
 func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
 	if t.sync == nil {
