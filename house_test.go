@@ -22,8 +22,9 @@ var importPolicy = []struct {
 	foreign []string
 }{
 	{"pagetrie", nil, nil},
+	{"figure", nil, nil},
 	{"memstore", []string{"pagetrie"}, []string{"golang.org/x/sys"}},
-	{"memstore/bench", []string{"pagetrie", "memstore"}, []string{"golang.org/x/sys", "github.com/bytecodealliance/wasmtime-go/v39"}},
+	{"memstore/bench", []string{"figure", "pagetrie", "memstore"}, []string{"golang.org/x/sys", "github.com/bytecodealliance/wasmtime-go/v39"}},
 	{"canister", []string{"pagetrie", "memstore"}, []string{"github.com/bytecodealliance/wasmtime-go/v39", "golang.org/x/sys"}},
 	{"canister/program", nil, nil},
 	{"canister/systemapi", []string{"canister/program"}, nil},
@@ -31,7 +32,7 @@ var importPolicy = []struct {
 	{"snapshot", []string{"pagetrie"}, []string{"github.com/hashicorp/raft", "golang.org/x/sys", "github.com/fxamacker/cbor/v2"}},
 	{"fsm", []string{"pagetrie", "memstore", "canister", "snapshot"},
 		[]string{"github.com/hashicorp/raft", "github.com/fxamacker/cbor/v2", "golang.org/x/sync"}},
-	{"fsm/bench", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm", "testdata"},
+	{"fsm/bench", []string{"figure", "pagetrie", "memstore", "canister", "snapshot", "fsm", "testdata"},
 		[]string{"github.com/hashicorp/raft", "github.com/klauspost/compress", "golang.org/x/sys"}},
 	{"node", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm"},
 		[]string{"github.com/hashicorp/raft", "github.com/hashicorp/raft-boltdb/v2", "github.com/hashicorp/go-hclog", "go.etcd.io/bbolt",
@@ -44,6 +45,7 @@ var importPolicy = []struct {
 	// reads a stopped replica's log as node wrote it, and the states that live ones hold
 	{"chaos/replay", []string{"pagetrie", "memstore", "canister", "snapshot", "fsm", "node"},
 		[]string{"github.com/hashicorp/raft", "github.com/hashicorp/raft-boltdb/v2", "go.etcd.io/bbolt"}},
+	{"chaos/bench", []string{"figure", "pagetrie", "canister", "fsm", "chaos", "testdata"}, []string{"github.com/hashicorp/raft"}},
 	{"chaos/workload", []string{"canister", "fsm", "testdata"}, nil},
 	{"chaos/plan", []string{"pagetrie"}, nil},
 	{"chaos/history", []string{"pagetrie"}, nil},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -258,36 +257,6 @@ func TestMemoryIsBoundedByTheWindow(t *testing.T) {
 	}
 }
 
-// millionCalls is the history of a million calls of 32 clients, a hundred of which answer at a time.
-func millionCalls() []history.Event {
-	const calls, clients = 1_000_000, 32
-	events := make([]history.Event, 0, 2*calls)
-	sequence := make([]uint64, clients)
-	at := time.Duration(0)
-	for op, round := uint64(1), uint64(1); op <= calls; round++ {
-		first := op
-		for client := uint32(0); client < clients && op <= calls; client++ {
-			at++
-			e := history.Event{At: at, Kind: history.Invoked, Op: op, Client: client, Class: history.Query}
-			if client%4 != 3 {
-				sequence[client]++
-				e.Class, e.Session, e.Sequence = history.Update, uint64(client)+1, sequence[client]
-			}
-			events = append(events, e)
-			op++
-		}
-		for o := first; o < op; o++ {
-			at++
-			e := history.Event{At: at, Kind: history.Returned, Op: o, Outcome: history.OK, Round: round, Index: round}
-			if (o-first)%4 != 3 {
-				e.Ran = round
-			}
-			events = append(events, e)
-		}
-	}
-	return events
-}
-
 // Calls that all lie beside each other have more orders than can be searched; whether one fits is decided all the same, also where the
 // clock stands still.
 func TestSecondOpinionIsBounded(t *testing.T) {
@@ -304,36 +273,6 @@ func TestSecondOpinionIsBounded(t *testing.T) {
 		porcupine.Operation{ClientId: calls, Input: call{history.Update, 1, calls + 3}, Call: 1005, Return: 1006})) {
 		t.Error("a message runs in a round after it was read")
 	}
-}
-
-func BenchmarkLinearizability(b *testing.B) {
-	events := millionCalls()
-	b.Run("calls=1000000", func(b *testing.B) {
-		for b.Loop() {
-			s := New(Config{Header: history.Header{Format: 1, Replicas: 3}})
-			c := startLinear(s)
-			for i := range events {
-				if v := c.observe(&events[i]); v != nil {
-					b.Fatal(v)
-				}
-			}
-			if f := c.finish(); f.State != Held || f.Checked != 1_000_000 {
-				b.Fatal(f)
-			}
-		}
-	})
-}
-
-func BenchmarkPorcupineWindow(b *testing.B) {
-	l := history.Log{Events: millionCalls()[:2*windowCalls]}
-	ops := Answered(l.Operations())
-	b.Run(fmt.Sprintf("calls=%d", len(ops)), func(b *testing.B) {
-		for b.Loop() {
-			if !ordered(ops) {
-				b.Fatal("not linearizable")
-			}
-		}
-	})
 }
 
 func BenchmarkSuite(b *testing.B) {

@@ -18,10 +18,10 @@ func newBenchCommand() *cobra.Command {
 		GroupID: groupDisk,
 		Args:    arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usageError(c, fmt.Errorf("say what to measure: memory or checkpoint"))
+			return usageError(c, fmt.Errorf("say what to measure: memory, checkpoint or chaos"))
 		},
 	}
-	c.AddCommand(newBenchMemoryCommand(), newBenchCheckpointCommand())
+	c.AddCommand(newBenchMemoryCommand(), newBenchCheckpointCommand(), newBenchChaosCommand())
 	return c
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
+	"lockstep/figure"
 	"lockstep/fsm"
 )
 
@@ -60,7 +61,7 @@ func (b *run) compression() (err error) {
 		if err != nil {
 			return err
 		}
-		b.figure(Figure{Work: fmt.Sprintf("%s of %d KiB of a key-value store's pages", c.name, len(data)>>10),
+		b.figure(figure.Figure{Work: fmt.Sprintf("%s of %d KiB of a key-value store's pages", c.name, len(data)>>10),
 			Measured: fmt.Sprintf("1/%.1f of the bytes, %.0f MiB/s to compress and %.0f to expand on one processor", float64(len(data))/float64(small), rate(len(data), there), rate(len(data), back)),
 			Values:   map[string]float64{"ratio": float64(small) / float64(len(data)), "compress MiB/s": rate(len(data), there), "expand MiB/s": rate(len(data), back)}})
 	}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lockstep/figure"
 	"lockstep/fsm"
 	"lockstep/memstore"
 	"lockstep/snapshot"
@@ -36,7 +37,7 @@ func (b *run) bytesWritten() error {
 		}
 		written, _ := books.take()
 		limit := float64(k)*snapshot.PageSize*1.05 + 64<<10 + 1000
-		b.figure(Figure{Work: fmt.Sprintf("checkpoint after %d of %d pages changed, bytes written", k, n), Goal: fmt.Sprintf("%.0f KiB", limit/1024),
+		b.figure(figure.Figure{Work: fmt.Sprintf("checkpoint after %d of %d pages changed, bytes written", k, n), Goal: fmt.Sprintf("%.0f KiB", limit/1024),
 			Measured: fmt.Sprintf("%d KiB", written/1024), Met: float64(written) <= limit, Values: map[string]float64{"bytes": float64(written), "limit": limit}})
 		if _, err := s.Merge(); err != nil {
 			return err
@@ -80,9 +81,9 @@ func (b *run) pyramid() error {
 		}
 		changed := float64(c.checkpoints) * float64(c.changed) * snapshot.PageSize
 		amplification, disk := float64(merged)/changed, float64(most)/float64(c.pages*snapshot.PageSize)
-		b.figure(Figure{Work: "write amplification of merges, " + name, Goal: "3", Measured: fmt.Sprintf("%.2f", amplification), Met: amplification <= 3,
+		b.figure(figure.Figure{Work: "write amplification of merges, " + name, Goal: "3", Measured: fmt.Sprintf("%.2f", amplification), Met: amplification <= 3,
 			Values: map[string]float64{"amplification": amplification}})
-		b.figure(Figure{Work: "most on disk of the state, " + name, Goal: "2.5x", Measured: fmt.Sprintf("%.2fx", disk), Met: disk <= 2.5,
+		b.figure(figure.Figure{Work: "most on disk of the state, " + name, Goal: "2.5x", Measured: fmt.Sprintf("%.2fx", disk), Met: disk <= 2.5,
 			Values: map[string]float64{"of state": disk}})
 		if err := os.RemoveAll(dir); err != nil {
 			return err
@@ -140,7 +141,7 @@ func (b *run) throughput() error {
 // against compares medians of runs that took turns.
 func (b *run) against(work string, goal float64, bytes int, ours, bound []time.Duration) {
 	x := ratio(median(ours), median(bound))
-	b.figure(Figure{Work: work, Goal: fmt.Sprintf("%.1fx", goal), Measured: fmt.Sprintf("%.2fx: %.0f and %.0f MiB/s", x, rate(bytes, median(ours)), rate(bytes, median(bound))),
+	b.figure(figure.Figure{Work: work, Goal: fmt.Sprintf("%.1fx", goal), Measured: fmt.Sprintf("%.2fx: %.0f and %.0f MiB/s", x, rate(bytes, median(ours)), rate(bytes, median(bound))),
 		Met: x <= goal, Values: map[string]float64{"ratio": x, "ours ms": millis(median(ours)), "bound ms": millis(median(bound))}})
 }
 

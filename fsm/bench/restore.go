@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lockstep/canister"
+	"lockstep/figure"
 	"lockstep/fsm"
 	"lockstep/snapshot"
 )
@@ -133,7 +134,7 @@ func (b *run) restores() error {
 			smallest = ms
 		}
 		extra := r.Anonymous + r.Mapped
-		f := Figure{Work: fmt.Sprintf("restore of %d MiB to its first message", size), Goal: "50 ms, 64 MiB resident",
+		f := figure.Figure{Work: fmt.Sprintf("restore of %d MiB to its first message", size), Goal: "50 ms, 64 MiB resident",
 			Measured: fmt.Sprintf("%.1f ms (%.2fx of %d MiB), %.1f of them without the message; %d files; %d MiB resident", ms, ms/smallest, b.config.Restore[0],
 				millis(median(restored[1:])), r.Files, extra>>20),
 			Met:    ms <= 50 && extra <= 64<<20 && ms <= 1.5*smallest,

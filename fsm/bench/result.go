@@ -6,29 +6,20 @@ import (
 	"io"
 	"runtime"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lockstep/figure"
 )
 
 // Result is everything that one run measured.
 type Result struct {
-	Kernel     string   `json:"kernel"`
-	Processors int      `json:"processors"`
-	Dir        string   `json:"dir"`
-	Figures    []Figure `json:"figures"`
-	Seconds    float64  `json:"seconds"`
-}
-
-// Figure is one of the figures that the project holds itself to; without a goal it is there to decide by.
-type Figure struct {
-	Work     string `json:"work"`
-	Goal     string `json:"goal,omitempty"`
-	Measured string `json:"measured"`
-	Met      bool   `json:"met"`
-	// Values are what was measured, each named with its unit.
-	Values map[string]float64 `json:"values,omitempty"`
+	Kernel     string          `json:"kernel"`
+	Processors int             `json:"processors"`
+	Dir        string          `json:"dir"`
+	Figures    []figure.Figure `json:"figures"`
+	Seconds    float64         `json:"seconds"`
 }
 
 func newResult(dir string) *Result {
@@ -47,19 +38,7 @@ func (r *Result) WriteJSON(w io.Writer) error {
 // WriteText writes the figures as a table.
 func (r *Result) WriteText(w io.Writer) error {
 	fmt.Fprintf(w, "%d processors, kernel %s, files in %s\n\n", r.Processors, r.Kernel, r.Dir)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "work\tgoal\tmeasured\t")
-	for _, f := range r.Figures {
-		mark := "missed"
-		switch {
-		case f.Goal == "":
-			mark = ""
-		case f.Met:
-			mark = "met"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.Work, f.Goal, f.Measured, mark)
-	}
-	if err := t.Flush(); err != nil {
+	if err := figure.WriteTable(w, r.Figures); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "\nmeasured in %.0f s\n", r.Seconds)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/hashicorp/raft"
 	"golang.org/x/sys/unix"
+
+	"lockstep/figure"
 )
 
 const (
@@ -153,16 +155,16 @@ func (b *run) pauses(running, writing, checkpoints *timings) {
 		{"longest of a run, median of runs", median(checkpoints.longest), median(writing.longest)},
 	} {
 		x := float64(of.ours-of.plainly) / float64(max(middle, 1))
-		b.figure(Figure{Work: "rounds beside checkpoints, beyond those beside plain writes, of their median: " + of.which, Goal: "2x",
+		b.figure(figure.Figure{Work: "rounds beside checkpoints, beyond those beside plain writes, of their median: " + of.which, Goal: "2x",
 			Measured: fmt.Sprintf("%.2fx: %.2f and %.2f ms", x, millis(of.ours), millis(of.plainly)), Met: x <= 2, Values: map[string]float64{"ratio": x}})
 	}
-	b.figure(Figure{Work: "capturing a state on the apply goroutine, longest", Measured: fmt.Sprintf("%.1f us", millis(quantile(checkpoints.capturing, 1))*1000),
+	b.figure(figure.Figure{Work: "capturing a state on the apply goroutine, longest", Measured: fmt.Sprintf("%.1f us", millis(quantile(checkpoints.capturing, 1))*1000),
 		Values: map[string]float64{"us": millis(quantile(checkpoints.capturing, 1)) * 1000}})
 }
 
-func roundTimes(beside string, d, longest []time.Duration) Figure {
+func roundTimes(beside string, d, longest []time.Duration) figure.Figure {
 	middle, late := median(d), quantile(d, 0.99)
-	return Figure{Work: fmt.Sprintf("%d rounds of %d pages beside %s", len(d), pagesOfOneRound, beside),
+	return figure.Figure{Work: fmt.Sprintf("%d rounds of %d pages beside %s", len(d), pagesOfOneRound, beside),
 		Measured: fmt.Sprintf("median %.2f ms, 99th of 100 %.2f ms (%.1fx), longest %.1f", millis(middle), millis(late), ratio(late, middle), millis(quantile(longest, 1))),
 		Values:   map[string]float64{"median ms": millis(middle), "99th ms": millis(late), "longest ms": millis(quantile(longest, 1))}}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lockstep/canister"
+	"lockstep/figure"
 )
 
 // Config says what to measure. The zero value is usable but for RestoreCommand.
@@ -102,4 +103,4 @@ type run struct {
 	result *Result
 }
 
-func (b *run) figure(f Figure) { b.result.Figures = append(b.result.Figures, f) }
+func (b *run) figure(f figure.Figure) { b.result.Figures = append(b.result.Figures, f) }

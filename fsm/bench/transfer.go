@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 
+	"lockstep/figure"
 	"lockstep/snapshot"
 )
 
@@ -43,7 +44,7 @@ func (b *run) transfer() error {
 			return err
 		}
 		limit := float64(pages)*snapshot.PageSize*1.1 + 256<<10
-		b.figure(Figure{Work: fmt.Sprintf("sent to a follower that misses %d of %d pages", pages, n), Goal: fmt.Sprintf("%.0f KiB", limit/1024),
+		b.figure(figure.Figure{Work: fmt.Sprintf("sent to a follower that misses %d of %d pages", pages, n), Goal: fmt.Sprintf("%.0f KiB", limit/1024),
 			Measured: fmt.Sprintf("%d KiB, and %d KiB to say what it has", down/1024, up/1024), Met: float64(down) <= limit && int(pages) <= missing,
 			Values: map[string]float64{"bytes": float64(down), "bytes asked": float64(up)}})
 		if down, up, pages, err = sent(leader, id, wiped); err != nil {
@@ -53,7 +54,7 @@ func (b *run) transfer() error {
 			continue
 		}
 		limit = n*snapshot.PageSize*1.02 + 256<<10
-		b.figure(Figure{Work: fmt.Sprintf("sent to a wiped follower, %d pages", pages), Goal: fmt.Sprintf("%.0f KiB", limit/1024),
+		b.figure(figure.Figure{Work: fmt.Sprintf("sent to a wiped follower, %d pages", pages), Goal: fmt.Sprintf("%.0f KiB", limit/1024),
 			Measured: fmt.Sprintf("%d KiB, and %d bytes to say what it has", down/1024, up), Met: float64(down) <= limit, Values: map[string]float64{"bytes": float64(down)}})
 	}
 	return nil

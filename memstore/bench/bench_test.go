@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"lockstep/figure"
 	"lockstep/memstore"
 )
 
@@ -67,7 +68,7 @@ func TestReports(t *testing.T) {
 		Machine: machine(), Took: time.Minute,
 		Cells:   []Cell{{Call: "update", Op: "read", Pattern: "forward", Tracker: memstore.TrackerCow, Pages: 10, Median: time.Millisecond, Samples: 3}, {Failed: "not run"}},
 		Mixed:   []MixedRow{{Tracker: memstore.TrackerNaive, Pass: 2, Messages: 1, Mean: time.Millisecond, Max: time.Second}},
-		Figures: []Figure{{Work: "some", Goal: "1", Measured: "2"}, {Work: "none", Failed: "no memory"}},
+		Figures: []figure.Figure{{Work: "some", Goal: "1", Measured: "2"}, {Work: "none", Failed: "no memory"}},
 	}
 	var text, js, svg bytes.Buffer
 	if err := errors.Join(r.WriteText(&text), r.WriteJSON(&js), r.WriteSVG(&svg)); err != nil {

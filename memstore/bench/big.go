@@ -5,13 +5,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lockstep/figure"
 	"lockstep/memstore"
 )
 
 // bigFigures are those of a memory of 4 GiB, every page of it written.
 func (b *run) bigFigures() error {
 	if free := availableMemory(); free < bigNeeds {
-		b.result.Figures = append(b.result.Figures, Figure{Work: "memory of 4 GiB", Failed: fmt.Sprintf("not run: %d MiB of memory are free, %d wanted", free>>20, bigNeeds>>20)})
+		b.result.Figures = append(b.result.Figures, figure.Figure{Work: "memory of 4 GiB", Failed: fmt.Sprintf("not run: %d MiB of memory are free, %d wanted", free>>20, bigNeeds>>20)})
 		return nil
 	}
 	b.config.Progress("figures: 4 GiB, every page in random order")

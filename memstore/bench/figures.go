@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"lockstep/figure"
 	"lockstep/memstore"
 )
 
@@ -28,7 +29,7 @@ func (b *run) figures() error {
 
 // figure records one; x is what was measured, goal its bound.
 func (b *run) figure(work, goal, measured string, met bool, values map[string]float64) {
-	b.result.Figures = append(b.result.Figures, Figure{Work: work, Goal: goal, Measured: measured, Met: met, Values: values})
+	b.result.Figures = append(b.result.Figures, figure.Figure{Work: work, Goal: goal, Measured: measured, Met: met, Values: values})
 }
 
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, 1)) }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"lockstep/figure"
 	"lockstep/memstore"
 )
 
@@ -14,7 +15,7 @@ type Result struct {
 	Cells   []Cell
 	Mixed   []MixedRow
 	Stream  []MixedRow // adaptive alone, with its worker; wall time
-	Figures []Figure
+	Figures []figure.Figure
 	Took    time.Duration
 }
 
@@ -74,16 +75,6 @@ type MixedJob struct {
 	Mean, Max  time.Duration
 	Compare    time.Duration // of the longest comparison, part of Max
 	PageFaults uint64        // a message
-}
-
-// Figure is one of the figures that the project holds itself to.
-type Figure struct {
-	Work     string
-	Goal     string
-	Measured string
-	Met      bool
-	Values   map[string]float64 // microseconds, or what the name says
-	Failed   string             `json:",omitempty"`
 }
 
 // WriteJSON writes the result for machines.

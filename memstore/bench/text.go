@@ -7,34 +7,23 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"lockstep/figure"
 	"lockstep/memstore"
 )
 
 // WriteText writes the figures, the mixed workload and the matrix as tables.
 func (r *Result) WriteText(w io.Writer) error {
+	fmt.Fprintf(w, "%s, %d processors, kernel %s\n", r.Machine.Processor, r.Machine.Processors, r.Machine.Kernel)
+	fmt.Fprintf(w, "auto takes %s: %s\n\n", r.Machine.Probe.Tracker, r.Machine.Probe.Why)
+	if err := figure.WriteTable(w, r.Figures); err != nil {
+		return err
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s, %d processors, kernel %s\n", r.Machine.Processor, r.Machine.Processors, r.Machine.Kernel)
-	fmt.Fprintf(t, "auto takes %s: %s\n\n", r.Machine.Probe.Tracker, r.Machine.Probe.Why)
-	r.textFigures(t)
+	fmt.Fprintln(t)
 	r.textMixed(t)
 	r.textMatrix(t)
 	fmt.Fprintf(t, "\nmeasured in %v; times are processor time, medians, without the copying of changed pages into the store\n", r.Took.Round(time.Second))
 	return t.Flush()
-}
-
-func (r *Result) textFigures(t io.Writer) {
-	fmt.Fprintln(t, "work\tgoal\tmeasured\t")
-	for _, f := range r.Figures {
-		mark := "missed"
-		if f.Met {
-			mark = "met"
-		}
-		if f.Failed != "" {
-			f.Measured, mark = f.Failed, ""
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.Work, f.Goal, f.Measured, mark)
-	}
-	fmt.Fprintln(t)
 }
 
 func (r *Result) textMixed(t io.Writer) {
