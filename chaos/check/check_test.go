@@ -190,7 +190,7 @@ func TestBatches(t *testing.T) {
 		t.Error("a batch without runs has shown something")
 	}
 	good := Verdict{Marks: map[history.MarkName]uint64{history.MarkInstall: 2}, Totals: Totals{Rounds: 10, OK: 20},
-		Faults: []FaultCount{{1, "at 1s for 1s crash nodes=1", true, 1}, {2, "at 1s transfer to=2", true, 0}}}
+		Faults: []FaultCount{{1, "at 1s for 1s crash nodes=1", true, true, 1}, {2, "at 1s transfer to=2", true, true, 0}}}
 	b.Add(good)
 	b.Add(good)
 	wanted := []history.MarkName{history.MarkInstall}
@@ -209,6 +209,18 @@ func TestBatches(t *testing.T) {
 	b.Add(Verdict{Judgement: Violated})
 	if b.Judgement(wanted) != Violated {
 		t.Errorf("%v", b.Judgement(wanted))
+	}
+}
+
+// How often a fault has struck is told at its end: one that goes on when a run is stopped must not be said to have had no effect.
+func TestFaultsThatAreNotOver(t *testing.T) {
+	l := &history.Log{Header: history.Header{Format: 1, Replicas: 3}, Events: []history.Event{
+		{At: 1, Kind: history.FaultBegin, Fault: 1, Text: "at 1s for 1s pause nodes=1"}, {At: 2, Kind: history.FaultBegin, Fault: 2, Text: "at 1s for 9s pause nodes=2"},
+		{At: 3, Kind: history.FaultEnd, Fault: 1}}}
+	v := Judge(t.Context(), l, Config{})
+	i := slices.IndexFunc(v.Findings, func(f Finding) bool { return f.Checker == "faults-fired" })
+	if got, want := v.Findings[i].Reason, "1 of 2 faults had none, 1 went on at the end"; got != want || !v.Faults[0].Over || v.Faults[1].Over {
+		t.Errorf("%q, want %q; %+v", got, want, v.Faults)
 	}
 }
 

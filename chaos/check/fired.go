@@ -55,6 +55,7 @@ func (c *fired) fault(e *history.Event) {
 		f.Text = e.Text
 	}
 	f.Begun = f.Begun || e.Kind == history.FaultBegin
+	f.Over = f.Over || e.Kind == history.FaultEnd
 	f.Struck += e.Count
 }
 
@@ -135,15 +136,25 @@ func (c *fired) faults() []FaultCount {
 }
 
 func (c *fired) finish() Finding {
-	struck := uint64(0)
+	var struck, none, open uint64
 	for _, f := range c.byID {
-		if f.Struck > 0 {
+		switch {
+		case f.Struck > 0:
 			struck++
+		case f.Over:
+			none++
+		default:
+			open++
 		}
 	}
-	f := seen(struck, "faults that had an effect")
-	if n := uint64(len(c.byID)); struck < n {
-		f.Reason = fmt.Sprintf("%d of %s had none", n-struck, plural(n, "fault", "faults"))
+	f, n := seen(struck, "faults that had an effect"), plural(uint64(len(c.byID)), "fault", "faults")
+	switch { // how often a fault has struck is told at its end
+	case none > 0 && open > 0:
+		f.Reason = fmt.Sprintf("%d of %s had none, %d went on at the end", none, n, open)
+	case none > 0:
+		f.Reason = fmt.Sprintf("%d of %s had none", none, n)
+	case open > 0:
+		f.Reason = fmt.Sprintf("%d of %s went on at the end", open, n)
 	}
 	return f
 }

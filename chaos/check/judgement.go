@@ -70,7 +70,9 @@ type Verdict struct {
 type FaultCount struct {
 	Fault uint32 `json:"fault"`
 	Text  string `json:"text"`
-	Begun bool   `json:"begun"`
+	// Begun and Over are whether it began and ended: a run that is stopped leaves faults that are not over.
+	Begun bool `json:"begun"`
+	Over  bool `json:"over"`
 	// Struck is how many messages or operations it has hit.
 	Struck uint64 `json:"struck"`
 }

@@ -17,13 +17,7 @@ const pictureCalls = 120
 
 // Picture writes porcupine's picture of the calls up to the first violation of linearizability, or of the newest ones.
 func Picture(w io.Writer, l *history.Log, v check.Verdict) error {
-	until := history.NoReturn
-	for _, f := range v.Findings {
-		if f.Checker == "linearizability" && f.Violation != nil {
-			until = f.Violation.At
-		}
-	}
-	calls, until := apart(l.Events, until)
+	calls, until := apart(l.Events, until(v))
 	ops := check.Answered((&history.Log{Events: calls}).Operations())
 	end := len(ops)
 	for end > 0 && ops[end-1].Call > int64(until) {
@@ -32,6 +26,16 @@ func Picture(w io.Writer, l *history.Log, v check.Verdict) error {
 	ops = ops[max(0, end-pictureCalls):end]
 	_, info := porcupine.CheckOperationsVerbose(check.Model(), ops, pictureTime)
 	return porcupine.Visualize(check.Model(), info, w)
+}
+
+// until is the moment up to which calls are drawn: the first violation of linearizability, or NoReturn.
+func until(v check.Verdict) time.Duration {
+	for _, f := range v.Findings {
+		if f.Checker == "linearizability" && f.Violation != nil {
+			return f.Violation.At
+		}
+	}
+	return history.NoReturn
 }
 
 // apart gives the beginnings and ends of calls, each at a moment of its own, nanoseconds later than it was, and the moment to which

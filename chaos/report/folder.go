@@ -113,6 +113,8 @@ func (r *Run) Finish(v check.Verdict) error {
 
 // writeAll writes what is made of the history.
 func writeAll(dir string, p Page) error {
+	_, err := os.Stat(filepath.Join(dir, OutputFile))
+	p.Died = err == nil
 	return errors.Join(
 		write(dir, VerdictFile, func(w io.Writer) error {
 			e := json.NewEncoder(w)

@@ -16,8 +16,11 @@ import (
 	"lockstep/chaos/history"
 )
 
-// pictureTime bounds the search for the picture.
-const pictureTime = 2 * time.Second
+// pictureTime bounds the search for the picture, maxPlanShown the bytes of the plan.
+const (
+	pictureTime  = 2 * time.Second
+	maxPlanShown = 64 << 10
+)
 
 //go:embed page.html
 var pageHTML string
@@ -28,6 +31,9 @@ var pageCSS string
 //go:embed page.js
 var pageJS string
 
+//go:embed look.js
+var lookJS string
+
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"clock": history.Clock, "doc": check.Doc,
 }).Parse(pageHTML))
@@ -37,11 +43,13 @@ type Page struct {
 	Plan    string
 	Log     *history.Log
 	Verdict check.Verdict
+	// Died is whether the folder has what a simulation printed when it died.
+	Died bool
 }
 
 // Render writes the page: one self-contained HTML file.
 func Render(w io.Writer, p Page) error {
-	data, err := json.Marshal(picture(p.Log))
+	data, err := json.Marshal(picture(p.Log, p.Verdict))
 	if err != nil {
 		return fmt.Errorf("render report: %w", err)
 	}
@@ -55,10 +63,10 @@ func Render(w io.Writer, p Page) error {
 	}
 	// The data are put between script tags: json.Marshal escapes <, > and &.
 	return pageTemplate.Execute(w, map[string]any{
-		"Style": template.CSS(pageCSS), "Script": template.JS(pageJS), "Data": template.JS(data), "Calls": template.JS(embedded),
-		"V": p.Verdict, "H": p.Log.Header, "Plan": p.Plan, "Cut": p.Log.Cut,
+		"Style": template.CSS(pageCSS), "Script": template.JS(pageJS + lookJS), "Data": template.JS(data), "Calls": template.JS(embedded),
+		"V": p.Verdict, "H": p.Log.Header, "Plan": beginning(p.Plan), "Cut": p.Log.Cut, "Died": p.Died,
 		"Title": title(p.Verdict), "Text": afterColon(p.Verdict.Sentence), "Violations": violations(p.Verdict), "Marks": marks(p.Verdict),
-		"Faults": p.Verdict.Faults, "Facts": facts(p),
+		"Facts": facts(p), "Fitting": until(p.Verdict) == history.NoReturn,
 	})
 }
 
@@ -82,6 +90,16 @@ func afterColon(sentence string) string {
 	return sentence
 }
 
+// beginning is the beginning of a plan: all of it, unless it is longer than what anybody reads.
+func beginning(plan string) string {
+	if len(plan) <= maxPlanShown {
+		return plan
+	}
+	whole := plan[:strings.LastIndexByte(plan[:maxPlanShown], '\n')+1]
+	return whole + fmt.Sprintf("… %d more lines are in the file\n", strings.Count(plan[len(whole):], "\n"))
+}
+
+// violations are those of a verdict: the one that its sentence is about, and then the others in the order of time.
 func violations(v check.Verdict) []*check.Violation {
 	var all []*check.Violation
 	for _, f := range v.Findings {
@@ -89,7 +107,15 @@ func violations(v check.Verdict) []*check.Violation {
 			all = append(all, f.Violation)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b *check.Violation) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(all, func(a, b *check.Violation) int {
+		if first, second := a.Checker == v.Leading, b.Checker == v.Leading; first != second {
+			if first {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.At, b.At)
+	})
 	return all
 }
 

@@ -24,7 +24,7 @@ function el(name, attributes, text) {
 const x = t => left + (t - view.from) / (view.to - view.from) * (width - left - right);
 const time = px => view.from + (px - left) / (width - left - right) * (view.to - view.from);
 const clamp = (v, a, b) => Math.max(a, Math.min(b, v));
-const seconds = t => t < 120 ? t.toFixed(view.to - view.from < 20 ? 2 : 1) + " s" : Math.floor(t / 60) + " min " + (t % 60).toFixed(0) + " s";
+const seconds = t => t.toFixed(view.to - view.from < 20 ? 3 : 1) + " s"; // as the events are told
 
 // bar draws a stretch of time, cut to what is visible, and lets the mouse find it. It is at least a pixel wide.
 function bar(a, b, y, h, fill, text, more) {
@@ -50,30 +50,35 @@ function niceStep(span, count) {
   return [1, 2, 5, 10].map(f => f * power).find(s => s >= raw);
 }
 
-// packed puts bands into as few rows as they need.
-function packed(bands) {
-  const ends = [];
-  return bands.map(f => {
+// packed puts the visible faults into as few rows as they need: [fault, row].
+function packed() {
+  const ends = [], least = (view.to - view.from) / 150;
+  return data.faults.filter(f => f.b >= view.from && f.a <= view.to).map(f => {
     let row = ends.findIndex(e => e <= f.a);
     if (row < 0) row = ends.length;
-    ends[row] = Math.max(f.b, f.a + data.end / 150);
-    return row;
+    ends[row] = Math.max(f.b, f.a + least);
+    return [f, row];
   });
 }
 
-function drawFaults(y, bottom) {
-  const rows = packed(data.faults), count = Math.max(0, ...rows.map(r => r + 1)), shown = Math.min(count, 14), h = count > 7 ? 8 : 13;
+const effect = f => f.hit ? (f.hit === 1 ? "struck once" : `struck ${f.hit} times`) : f.open ? "still going on at the end" : "had no effect";
+const mostRows = 14;
+
+function drawFaults(faults, y, h, bottom) {
+  const hidden = faults.filter(([, row]) => row >= mostRows).length, most = data.healed > 0 ? data.healed : data.end;
   el("text", { x: 8, y: y + 11, class: "name" }, "faults");
-  data.faults.forEach((f, i) => {
-    const everywhere = f.b - f.a > 0.9 * (data.healed > 0 ? data.healed : data.end);
-    if (!everywhere) bar(f.a, f.b, y, bottom - y, colours.fault, null, { opacity: data.faults.length > 60 ? 0.05 : 0.10 });
-    if (rows[i] >= shown) return;
-    const top = y + rows[i] * (h + 2), words = f.s.replace(/^at \S+ (for \S+ )?/, "");
-    bar(f.a, f.b, top, h, everywhere ? "var(--everywhere)" : colours.fault, `fault ${f.n}: ${f.s}\n${f.hit ? "struck " + f.hit + " times" : "had no effect"}`, { rx: 2, opacity: f.hit ? 1 : 0.45 });
+  el("text", { x: 8, y: y + 25 }, faults.length + (view.from > 0 || view.to < data.end ? " here" : ""));
+  if (hidden) el("text", { x: 8, y: y + 39 }, hidden + " not drawn");
+  if (data.left) bar(0, data.faults[0].a, y, h, "var(--everywhere)", `${data.left} earlier faults are in faults.jsonl`);
+  const everywhere = f => f.b - f.a > 0.9 * most;
+  for (const [f] of faults.length <= 60 ? faults : []) if (!everywhere(f)) bar(f.a, f.b, y, bottom - y, colours.fault, null, { opacity: 0.10 });
+  for (const [f, row] of faults) {
+    if (row >= mostRows) continue;
+    const top = y + row * (h + 2), words = f.s.replace(/^at \S+ (for \S+ )?/, ""), faint = !f.hit && !f.open;
+    bar(f.a, f.b, top, h, everywhere(f) ? "var(--everywhere)" : colours.fault, `fault ${f.n}: ${f.s}\n${effect(f)}`, { rx: 2, opacity: faint ? 0.45 : 1 });
     const room = x(Math.min(f.b, view.to)) - x(Math.max(f.a, view.from));
-    if (h > 10 && room > words.length * 6 + 8) el("text", { x: Math.max(x(f.a), left) + 4, y: top + 10, style: `font-size:10px;fill:var(${everywhere ? "--ink" : "--fault-ink"})` }, words);
-  });
-  return y + Math.max(shown * (h + 2), 15) + 6;
+    if (h > 10 && room > words.length * 6 + 8) el("text", { x: Math.max(x(f.a), left) + 4, y: top + 10, style: `font-size:10px;fill:var(${everywhere(f) || faint ? "--ink" : "--fault-ink"})` }, words);
+  }
 }
 
 function drawLane(n, y) {
@@ -86,12 +91,15 @@ function drawLane(n, y) {
   const top = y + 14, most = Math.max(data.newest, 1);
   drawLag(n, top + h, h - 12);
   let d = "";
-  for (const [, e, x0, w] of columns(2)) d += `${d ? "L" : "M"}${(x0 + w).toFixed(1)},${(top + (h - 4) * (1 - node.rounds[e - 1] / most)).toFixed(1)}`;
+  for (const [, e, x0, w] of columns(2)) {
+    const at = (top + (h - 4) * (1 - node.rounds[e - 1] / most)).toFixed(1);
+    d += `${d ? "" : `M${x0.toFixed(1)},${at}`}L${(x0 + w).toFixed(1)},${at}`;
+  }
   el("path", { d, fill: "none", stroke: "var(--stroke)", "stroke-width": 1.3 });
   const now = node.rounds[clamp(Math.ceil(view.to / data.step), 1, node.rounds.length) - 1];
   el("text", { x: 8, y: y + 28 }, "round " + now);
   el("line", { x1: left, x2: width - right, y1: y + laneHeight - 4, y2: y + laneHeight - 4, stroke: "var(--quiet)" });
-  for (const p of node.points) drawPoint(p, y + laneHeight - 9);
+  drawPoints(node.points, y + laneHeight - 9);
 }
 
 // drawLag draws how far the node is behind the newest round of any.
@@ -106,12 +114,25 @@ function drawLag(n, bottom, h) {
   if (any) el("path", { d: d + `L${last.toFixed(1)},${bottom}Z`, fill: "#d05a3c", opacity: 0.35 });
 }
 
-function drawPoint(p, y) {
-  if (p.x < view.from || p.x > view.to) return;
-  const cx = x(p.x), r = p.k === "checkpoint" ? 2.2 : 4.2, fill = colours[p.k];
-  if (p.k === "install") el("path", { d: `M${cx},${y - 6}L${cx + 5},${y}L${cx},${y + 6}L${cx - 5},${y}Z`, fill, stroke: "#fff" });
-  else el("circle", { cx, cy: y, r: p.k === "bad" ? 6 : r, fill, stroke: p.k === "checkpoint" ? "none" : "#fff" });
-  hits.push({ x0: cx - 5, x1: cx + 5, y0: y - 6, y1: y + 6, text: p.s, first: true });
+// drawPoints draws the events of a lane, the worst over the others. Those of one kind that would cover each other are one mark.
+function drawPoints(points, y) {
+  for (const kind of ["checkpoint", "start", "note", "install", "bad"]) {
+    let group = [];
+    const done = () => { if (group.length) drawPoint(kind, group, y); group = []; };
+    for (const p of points) {
+      if (p.k !== kind || p.x < view.from || p.x > view.to) continue;
+      if (group.length && x(p.x) - x(group[0].x) > 5) done();
+      group.push(p);
+    }
+    done();
+  }
+}
+
+function drawPoint(kind, group, y) {
+  const cx = x(group[0].x), fill = colours[kind], more = group.length - 3;
+  if (kind === "install") el("path", { d: `M${cx},${y - 5}L${cx + 5},${y}L${cx},${y + 5}L${cx - 5},${y}Z`, fill, stroke: "var(--paper)" });
+  else el("circle", { cx, cy: y, r: { checkpoint: 2.2, bad: 6 }[kind] || 4, fill, stroke: kind === "checkpoint" ? "none" : "var(--paper)" });
+  hits.push({ x0: cx - 5, x1: cx + 6, y0: y - 6, y1: y + 6, text: group.slice(0, 3).map(p => p.s).join("\n") + (more > 0 ? `\n… and ${more} more: look closer` : ""), first: true });
 }
 
 function drawStrip(y) {
@@ -122,12 +143,23 @@ function drawStrip(y) {
     el("rect", { x: x0, y, width: w + 0.3, height: 14, fill: colours.strip[worst] });
     hits.push({ x0, x1: x0 + w, y0: y, y1: y + 14, text: `${seconds(b * data.step)}: ${words[worst]}` });
   }
-  for (const p of data.problems || []) {
+}
+
+// drawProblems draws a line through everything where a violation was found, with the checkers' names above.
+function drawProblems(y, bottom) {
+  const labels = [];
+  for (const p of data.problems) {
     if (p.x < view.from || p.x > view.to) continue;
-    el("line", { x1: x(p.x), x2: x(p.x), y1: 0, y2: y + 14, stroke: colours.bad, "stroke-width": 1.5, "stroke-dasharray": "4 3" });
-    const atEnd = x(p.x) > width - right - 110; // the words would be cut off
-    el("text", { x: x(p.x) + (atEnd ? -5 : 5), y: y - 4, "text-anchor": atEnd ? "end" : "start", style: "fill:var(--bad);font-weight:600;paint-order:stroke;stroke:var(--paper);stroke-width:4px" }, "first difference");
-    hits.push({ x0: x(p.x) - 4, x1: x(p.x) + 4, y0: y, y1: y + 14, text: p.s, first: true });
+    const px = x(p.x), near = labels.find(l => Math.abs(l.px - px) < 150);
+    el("line", { x1: px, x2: px, y1: y + 2, y2: bottom, stroke: "var(--bad)", "stroke-width": 1.5, "stroke-dasharray": "4 3" });
+    hits.push({ x0: px - 4, x1: px + 4, y0: y, y1: bottom, text: p.s, first: true });
+    if (near) near.all.push(p);
+    else labels.push({ px, all: [p] });
+  }
+  for (const { px, all } of labels) {
+    const atEnd = px > width - right - 180; // the words would be cut off
+    el("text", { x: px + (atEnd ? -5 : 5), y: y + 11, "text-anchor": atEnd ? "end" : "start", class: "problem" }, all[0].k + (all.length > 1 ? ` and ${all.length - 1} more` : ""));
+    hits.push({ x0: px - (atEnd ? 150 : 4), x1: px + (atEnd ? 4 : 150), y0: y, y1: y + 14, text: all.map(p => p.s).join("\n"), first: true });
   }
 }
 
@@ -147,7 +179,7 @@ function drawCalls(y, h) {
 
 function drawLatency(y, h) {
   const some = data.latency[0].filter(v => v > 0), least = Math.max(50, (some.length ? Math.min(...some) : 100) / 2), most = Math.max(4 * least, ...data.latency[1]), at = v => y + h * (1 - Math.log(Math.max(v, least) / least) / Math.log(most / least));
-  scale("latency", y, h, most, v => v >= 1e6 ? (v / 1e6).toFixed(1) + " s" : (v / 1000).toFixed(0) + " ms");
+  scale("latency, log", y, h, most, v => v >= 1e6 ? (v / 1e6).toFixed(1) + " s" : (v / 1000).toFixed(0) + " ms");
   [["var(--stroke-soft)", 1], ["var(--stroke)", 0]].forEach(([stroke, i]) => {
     let d = "", pen = "M", gap = 0;
     for (const [b, e, x0, w] of columns(4)) {
@@ -169,7 +201,7 @@ function drawLatency(y, h) {
 
 function scale(name, y, h, most, text) {
   el("text", { x: 8, y: y + 12, class: "name" }, name);
-  el("text", { x: 8, y: y + 26 }, "to " + text(most));
+  el("text", { x: 8, y: y + 26 }, "up to " + text(most));
   el("line", { x1: left, x2: width - right, y1: y + h, y2: y + h, stroke: "var(--line)" });
 }
 
@@ -182,85 +214,25 @@ function drawAxis(y, top) {
 }
 
 function draw() {
-  width = Math.max(320, chart.clientWidth);
+  width = Math.max(300, chart.clientWidth);
   left = width < 700 ? 98 : 112;
   hits = [];
   svg = document.createElementNS(NS, "svg");
-  const rows = Math.min(Math.max(1, ...packed(data.faults).map(r => r + 1)), 14), faultHeight = Math.max(rows * (rows > 7 ? 10 : 15), 15) + 6;
-  const height = faultHeight + data.nodes.length * laneHeight + 26 + 90 + 14 + 80 + axisHeight, axis = height - axisHeight;
-  drawAxis(axis, 0);
-  if (data.healed >= 0) bar(data.healed, data.end, 0, axis, "#3c9d6b", null, { opacity: 0.06 });
-  let y = drawFaults(0, axis);
+  const faults = packed(), rows = Math.min(Math.max(0, ...faults.map(f => f[1] + 1)), mostRows), h = rows > 7 ? 8 : 13;
+  const above = data.problems.length ? 18 : 0, faultHeight = Math.max(rows * (h + 2), faults.length ? 42 : 30) + 6;
+  const height = above + faultHeight + data.nodes.length * laneHeight + 26 + 90 + 14 + 80 + axisHeight, axis = height - axisHeight;
+  drawAxis(axis, above);
+  if (data.healed >= 0) bar(data.healed, data.end, above, axis - above, "#3c9d6b", null, { opacity: 0.08 });
+  drawFaults(faults, above, h, axis);
+  let y = above + faultHeight;
   for (let n = 0; n < data.nodes.length; n++, y += laneHeight) drawLane(n, y);
   drawStrip(y);
   drawCalls(y + 26, 80);
   drawLatency(y + 26 + 94, 76);
+  drawProblems(0, axis);
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("height", height);
   chart.replaceChildren(svg);
+  document.getElementById("whole").hidden = view.from <= 0 && view.to >= data.end;
   listen();
 }
-
-function listen() {
-  let from = null, mark = null;
-  const at = e => clamp(e.clientX - svg.getBoundingClientRect().left, left, width - right);
-  svg.onmousedown = e => { from = at(e); mark = el("rect", { y: 0, height: "100%", fill: "#2f6fd0", opacity: 0.15 }); e.preventDefault(); };
-  svg.onmousemove = e => {
-    if (from !== null) { mark.setAttribute("x", Math.min(from, at(e))); mark.setAttribute("width", Math.abs(at(e) - from)); }
-    const box = svg.getBoundingClientRect(), px = e.clientX - box.left, py = e.clientY - box.top;
-    const found = hits.filter(h => px >= h.x0 && px <= h.x1 && py >= h.y0 && py <= h.y1);
-    const hit = found.find(h => h.first) || found[found.length - 1];
-    tip.hidden = !hit;
-    if (!hit) return;
-    tip.textContent = hit.text;
-    tip.style.left = Math.min(e.clientX + 14, innerWidth - 480) + "px";
-    tip.style.top = e.clientY + 16 + "px";
-  };
-  svg.onmouseleave = () => { tip.hidden = true; };
-  svg.onmouseup = e => {
-    if (from === null) return;
-    const a = time(Math.min(from, at(e))), b = time(Math.max(from, at(e)));
-    const far = Math.abs(at(e) - from) > 5;
-    from = null;
-    if (far) {
-      view.from = a;
-      view.to = Math.max(b, a + data.step * 4);
-      history.replaceState(null, "", `#t=${view.from.toFixed(3)},${view.to.toFixed(3)}`);
-    }
-    draw();
-  };
-  svg.ondblclick = () => { view.from = 0; view.to = data.end; history.replaceState(null, "", "#"); draw(); };
-}
-
-const legend = [["leader", colours.leader], ["follower", colours.follower], ["candidate", colours.candidate], ["down", colours.down],
-  ["fault", colours.fault], ["quiet ending", "#dcefe4"], ["start", colours.start], ["checkpoint", colours.checkpoint], ["checkpoint installed", colours.install], ["rounds behind", "#e9b5a6"],
-  ["something refused or cut", colours.note], ["wrong", colours.bad], ["answered", colours.ok], ["refused", colours.refused], ["unknown", colours.unknown]];
-document.getElementById("legend").append(...legend.map(([name, colour]) => {
-  const e = document.createElement("span"), i = document.createElement("i");
-  i.style.background = colour;
-  e.append(i, name);
-  return e;
-}));
-// The picture of calls is a page of its own, shown when it is asked for.
-const callsBox = document.getElementById("calls");
-callsBox.addEventListener("toggle", () => {
-  if (callsBox.querySelector("iframe")) return;
-  const frame = document.createElement("iframe");
-  frame.srcdoc = calls;
-  frame.onload = () => { // as high as what is in it, and at the first call that fits no order
-    const page = frame.contentDocument;
-    frame.style.height = Math.min(page.body.scrollHeight + 40, innerHeight * 0.7) + "px";
-    const shown = page.defaultView.Element.prototype, slowly = shown.scrollIntoView;
-    shown.scrollIntoView = function () { slowly.call(this, { inline: "center", block: "nearest" }); };
-    page.querySelector("#jump-link:not(.inactive)")?.dispatchEvent(new Event("click")); // it is drawn, and has no click()
-  };
-  callsBox.append(frame);
-});
-if (location.hash === "#calls") callsBox.open = true;
-if (data.thinned) document.getElementById("thinned").textContent = "So many events that some are left out of the lanes.";
-// #t=12,16 shows those seconds, so that a stretch can be linked to.
-const stretch = /^#t=([0-9.]+),([0-9.]+)$/.exec(location.hash);
-if (stretch && +stretch[1] < +stretch[2]) { view.from = Math.min(+stretch[1], data.end); view.to = Math.min(+stretch[2], data.end); }
-for (const e of document.querySelectorAll("pre.tail")) e.scrollTop = e.scrollHeight;
-addEventListener("resize", draw);
-draw();

@@ -2,8 +2,10 @@ package report
 
 import (
 	"slices"
+	"strings"
 	"time"
 
+	"lockstep/chaos/check"
 	"lockstep/chaos/history"
 )
 
@@ -11,55 +13,13 @@ import (
 // again for its width.
 const bins = 1200
 
-// maxMarks bounds the single events on a lane.
-const maxMarks = 4000
-
-// drawing is the data of the page's script. Times are seconds, nodes are from 0.
-type drawing struct {
-	End     float64    `json:"end"`
-	Step    float64    `json:"step"`
-	Healed  float64    `json:"healed"` // -1: never
-	Nodes   []lane     `json:"nodes"`
-	Faults  []band     `json:"faults"`
-	Calls   [3][]int   `json:"calls"` // ok, refused, unknown, a bin each
-	Latency [2][]int64 `json:"latency"`
-	Strip   []int      `json:"strip"` // a bin each: 0 no round, 1 one replica only, 2 compared, 3 differs
-	Newest  uint64     `json:"newest"`
-	Thinned bool       `json:"thinned"`
-	// Problems has the first difference of roots, if there is one.
-	Problems []point `json:"problems"`
-}
-
-// lane is one replica.
-type lane struct {
-	Roles  []span   `json:"roles"`
-	Rounds []uint64 `json:"rounds"` // the applied round at the end of each bin
-	Points []point  `json:"points"`
-}
-
-// span is a time in which a replica was something: up as follower, leader, …, or down.
-type span struct {
-	From float64 `json:"a"`
-	To   float64 `json:"b"`
-	Is   string  `json:"is"`
-	Term uint64  `json:"t,omitempty"`
-}
-
-// point is an event on a lane.
-type point struct {
-	At   float64 `json:"x"`
-	Kind string  `json:"k"`
-	Text string  `json:"s"`
-}
-
-// band is a fault.
-type band struct {
-	From   float64 `json:"a"`
-	To     float64 `json:"b"`
-	Fault  uint32  `json:"n"`
-	Text   string  `json:"s"`
-	Struck uint64  `json:"hit"`
-}
+// maxMarks bounds the single events on the lanes, maxFaults the faults, and maxWords the bytes of what is said about one of either. Of
+// more the newest are shown: a run that goes wrong ends there.
+const (
+	maxMarks  = 4000
+	maxFaults = 2000
+	maxWords  = 300
+)
 
 // painter makes a drawing of a history in one pass.
 type painter struct {
@@ -72,7 +32,6 @@ type painter struct {
 	// latencies are those of the bin that is being filled.
 	latencies [][]time.Duration
 	seen      map[uint64]*witnessed
-	marks     int
 	// drawn is the bin of each node's newest checkpoint on its lane.
 	drawn []int
 }
@@ -86,7 +45,7 @@ type witnessed struct {
 }
 
 // picture makes the drawing.
-func picture(l *history.Log) *drawing {
+func picture(l *history.Log, v check.Verdict) *drawing {
 	end := time.Duration(1)
 	for i := range l.Events {
 		end = max(end, l.Events[i].At)
@@ -95,7 +54,7 @@ func picture(l *history.Log) *drawing {
 	p := &painter{step: end/bins + 1, open: make([]span, n), rounds: make([]uint64, n), drawn: make([]int, n), bands: map[uint32]int{},
 		latencies: make([][]time.Duration, bins), seen: map[uint64]*witnessed{}}
 	p.End, p.Step, p.Healed = end.Seconds(), p.step.Seconds(), -1
-	p.Nodes, p.Faults, p.Problems = make([]lane, n), []band{}, []point{} // the page's script wants lists, also empty ones
+	p.Nodes, p.Faults, p.Problems = make([]lane, n), []band{}, []problem{} // the page's script wants lists, also empty ones
 	p.Strip = make([]int, bins)
 	for i := range p.Nodes {
 		p.Nodes[i] = lane{Roles: []span{}, Rounds: make([]uint64, bins), Points: []point{}}
@@ -107,7 +66,18 @@ func picture(l *history.Log) *drawing {
 		p.event(&l.Events[i])
 	}
 	p.finish()
+	for _, v := range violations(v) {
+		p.Problems = append(p.Problems, problem{min(v.At.Seconds(), p.End), v.Checker, words(v.String())})
+	}
 	return &p.drawing
+}
+
+// words cuts what is said about something to a length that can be read in passing.
+func words(text string) string {
+	if len(text) <= maxWords {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxWords], "") + " …"
 }
 
 func (p *painter) bin(t time.Duration) int { return min(int(t/p.step), bins-1) }
@@ -116,10 +86,10 @@ func (p *painter) event(e *history.Event) {
 	switch e.Kind {
 	case history.FaultBegin:
 		p.bands[e.Fault] = len(p.Faults)
-		p.Faults = append(p.Faults, band{From: e.At.Seconds(), To: -1, Fault: e.Fault, Text: e.Text})
+		p.Faults = append(p.Faults, band{From: e.At.Seconds(), Fault: e.Fault, Text: words(e.Text), Open: true})
 	case history.FaultEnd:
 		if i, ok := p.bands[e.Fault]; ok {
-			p.Faults[i].To, p.Faults[i].Struck = e.At.Seconds(), e.Count
+			p.Faults[i].To, p.Faults[i].Struck, p.Faults[i].Open = e.At.Seconds(), e.Count, false
 		}
 	case history.Healed:
 		p.Healed = e.At.Seconds()
@@ -142,6 +112,7 @@ func (p *painter) returned(o *history.Operation) {
 }
 
 func (p *painter) node(e *history.Event, n int) {
+	p.follows(e, n)
 	switch e.Kind {
 	case history.Applied:
 		p.applied(e, n)
@@ -179,6 +150,21 @@ func (p *painter) is(n int, e *history.Event, what string) {
 	p.open[n] = span{From: e.At.Seconds(), Is: what, Term: e.Term}
 }
 
+// follows notices who leads no more, or stands no more: not every history says it, but whoever votes for another replica in a later
+// term, or has an entry of one, knows of that term and has not won it.
+func (p *painter) follows(e *history.Event, n int) {
+	switch e.Kind {
+	case history.Voted, history.Appended, history.Applied:
+	default:
+		return
+	}
+	was := p.open[n]
+	lost := e.Term > was.Term || e.Term == was.Term && was.Is == "candidate" && e.Kind == history.Applied
+	if (was.Is == "leader" || was.Is == "candidate") && lost && e.Peer != e.Node {
+		p.is(n, e, "follower")
+	}
+}
+
 func (p *painter) close(n int, t time.Duration) {
 	s := p.open[n]
 	if s.To = t.Seconds(); s.Is != "" && s.To > s.From {
@@ -190,11 +176,7 @@ func (p *painter) point(n int, e *history.Event, kind string) {
 	if kind == "" {
 		return
 	}
-	if p.marks++; p.marks > maxMarks && kind != "bad" {
-		p.Thinned = true
-		return
-	}
-	p.Nodes[n].Points = append(p.Nodes[n].Points, point{e.At.Seconds(), kind, e.String()})
+	p.Nodes[n].Points = append(p.Nodes[n].Points, point{e.At.Seconds(), kind, words(e.String())})
 }
 
 func (p *painter) applied(e *history.Event, n int) {
@@ -208,9 +190,6 @@ func (p *painter) applied(e *history.Event, n int) {
 	w.nodes |= 1 << n
 	if e.Root != w.root && !w.bad {
 		w.bad, w.bin = true, p.bin(e.At)
-		if len(p.Problems) == 0 {
-			p.Problems = append(p.Problems, point{e.At.Seconds(), "bad", e.String()})
-		}
 	}
 }
 
@@ -251,8 +230,31 @@ func (p *painter) finish() {
 		}
 	}
 	for i := range p.Faults {
-		if p.Faults[i].To < 0 {
-			p.Faults[i].To = p.Faults[i].From
+		if p.Faults[i].Open {
+			p.Faults[i].To = p.End
 		}
+	}
+	p.newestMarks()
+	if n := len(p.Faults) - maxFaults; n > 0 {
+		p.Left, p.Faults = n, p.Faults[n:]
+	}
+}
+
+// newestMarks leaves the oldest events out of the lanes if there are too many.
+func (p *painter) newestMarks() {
+	var times []float64
+	for _, l := range p.Nodes {
+		for _, m := range l.Points {
+			times = append(times, m.At)
+		}
+	}
+	if len(times) <= maxMarks {
+		return
+	}
+	slices.Sort(times)
+	p.Marked = times[len(times)-maxMarks]
+	for n := range p.Nodes {
+		l := &p.Nodes[n]
+		l.Points = slices.DeleteFunc(l.Points, func(m point) bool { return m.At < p.Marked && m.Kind != "bad" })
 	}
 }

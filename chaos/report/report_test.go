@@ -106,7 +106,7 @@ func TestThePageStandsAlone(t *testing.T) {
 
 // The script walks lists without asking whether they are there: a run without faults and events must have empty ones.
 func TestNothingOfADrawingIsNull(t *testing.T) {
-	data, err := json.Marshal(picture(&history.Log{Header: history.Header{Replicas: 3}}))
+	data, err := json.Marshal(picture(&history.Log{Header: history.Header{Replicas: 3}}, check.Verdict{}))
 	if err != nil || bytes.Contains(data, []byte("null")) {
 		t.Errorf("%s, %v", data, err)
 	}
@@ -191,7 +191,7 @@ func TestThePageOfALongRunIsNotLarger(t *testing.T) {
 
 func TestDrawing(t *testing.T) {
 	l := synth.Make(synth.Busy(3, 3, 30*time.Second))
-	good := picture(l)
+	good := picture(l, check.Judge(t.Context(), l, check.Config{}))
 	if len(good.Faults) < 3 || good.Healed < 29 || good.Newest < 300 || len(good.Problems) != 0 {
 		t.Errorf("%d faults, healed at %v, newest round %d, problems %v", len(good.Faults), good.Healed, good.Newest, good.Problems)
 	}
@@ -215,7 +215,7 @@ func TestDrawing(t *testing.T) {
 		t.Errorf("%d answers are drawn, there were %d", sum, v.Totals.OK)
 	}
 	spoil(l, 2, 17*time.Second)
-	bad := picture(l)
+	bad := picture(l, check.Judge(t.Context(), l, check.Config{}))
 	if len(bad.Problems) == 0 || bytes.IndexByte(statesOf(bad.Strip), 3) < 0 || bytes.IndexByte(statesOf(good.Strip), 3) >= 0 {
 		t.Error("the strip does not show the difference")
 	}

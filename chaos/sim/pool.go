@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lockstep/chaos/check"
+	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
 	"lockstep/chaos/workload"
 )
@@ -169,14 +170,34 @@ func (o *Outcome) died(err error) error {
 	what, ok := panicText(o.Output)
 	switch {
 	case ok:
-		v := &check.Violation{Checker: "no-panic", Sentence: "a replica panicked: " + what}
+		seen := o.seen()
+		v := &check.Violation{Checker: "no-panic", Sentence: "a replica panicked: " + what, At: seen.Totals.Duration}
 		o.Result.Verdict = check.Verdict{Judgement: check.Violated, Sentence: "VIOLATION: " + v.String() + ".", Leading: v.Checker,
-			Findings: []check.Finding{{Checker: v.Checker, State: check.Broken, Of: "starts of nodes", Reason: v.Sentence, Violation: v}}}
+			Findings: []check.Finding{{Checker: v.Checker, State: check.Broken, Of: "starts of nodes", Reason: v.Sentence, Violation: v}},
+			Totals:   seen.Totals, Faults: seen.Faults, Marks: seen.Marks}
 		return nil
 	case strings.Contains(o.Output, "sim: the run takes longer"):
 		return fmt.Errorf("the run took too long in real time: %w", err)
 	}
 	return fmt.Errorf("simulation ended without an answer: %w: %s", err, lastLine(o.Output))
+}
+
+// seen counts what a child that died had recorded; nothing if it was to record nothing. Its checks are not the verdict's: they would
+// judge a run that was never brought to an end.
+func (o *Outcome) seen() check.Verdict {
+	if o.History == "" {
+		return check.Verdict{}
+	}
+	f, err := os.Open(o.History)
+	if err != nil {
+		return check.Verdict{} // it died before it recorded anything
+	}
+	defer f.Close()
+	l, err := history.Read(f, o.History, 0)
+	if err != nil {
+		return check.Verdict{}
+	}
+	return check.Judge(context.Background(), l, check.Config{Without: []string{"replay-equivalence", "second-opinion"}})
 }
 
 // panicText finds what a Go program says when it panics.
