@@ -51,7 +51,7 @@ chart.onkeydown = e => {
 };
 document.getElementById("whole").onclick = whole;
 document.getElementById("near")?.addEventListener("click", () => {
-  const at = data.problems[0].x, span = Math.min(data.end, Math.max(4, data.end / 40));
+  const at = data.problems[0].x, span = Math.max(data.end / 40, Math.min(4, data.end / 4));
   look(at - span * 0.8, at + span * 0.2);
 });
 

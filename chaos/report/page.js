@@ -67,7 +67,7 @@ const mostRows = 14;
 function drawFaults(faults, y, h, bottom) {
   const hidden = faults.filter(([, row]) => row >= mostRows).length, most = data.healed > 0 ? data.healed : data.end;
   el("text", { x: 8, y: y + 11, class: "name" }, "faults");
-  el("text", { x: 8, y: y + 25 }, faults.length + (view.from > 0 || view.to < data.end ? " here" : ""));
+  el("text", { x: 8, y: y + 25 }, view.from > 0 || view.to < data.end ? faults.length + " here" : faults.length + data.left);
   if (hidden) el("text", { x: 8, y: y + 39 }, hidden + " not drawn");
   if (data.left) bar(0, data.faults[0].a, y, h, "var(--everywhere)", `${data.left} earlier faults are in faults.jsonl`);
   const everywhere = f => f.b - f.a > 0.9 * most;
