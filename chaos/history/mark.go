@@ -5,38 +5,82 @@ type MarkName string
 
 // The rare paths. A runner records those that cannot be seen in other events; checkers find the others by themselves.
 const (
-	MarkInstall          MarkName = "install-snapshot"                     // a checkpoint was installed while a node ran
-	MarkTruncated        MarkName = "suffix-truncated"                     // a log lost entries that were not committed
-	MarkRestored         MarkName = "restored-at-start"                    // a node began with a checkpoint
-	MarkReplayed         MarkName = "replayed-at-start"                    // and repeated the log behind it
-	MarkLeaderInFlight   MarkName = "leader-changed-with-writes-in-flight" // while calls were on their way
-	MarkUnknown          MarkName = "outcome-unknown"                      // a call ended unknown
-	MarkUnknownRan       MarkName = "unknown-ran"                          // and had happened
-	MarkDuplicate        MarkName = "duplicate-suppressed"                 // a message arrived twice and ran once
-	MarkDiskFull         MarkName = "disk-full"                            // a write failed for want of space
-	MarkDiskFailed       MarkName = "disk-failed"                          // another disk operation failed
-	MarkSyncFailed       MarkName = "sync-failed"                          // a sync failed
-	MarkWritesLost       MarkName = "unsynced-writes-lost"                 // a crash lost writes
-	MarkWritesTorn       MarkName = "write-torn"                           // a crash kept a part of a write
-	MarkPaused           MarkName = "leader-paused"                        // a leader stood still for longer than its lease
-	MarkCheckpointBad    MarkName = "damaged-checkpoint-refused"           // a damaged checkpoint was not used
-	MarkLogBad           MarkName = "damaged-log-refused"                  // a damaged log was not used
-	MarkStaleInstall     MarkName = "stale-install-refused"                // an old checkpoint was not taken
-	MarkInstallCut       MarkName = "install-cut-short"                    // a checkpoint's stream ended early
-	MarkWiped            MarkName = "wiped-node-returned"                  // a node came back with nothing and caught up
-	MarkMembers          MarkName = "membership-changed"                   //
-	MarkTransfer         MarkName = "leadership-transferred"               //
-	MarkPartitionLeader  MarkName = "leader-partitioned"                   // a leader was cut off
-	MarkOptionsChanged   MarkName = "restarted-with-other-options"         //
-	MarkCrashedInInstall MarkName = "crashed-in-install"                   // between a checkpoint's arrival and its use
-	MarkStaleRead        MarkName = "stale-query-behind"                   // an untracked query read an old state
-	MarkOutOfFuel        MarkName = "out-of-fuel"                          // a message used up its fuel and was rolled back
+	MarkInstall          MarkName = "install-snapshot"
+	MarkTruncated        MarkName = "suffix-truncated"
+	MarkRestored         MarkName = "restored-at-start"
+	MarkReplayed         MarkName = "replayed-at-start"
+	MarkLeaderInFlight   MarkName = "leader-changed-with-writes-in-flight"
+	MarkUnknown          MarkName = "outcome-unknown"
+	MarkUnknownRan       MarkName = "unknown-ran"
+	MarkDuplicate        MarkName = "duplicate-suppressed"
+	MarkDiskFull         MarkName = "disk-full"
+	MarkDiskFailed       MarkName = "disk-failed"
+	MarkSyncFailed       MarkName = "sync-failed"
+	MarkWritesLost       MarkName = "unsynced-writes-lost"
+	MarkWritesTorn       MarkName = "write-torn"
+	MarkPaused           MarkName = "leader-paused"
+	MarkCheckpointBad    MarkName = "damaged-checkpoint-refused"
+	MarkLogBad           MarkName = "damaged-log-refused"
+	MarkStaleInstall     MarkName = "stale-install-refused"
+	MarkInstallCut       MarkName = "install-cut-short"
+	MarkWiped            MarkName = "wiped-node-returned"
+	MarkMembers          MarkName = "membership-changed"
+	MarkTransfer         MarkName = "leadership-transferred"
+	MarkPartitionLeader  MarkName = "leader-partitioned"
+	MarkOptionsChanged   MarkName = "restarted-with-other-options"
+	MarkCrashedInInstall MarkName = "crashed-in-install"
+	MarkStaleRead        MarkName = "stale-query-behind"
+	MarkOutOfFuel        MarkName = "out-of-fuel"
 )
+
+// marks lists the rare paths with what each is.
+var marks = []struct {
+	name MarkName
+	doc  string
+}{
+	{MarkInstall, "a checkpoint was installed while a node ran"},
+	{MarkTruncated, "a log lost entries that were not committed"},
+	{MarkRestored, "a node began with a checkpoint"},
+	{MarkReplayed, "a node that began with a checkpoint repeated the log behind it"},
+	{MarkLeaderInFlight, "the leader changed while calls were on their way"},
+	{MarkUnknown, "a call ended unknown"},
+	{MarkUnknownRan, "a call ended unknown and had happened"},
+	{MarkDuplicate, "a message arrived twice and ran once"},
+	{MarkDiskFull, "a write failed for want of space"},
+	{MarkDiskFailed, "another disk operation failed"},
+	{MarkSyncFailed, "a sync failed"},
+	{MarkWritesLost, "a crash lost writes"},
+	{MarkWritesTorn, "a crash kept a part of a write"},
+	{MarkPaused, "a leader stood still for longer than its lease"},
+	{MarkCheckpointBad, "a damaged checkpoint was not used"},
+	{MarkLogBad, "a damaged log was not used"},
+	{MarkStaleInstall, "an old checkpoint was not taken"},
+	{MarkInstallCut, "a checkpoint's stream ended early"},
+	{MarkWiped, "a node came back with nothing and caught up"},
+	{MarkMembers, "a node was taken out of the cluster or added to it"},
+	{MarkTransfer, "a leader handed leadership on"},
+	{MarkPartitionLeader, "a leader was cut off"},
+	{MarkOptionsChanged, "a node came back with another tracker or other options"},
+	{MarkCrashedInInstall, "a node crashed between a checkpoint's arrival and its use"},
+	{MarkStaleRead, "an untracked query read an old state"},
+	{MarkOutOfFuel, "a message used up its fuel and was rolled back"},
+}
 
 // MarkNames lists them all.
 func MarkNames() []MarkName {
-	return []MarkName{MarkInstall, MarkTruncated, MarkRestored, MarkReplayed, MarkLeaderInFlight, MarkUnknown, MarkUnknownRan,
-		MarkDuplicate, MarkDiskFull, MarkDiskFailed, MarkSyncFailed, MarkWritesLost, MarkWritesTorn, MarkPaused,
-		MarkCheckpointBad, MarkLogBad, MarkStaleInstall, MarkInstallCut, MarkWiped, MarkMembers, MarkTransfer,
-		MarkPartitionLeader, MarkOptionsChanged, MarkCrashedInInstall, MarkStaleRead, MarkOutOfFuel}
+	names := make([]MarkName, len(marks))
+	for i := range marks {
+		names[i] = marks[i].name
+	}
+	return names
+}
+
+// Doc says what the path is, in a clause; "" for one that there is not.
+func (m MarkName) Doc() string {
+	for i := range marks {
+		if marks[i].name == m {
+			return marks[i].doc
+		}
+	}
+	return ""
 }

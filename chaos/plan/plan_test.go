@@ -233,3 +233,25 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What is told of a kind has all the fields that its line needs, and parses once they are filled in.
+func TestLinesOfKinds(t *testing.T) {
+	fill := strings.NewReplacer("at TIME", "at 1s", "for TIME", "for 1s", "REPLICAS", "1", "NUMBER", "1", "TIME", "10ms", "[", "", "]", "")
+	for _, s := range Specs() {
+		words := strings.Fields(fill.Replace(s.Line()))
+		for i := range words {
+			words[i], _, _ = strings.Cut(words[i], "|")
+		}
+		text := "lockstep-plan 1\nseed 1\ntime run=5s quiet=5s\nreplica 1\nreplica 2\nreplica 3\nworkload name=demo clients=1\n"
+		for _, allow := range []string{"", "allow loss\n", "allow stall\n", "allow loss,stall\n"} {
+			if _, err := Parse(strings.NewReader(text+allow+strings.Join(words, " ")+"\n"), "plan"); err == nil {
+				words = nil
+				break
+			}
+		}
+		if words != nil {
+			_, err := Parse(strings.NewReader(text+strings.Join(words, " ")+"\n"), "plan")
+			t.Errorf("%s: %v", s.Line(), err)
+		}
+	}
+}

@@ -11,12 +11,13 @@ import (
 // value is one key=value of a line: how it is printed and read. An empty text is a zero, which is left out.
 type value struct {
 	key   Key
+	means string // what may stand behind the =, in a word or as a choice of words
 	print func() string
 	parse func(string) error
 }
 
 func intValue(key Key, p *int, least, most int) value {
-	return value{key, func() string {
+	return value{key, "NUMBER", func() string {
 		if *p == 0 {
 			return ""
 		}
@@ -32,7 +33,7 @@ func intValue(key Key, p *int, least, most int) value {
 }
 
 func seedValue(key Key, p *uint64) value {
-	return value{key, func() string {
+	return value{key, "NUMBER", func() string {
 		if *p == 0 {
 			return ""
 		}
@@ -49,7 +50,7 @@ func seedValue(key Key, p *uint64) value {
 
 // numberValue is a number from 0 to most, such as a share (most 1) or a rate.
 func numberValue(key Key, p *float64, most float64) value {
-	return value{key, func() string {
+	return value{key, "NUMBER", func() string {
 		if *p == 0 {
 			return ""
 		}
@@ -65,7 +66,7 @@ func numberValue(key Key, p *float64, most float64) value {
 }
 
 func timeValue(key Key, p *time.Duration, least, most time.Duration) value {
-	return value{key, func() string {
+	return value{key, "TIME", func() string {
 		if *p == 0 {
 			return ""
 		}
@@ -82,7 +83,7 @@ func timeValue(key Key, p *time.Duration, least, most time.Duration) value {
 
 // nameValue is a word of letters, digits and -_. that this package gives no meaning.
 func nameValue(key Key, p *string) value {
-	return value{key, func() string { return *p }, func(text string) error {
+	return value{key, "NAME", func() string { return *p }, func(text string) error {
 		if !isName(text) {
 			return fmt.Errorf("%s=%s: write a name of letters, digits and -_. (64 at most)", key, clip(text))
 		}
@@ -102,7 +103,7 @@ func isName(text string) bool {
 
 // wordValue is one of a list of words.
 func wordValue[S ~string](key Key, p *S, words []S) value {
-	return value{key, func() string { return string(*p) }, func(text string) error {
+	return value{key, joinWith(words, "|"), func() string { return string(*p) }, func(text string) error {
 		if !slices.Contains(words, S(text)) {
 			return fmt.Errorf("%s=%s: write one of %s", key, clip(text), join(words))
 		}
@@ -112,7 +113,7 @@ func wordValue[S ~string](key Key, p *S, words []S) value {
 }
 
 func targetValue(key Key, p *Target) value {
-	return value{key, func() string { return p.String() }, func(text string) error {
+	return value{key, "REPLICAS", func() string { return p.String() }, func(text string) error {
 		t, err := parseTarget(text)
 		if err != nil {
 			return fmt.Errorf("%s=: %w", key, err)
@@ -123,7 +124,7 @@ func targetValue(key Key, p *Target) value {
 }
 
 func kindsValue(key Key, p *[]Kind) value {
-	return value{key, func() string { return joinWith(*p, ",") }, func(text string) error {
+	return value{key, "KIND,...", func() string { return joinWith(*p, ",") }, func(text string) error {
 		kinds, err := parseKinds(text)
 		if err != nil {
 			return fmt.Errorf("%s=: %w", key, err)

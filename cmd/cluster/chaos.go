@@ -43,7 +43,7 @@ func newChaosCommand() *cobra.Command {
 judges it: roots after every round, log matching, one leader a term, nothing committed lost, exactly once, linearizability,
 checkpoints, progress after healing.
 
---sim runs the cluster in one process in virtual time, several hundred times faster than real time. --real runs one process a
+--sim runs the cluster in one process in virtual time, tens to hundreds of times faster than real time. --real runs one process a
 replica with TCP between them: kill -9, SIGSTOP, cut, slow and corrupting links, failing and full disks, damaged and wiped
 folders. Without either, a plan is simulated if it can be.
 
@@ -51,6 +51,8 @@ With --module it runs modules of yours. Clients send the calls of --call and --q
 --workload says; without any, every method that the module exports. ARG is written as for cluster call; without one it is made up for
 each message where an interface says of what types, and else no bytes. What a canister means by its replies is judged for those that
 come with Lockstep alone; everything else holds for any module.
+
+cluster chaos explain says what faults, checks and rare paths are meant by the names in plans and verdicts.
 
 Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wrong use or the run could not be made.`,
 		Example: `  cluster chaos
@@ -64,6 +66,7 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
+	c.AddCommand(newChaosExplainCommand())
 	f := c.Flags()
 	f.SortFlags = false
 	f.BoolVar(&o.sim, "sim", false, "simulate the cluster in virtual time")
