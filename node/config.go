@@ -87,17 +87,20 @@ type Config struct {
 
 	// Logger receives what the node tells its operator; nil drops it.
 	Logger *slog.Logger
-	// Wrap puts layers around the node's stores; the zero value puts none.
+	// Wrap puts layers around the node's stores and its state machine; the zero value puts none.
 	Wrap Wrap
 }
 
-// Wrap are layers around the interfaces between Raft and the disk: faults and checks are put in here. Each function may be
-// nil. The node's own guards lie above these layers, so that what a layer does looks to the node like the disk's doing.
+// Wrap are layers around the interfaces between Raft and the disk, and the state machine: faults and checks are put in here. Each
+// function may be nil. The node's own guards lie above these layers, so that what a layer does looks to the node like the disk's
+// or the machine's doing.
 type Wrap struct {
 	// Logs is put around the log on disk.
 	Logs func(raft.LogStore) raft.LogStore
 	// Stable is put around the term and the vote on disk.
 	Stable func(raft.StableStore) raft.StableStore
+	// Machine is put around the state machine whenever it is opened.
+	Machine func(Machine) Machine
 }
 
 // Limits that the configuration cannot change.

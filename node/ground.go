@@ -66,6 +66,9 @@ func (g *folderGround) openMachine(p *Parts, stop func(error)) error {
 		return fmt.Errorf("open state machine: %w", err)
 	}
 	p.Machine = &enginedMachine{machine, engine}
+	if g.cfg.Wrap.Machine != nil {
+		p.Machine = g.cfg.Wrap.Machine(p.Machine)
+	}
 	return nil
 }
 

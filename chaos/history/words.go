@@ -122,6 +122,13 @@ func DigestOf(data []byte) Digest {
 	return max(Digest(binary.BigEndian.Uint64(sum[:])), 1)
 }
 
+// DigestOfParts is that of a kind and two byte strings, one behind the other: of a log entry (its type, data and extensions), or of what a
+// client is told (status, reply and text); never 0.
+func DigestOfParts(kind byte, a, b []byte) Digest {
+	var text [1024]byte // most are shorter: they cost no allocation
+	return DigestOf(append(append(append(text[:0], kind), a...), b...))
+}
+
 // String is the digest's 16 hexadecimal digits.
 func (d Digest) String() string { return fmt.Sprintf("%016x", uint64(d)) }
 

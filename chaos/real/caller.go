@@ -143,17 +143,20 @@ func result2event(q *request, r *node.Response) history.Event {
 	if root, err := pagetrie.ParseHash(r.Root); err == nil {
 		e.Root = root
 	}
-	if len(r.Reply) > 0 {
-		e.Digest = history.DigestOf(r.Reply)
-	}
-	if q.class != history.Update {
-		return e
-	}
-	switch r.Status {
-	case fsm.StatusReplied, fsm.StatusRejected, fsm.StatusNoReply, fsm.StatusTrapped, fsm.StatusOutOfFuel:
+	e.Digest = history.DigestOfParts(byte(r.Status), r.Reply, []byte(r.Text))
+	if q.class == history.Update && ran(r.Status) {
 		e.Ran = r.Round
 	}
 	return e
+}
+
+// ran reports whether a message that was answered so has run.
+func ran(s fsm.Status) bool {
+	switch s {
+	case fsm.StatusReplied, fsm.StatusRejected, fsm.StatusNoReply, fsm.StatusTrapped, fsm.StatusOutOfFuel:
+		return true
+	}
+	return false
 }
 
 // openSession opens a session at one replica, and gives the round that it was opened in; zeros if that did not work.

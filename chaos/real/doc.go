@@ -9,8 +9,8 @@
 //	     └─ history.Recorder ◄── events, a pipe ── reporter ──┘ (its own log, votes, roots of its own client port)
 //	              └──► check.Suite, the tracker of verified faults
 //
-// A replica's process is this same program. It tells its parent through a pipe what goes to its log and which roots its node
-// reports; a pipe outlives the process that wrote to it, so that a replica that was killed has still told everything up to then.
+// A replica's process is this same program. It tells its parent through a pipe what goes to its log, what its state machine answers to
+// each message, and which roots its node reports: an answer that a client was given is held against all replicas' own; a pipe outlives the process that wrote to it, so that a replica that was killed has still told everything up to then.
 // Links are TCP proxies, one a directed pair of replicas: what a dialled connection carries forward belongs to the pair, what it
 // carries back to the opposite pair.
 //

@@ -113,7 +113,7 @@ func (j *journal) number(l *raft.Log) entry {
 
 // digestOf is that of an entry's type and bytes.
 func digestOf(l *raft.Log) history.Digest {
-	return history.DigestOf(append([]byte{byte(l.Type)}, l.Data...))
+	return history.DigestOfParts(byte(l.Type), l.Data, nil)
 }
 
 // at finds the entry of a round.

@@ -133,7 +133,7 @@ func (c *ReplicaConfig) node(log io.Writer, j *journal) node.Config {
 		RoundMessages: o.Messages, RoundBytes: o.Bytes, RoundsInFlight: o.Inflight, AppendEntries: o.Append,
 		ElectionTimeout: c.Election, PeerTimeout: c.Timeout, RequestTimeout: c.Timeout / 2,
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo})),
-		Wrap:   node.Wrap{Logs: j.wrapLogs, Stable: j.wrapStable},
+		Wrap:   node.Wrap{Logs: j.wrapLogs, Stable: j.wrapStable, Machine: j.wrapMachine},
 	}
 }
 

@@ -40,7 +40,10 @@ func runText(t *testing.T, o real.Options, text string) (real.Result, *history.L
 	if o.Program, err = os.Executable(); err != nil {
 		t.Fatal(err)
 	}
-	o.Args, o.Dir, o.Scratch = []string{o.Program, asReplica}, filepath.Join(t.TempDir(), "report"), t.TempDir()
+	if o.Args == nil {
+		o.Args = []string{asReplica}
+	}
+	o.Args, o.Dir, o.Scratch = append([]string{o.Program}, o.Args...), filepath.Join(t.TempDir(), "report"), t.TempDir()
 	result, err := real.Run(t.Context(), p, o)
 	if err != nil {
 		t.Fatal(err)

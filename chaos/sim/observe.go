@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -42,15 +40,7 @@ func (c *cluster) checkpointState(node int, index uint64) checkpointState {
 
 // digest is that of a log entry's kind and bytes.
 func (c *cluster) digest(e *raft.Log) history.Digest {
-	return shortDigest(byte(e.Type), e.Data, e.Extensions)
-}
-
-// shortDigest is that of a kind and two byte strings; never 0.
-func shortDigest(kind byte, a, b []byte) history.Digest {
-	var text [1024]byte // most are shorter: they cost no allocation
-	all := append(append(append(text[:0], kind), a...), b...)
-	sum := sha256.Sum256(all)
-	return max(history.Digest(binary.BigEndian.Uint64(sum[:])), 1)
+	return history.DigestOfParts(byte(e.Type), e.Data, e.Extensions)
 }
 
 // messageID is a message of a round, as sessions know it.
@@ -161,7 +151,7 @@ func ranIn(r *fsm.Result) uint64 {
 
 // digestOf is that of what a client is told; never 0.
 func digestOf(r *fsm.Result) history.Digest {
-	return shortDigest(byte(r.Status), r.Reply, []byte(r.Text))
+	return history.DigestOfParts(byte(r.Status), r.Reply, []byte(r.Text))
 }
 
 // configured records a membership.
