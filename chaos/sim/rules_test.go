@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"io"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,6 +183,24 @@ func TestLifeIsEndedByTwo(t *testing.T) {
 		l.end()
 		if stops != 1 {
 			t.Errorf("the process was stopped %d times", stops)
+		}
+	})
+}
+
+// untold is a tap that hears nothing.
+type untold struct{ tap }
+
+// Whoever sends over a link that is slow and corrupt at once hears of it within the time-out, not when the whole message would be there.
+func TestSenderHearsWithinItsTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(1, 2*time.Second, &watchdog{})
+		from, to := newTransport(n, 1, &gate{}, untold{}), newTransport(n, 2, &gate{}, untold{})
+		n.attach(to)
+		n.add(&rule{links: links{{1, 2}: true}, apply: func(_ *rand.Rand, _ int, f *fate) { f.delay, f.corrupt = time.Minute, true }})
+		began := time.Now()
+		_, err := from.call("n2", &raft.RequestVoteRequest{}, nil)
+		if took := time.Since(began); !errors.Is(err, errCorrupt) || took > n.timeout {
+			t.Errorf("%v after %v of virtual time", err, took)
 		}
 	})
 }
