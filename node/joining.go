@@ -17,6 +17,9 @@ import (
 // term that is committed, in its log or as the last one of a checkpoint: it has everything committed before then. A marker keeps this
 // through restarts.
 //
+// A cluster that begins is not to hang if its first leader ends before it could tell what is committed. When a replica that is new
+// is elected, everybody in its majority is, so nothing is committed: who has voted for it, or is it, has joined with that.
+//
 // A replica that has set its log aside is joining strictly: it certainly belonged to a cluster with a history, so it votes for
 // nobody, and never for itself.
 type joiner struct {
@@ -27,6 +30,8 @@ type joiner struct {
 	checkpoints checkpointLister
 	on          atomic.Bool
 	strict      bool
+	// voted and stood are the newest terms in which the replica, new itself, has voted for another that is new, and has asked for votes.
+	voted, stood atomic.Uint64
 }
 
 // strictMarker is a Marker that tells a folder whose log was set aside from one that is new.
@@ -98,6 +103,21 @@ func (j *joiner) withhold(rpc raft.RPC, term uint64) bool {
 
 func rpcHeader() raft.RPCHeader { return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax} }
 
+// note remembers a term in which a candidate with this last log index had the replica's vote: in voted or stood.
+func (j *joiner) note(in *atomic.Uint64, last, term uint64) {
+	if j.on.Load() && last <= newestOfNew {
+		in.Store(term)
+	}
+}
+
+// elected is told the term in which another replica leads, with in voted, or this one, with stood. For another one it must be told
+// before that one's first entry is in the log.
+func (j *joiner) elected(in *atomic.Uint64, term uint64) {
+	if j.on.Load() && in.Load() == term {
+		j.joined("term", term)
+	}
+}
+
 // committed is told a log index that a leader of a term says is committed, and ends the joining when the entry there shows
 // that nothing committed before is missing. A marker that can't be removed keeps the replica joining.
 func (j *joiner) committed(index, term uint64) {
@@ -107,12 +127,17 @@ func (j *joiner) committed(index, term uint64) {
 	if held, err := j.termAt(index); err != nil || held != term {
 		return
 	}
+	j.joined("index", index, "term", term)
+}
+
+// joined ends the joining.
+func (j *joiner) joined(by ...any) {
 	if err := j.marker.Joined(); err != nil {
 		j.logger.Error("joining could not be ended", "err", err)
 		return
 	}
 	if j.on.Swap(false) {
-		j.logger.Info("joined the cluster", "index", index, "term", term)
+		j.logger.Info("joined the cluster", by...)
 	}
 }
 

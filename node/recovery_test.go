@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -322,6 +323,84 @@ func TestJoinerWantsTheLeadersTerm(t *testing.T) {
 	if again, err := newJoiner(dir, log, j.checkpoints, j.logger); j.on.Load() || err != nil || again.on.Load() {
 		t.Errorf("still joining: %v", err)
 	}
+}
+
+// In a cluster that begins, whoever elected the first leader, or is it, has joined before anything is committed: else nobody could be
+// elected if it ended there. A replica whose folder was lost is not taken in by a leader that it did not vote for.
+func TestFounderHasJoined(t *testing.T) {
+	for name, tc := range map[string]struct {
+		last         uint64
+		asks, voted  bool // it asks for votes in term 2, it votes for another candidate of term 2
+		term         uint64
+		leads, joins bool // it leads in term, or hears of another leader of term
+	}{
+		"voted for the first leader":    {last: 1, voted: true, term: 2, joins: true},
+		"is the first leader":           {last: 1, asks: true, term: 2, leads: true, joins: true},
+		"voted for another":             {last: 1, voted: true, term: 3},
+		"asked, and another was chosen": {last: 1, asks: true, term: 2},
+		"voted, and leads":              {last: 1, voted: true, term: 2, leads: true},
+		"neither":                       {last: 1, term: 2},
+		"the candidate had more":        {last: 2, voted: true, term: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := &dataDir{path: t.TempDir()}
+			if err := os.WriteFile(dir.file(joiningFile), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			j, err := newJoiner(dir, raft.NewInmemStore(), raft.NewInmemSnapshotStore(), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.asks {
+				j.note(&j.stood, tc.last, 2)
+			}
+			if tc.voted {
+				j.note(&j.voted, tc.last, 2)
+			}
+			if in := (map[bool]*atomic.Uint64{true: &j.stood, false: &j.voted})[tc.leads]; in != nil {
+				j.elected(in, tc.term)
+			}
+			if on, err := dir.Joining(); err != nil || on == tc.joins || j.on.Load() == tc.joins {
+				t.Errorf("joining is %v, want it to be over: %v, %v", on, tc.joins, err)
+			}
+		})
+	}
+}
+
+// The first entry of a cluster finds those who elected its leader joined.
+func TestFollowersOfTheFirstLeaderHaveJoined(t *testing.T) {
+	var c *cluster
+	var early atomic.Int32
+	c = startCluster(t, 3, func(cfg *Config) {
+		dir := &dataDir{path: cfg.DataDir}
+		cfg.Wrap.Logs = func(under raft.LogStore) raft.LogStore {
+			return &watchedStore{LogStore: under, storing: func(logs []*raft.Log) {
+				on, err := dir.Joining()
+				if len(logs) > 0 && logs[0].Index == newestOfNew+1 && (on || err != nil) {
+					early.Add(1)
+				}
+			}}
+		}
+	})
+	c.leader()
+	c.eventually("all have joined", func() bool { return !strings.Contains(joiningOf(c), "true") })
+	// The leader itself may be a moment late, and one follower may not have been asked.
+	if n := early.Load(); n > 2 {
+		t.Errorf("%d of 3 replicas were joining when the first entry came", n)
+	}
+}
+
+// watchedStore tells of entries before they are stored.
+type watchedStore struct {
+	raft.LogStore
+	storing func([]*raft.Log)
+}
+
+func (s *watchedStore) StoreLog(log *raft.Log) error { return s.StoreLogs([]*raft.Log{log}) }
+
+func (s *watchedStore) StoreLogs(logs []*raft.Log) error {
+	s.storing(logs)
+	return s.LogStore.StoreLogs(logs)
 }
 
 // A checkpoint that ends with the newest committed entry holds all that is committed: in a cluster at rest nothing follows it into

@@ -62,6 +62,9 @@ func (w *roleWatcher) run() {
 			switch data := change.Data.(type) {
 			case raft.RaftState:
 				w.logger.Info("role changed", "role", roleName(data), "term", w.raft.CurrentTerm())
+				if data == raft.Leader {
+					w.joiner.elected(&w.joiner.stood, w.raft.CurrentTerm())
+				}
 			case raft.LeaderObservation:
 				if data.LeaderID != "" {
 					w.logger.Info("leader changed", "leader", string(data.LeaderID), "term", w.raft.CurrentTerm())

@@ -93,6 +93,7 @@ func (t *transport) hear(rpc raft.RPC) {
 		defer t.turn.Unlock()
 		req = t.guard.onward(req)
 		rpc.Command = req
+		t.joiner.elected(&t.joiner.voted, req.Term)
 		if !t.joiner.on.Load() {
 			t.hand(rpc)
 			return
@@ -101,12 +102,33 @@ func (t *transport) hear(rpc raft.RPC) {
 			t.joiner.committed(req.LeaderCommitIndex, req.Term)
 			rpc.RespChan <- answer
 		}
+	case *raft.RequestVoteRequest:
+		t.hearVote(rpc, req)
 	default:
 		t.turn.Lock()
 		defer t.turn.Unlock()
 		if !t.joiner.withhold(rpc, t.guard.term()) {
 			t.hand(rpc)
 		}
+	}
+}
+
+// hearVote deals with a candidate, and notes what a joining replica has answered.
+func (t *transport) hearVote(rpc raft.RPC, req *raft.RequestVoteRequest) {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	if t.joiner.withhold(rpc, t.guard.term()) {
+		return
+	}
+	if !t.joiner.on.Load() {
+		t.hand(rpc)
+		return
+	}
+	if answer, ok := t.ask(rpc); ok {
+		if vote, ok := answer.Response.(*raft.RequestVoteResponse); ok && vote.Granted {
+			t.joiner.note(&t.joiner.voted, req.LastLogIndex, req.Term)
+		}
+		rpc.RespChan <- answer
 	}
 }
 
@@ -163,6 +185,7 @@ func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, req
 		*resp = raft.RequestVoteResponse{RPCHeader: rpcHeader(), Term: req.Term}
 		return nil
 	}
+	t.joiner.note(&t.joiner.stood, req.LastLogIndex, req.Term)
 	return t.Network.RequestVote(id, target, req, resp)
 }
 
