@@ -165,11 +165,17 @@ func (c *Checkpoint) Memory(name string) *MemoryFile {
 
 // OpenDir opens a checkpoint folder outside any store: everything but the pages is verified.
 // An error that matches IsDamage says that the folder is damaged, and where.
-func OpenDir(dir string) (*Checkpoint, error) { return openFolder(OS{}, dir) }
+func OpenDir(dir string) (*Checkpoint, error) { return OpenDirIn(OS{}, dir) }
+
+// OpenDirIn is OpenDir on another file layer.
+func OpenDirIn(fsys FS, dir string) (*Checkpoint, error) { return openFolder(fsys, dir) }
 
 // OpenDirLazily is OpenDir as a store with VerifyOnUse opens its own: page hashes and trees are read, and verified, when they are
 // used. Cost: the manifest, the table and the runs of pages.
-func OpenDirLazily(dir string) (*Checkpoint, error) { return openLazily(OS{}, dir) }
+func OpenDirLazily(dir string) (*Checkpoint, error) { return OpenDirLazilyIn(OS{}, dir) }
+
+// OpenDirLazilyIn is OpenDirLazily on another file layer.
+func OpenDirLazilyIn(fsys FS, dir string) (*Checkpoint, error) { return openLazily(fsys, dir) }
 
 // openFolder opens a folder and verifies everything but the pages.
 func openFolder(fsys FS, dir string) (*Checkpoint, error) {

@@ -61,7 +61,11 @@ func (OS) Create(path string) (File, error) {
 
 // Open follows no link and waits for no other end of a pipe: of what is in a folder that came from elsewhere, only files are read.
 func (OS) Open(path string) (File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	return openRegular(path, unix.O_NOFOLLOW)
+}
+
+func openRegular(path string, flags int) (File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|flags, 0)
 	if errors.Is(err, unix.ELOOP) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errNoFile}
 	}

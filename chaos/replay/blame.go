@@ -6,7 +6,6 @@ import (
 
 	"lockstep/fsm"
 	"lockstep/pagetrie"
-	"lockstep/snapshot"
 )
 
 // compareWithCheckpoint holds the replayed state against a checkpoint that was written at or after the difference, and looks
@@ -27,7 +26,7 @@ func (x *search) compareWithCheckpoint() error {
 		return err
 	}
 	x.finding.A, x.finding.B = "the replay", "checkpoint "+c.path
-	d, err := CompareDirs(replayed.path, c.path, pagesShown)
+	d, err := compareStarts(*replayed, start{path: c.path}, pagesShown)
 	if err != nil {
 		return err
 	}
@@ -87,7 +86,7 @@ func (x *search) following(after, last uint64) (uint64, error) {
 // blame finds the message that gave the first differing page of a canister the contents that it has in the replay.
 func (x *search) blame(replayed *start, d *CanisterDifference) error {
 	page := d.Shown[0].Page
-	memory, err := memoryOf(replayed.path, d.Name)
+	memory, err := memoryOf(*replayed, d.Name)
 	if err != nil {
 		return err
 	}
@@ -200,8 +199,8 @@ func (x *search) completeWrite(w *write) error {
 }
 
 // memoryOf is the name of the memory of a canister in a checkpoint.
-func memoryOf(path, canister string) (string, error) {
-	c, err := snapshot.OpenDir(path)
+func memoryOf(at start, canister string) (string, error) {
+	c, err := at.openLazily()
 	if err != nil {
 		return "", err
 	}
@@ -212,5 +211,5 @@ func memoryOf(path, canister string) (string, error) {
 	if found := canisterOf(contents, canister); found != nil {
 		return found.Memory, nil
 	}
-	return "", fmt.Errorf("checkpoint %s has no canister %s", path, canister)
+	return "", fmt.Errorf("checkpoint %s has no canister %s", at.path, canister)
 }

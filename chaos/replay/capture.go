@@ -3,7 +3,6 @@ package replay
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/hashicorp/raft"
@@ -22,35 +21,40 @@ func WriteCheckpoint(m Machine, dir string, index uint64) (string, error) {
 // writeBehind is WriteCheckpoint for a machine that began from the checkpoint before, "" for none: only what has changed since is
 // written, and the files of that checkpoint are referred to.
 func writeBehind(m Machine, before, dir string, index uint64) (string, error) {
+	var damaged error
+	config := snapshot.Config{Dir: dir, OnDamage: func(_ string, err error) { damaged = err }}
 	if before != "" {
-		if err := refer(before, filepath.Join(dir, filepath.Base(before))); err != nil {
+		files := snapshot.References{}
+		if err := files.Refer(before, dir); err != nil {
 			return "", err
 		}
-	}
-	store, err := snapshot.OpenStore(snapshot.Config{Dir: dir, Hashing: fsm.Hashing(), Merge: snapshot.MergeWhenAsked})
-	if err != nil {
-		return "", err
+		config.FS = files
 	}
 	captured, err := m.Snapshot()
 	if err != nil {
-		return "", errors.Join(err, store.Close())
+		return "", err
 	}
 	defer captured.Release()
-	return writeInto(store, dir, index, captured.Persist)
+	path, err := writeStore(config, index, captured.Persist)
+	if damaged != nil { // nothing was shared with it, and the whole state written
+		err = errors.Join(fmt.Errorf("build on checkpoint %s: %w", before, damaged), err)
+	}
+	return path, err
 }
 
 // WriteView writes a state that is held for reading into a new store of checkpoints, as that of a log index, and gives the
 // checkpoint's folder.
 func WriteView(v *fsm.StateView, dir string, index uint64) (string, error) {
-	store, err := snapshot.OpenStore(snapshot.Config{Dir: dir, Hashing: fsm.Hashing(), Merge: snapshot.MergeWhenAsked})
+	return writeStore(snapshot.Config{Dir: dir}, index, v.Persist)
+}
+
+// writeStore opens a store, writes a checkpoint into it and closes it.
+func writeStore(c snapshot.Config, index uint64, persist func(raft.SnapshotSink) error) (string, error) {
+	c.Hashing, c.Merge = fsm.Hashing(), snapshot.MergeWhenAsked
+	store, err := snapshot.OpenStore(c)
 	if err != nil {
 		return "", err
 	}
-	return writeInto(store, dir, index, v.Persist)
-}
-
-// writeInto writes a checkpoint into a store and closes the store.
-func writeInto(store *snapshot.Store, dir string, index uint64, persist func(raft.SnapshotSink) error) (string, error) {
 	sink, err := store.Create(raft.SnapshotVersionMax, index, 1, raft.Configuration{}, 1, nil)
 	if err != nil {
 		return "", errors.Join(err, store.Close())
@@ -58,32 +62,7 @@ func writeInto(store *snapshot.Store, dir string, index uint64, persist func(raf
 	if err := errors.Join(persist(sink), store.Close()); err != nil {
 		return "", err
 	}
-	paths, err := ListCheckpoints(dir)
-	if err != nil || len(paths) == 0 {
-		return "", errors.Join(fmt.Errorf("no checkpoint appeared in %s", dir), err)
-	}
-	return paths[len(paths)-1], nil
-}
-
-// refer makes a checkpoint folder whose files are symbolic links to another's. A hard link of one, which is what a store makes of
-// files that did not change, is another link to the same file.
-func refer(from, to string) error {
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
-	}
-	if from, err = filepath.Abs(from); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(to, 0o755); err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := os.Symlink(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
+	return filepath.Join(c.Dir, sink.ID()), nil
 }
 
 // pageHash is the hash of a page of a machine's newest state; the zero hash for a page that is zero or beyond the memory.

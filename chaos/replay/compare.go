@@ -290,14 +290,18 @@ func memorySize(m *snapshot.MemoryFile) uint64 {
 }
 
 // CompareDirs is Compare for two folders.
-func CompareDirs(a, b string, show int) (d *StateDifference, err error) {
+func CompareDirs(a, b string, show int) (*StateDifference, error) {
+	return compareStarts(start{path: a}, start{path: b}, show)
+}
+
+func compareStarts(a, b start, show int) (d *StateDifference, err error) {
 	defer pagetrie.CatchUnreadable(&err)
-	ca, err := snapshot.OpenDir(a)
+	ca, err := a.open()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, ca.Close()) }()
-	cb, err := snapshot.OpenDir(b)
+	cb, err := b.open()
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ type Config struct {
 	Known func(fsm.RoundNumber) (pagetrie.Hash, bool)
 	// Visit is told each round that was repeated, after it was compared; an error ends the replay with it. nil ignores it.
 	Visit func(*fsm.RoundResult) error
-	// Scratch is a folder for what a search writes, up to three states; "" is the system's for temporary files.
+	// Scratch is a folder for what a search writes, the changes of up to three states; "" is the system's for temporary files.
 	Scratch string
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"lockstep/fsm"
 	"lockstep/pagetrie"
-	"lockstep/snapshot"
 )
 
 // Finding is the first difference that a replay met, as far as it could be taken apart.
@@ -169,7 +168,7 @@ func (x *search) keep(m Machine, behind start, name string, index uint64) (*star
 	if err != nil {
 		return nil, fmt.Errorf("keep the state after round %d: %w", m.Latest().Round, err)
 	}
-	return &start{name: path, path: path, index: index}, nil
+	return &start{name: path, path: path, index: index, kept: true}, nil
 }
 
 // duel repeats the suspicious rounds on the subject and on the plain machine side by side, up to the first round after which
@@ -232,7 +231,7 @@ func (x *search) takeApart(index uint64, round *fsm.Round) error {
 		return err
 	}
 	x.finding.Cause = x.cause(index, round, k-1)
-	paths := [2]string{}
+	var states [2]start
 	for i, open := range []opener{x.subject, x.reference} {
 		m, err := x.part(open, index, round, k)
 		if err != nil {
@@ -242,10 +241,10 @@ func (x *search) takeApart(index uint64, round *fsm.Round) error {
 		if err = errors.Join(err, m.Close()); err != nil {
 			return err
 		}
-		paths[i] = kept.path
+		states[i] = *kept
 	}
 	x.finding.A, x.finding.B = "the replay", x.plainly
-	x.finding.Difference, err = CompareDirs(paths[0], paths[1], pagesShown)
+	x.finding.Difference, err = compareStarts(states[0], states[1], pagesShown)
 	return err
 }
 
@@ -306,7 +305,7 @@ func newCause(m *fsm.Message) *Cause {
 func (x *search) roundAt(index uint64) fsm.RoundNumber {
 	var number fsm.RoundNumber
 	if x.before.path != "" {
-		if c, err := snapshot.OpenDir(x.before.path); err == nil {
+		if c, err := x.before.openLazily(); err == nil {
 			number = fsm.RoundNumber(c.Round)
 			_ = c.Close()
 		}

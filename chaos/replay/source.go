@@ -38,6 +38,26 @@ type start struct {
 	name  string
 	path  string // of a checkpoint; "" is the empty state
 	index uint64
+	kept  bool // the search wrote it, and refers to the files of the start that it began from
+}
+
+// open opens the start's checkpoint; everything but the pages is verified.
+func (s start) open() (*snapshot.Checkpoint, error) { return snapshot.OpenDirIn(s.files(), s.path) }
+
+// openLazily opens the start's checkpoint; what is read of it is verified then.
+func (s start) openLazily() (*snapshot.Checkpoint, error) {
+	c, err := snapshot.OpenDirLazilyIn(s.files(), s.path)
+	if err != nil {
+		return nil, fmt.Errorf("begin from checkpoint %s: %w", s.path, err)
+	}
+	return c, nil
+}
+
+func (s start) files() snapshot.FS {
+	if s.kept {
+		return snapshot.References{}
+	}
+	return snapshot.OS{}
 }
 
 func openSource(c *Config) (*source, error) {
@@ -198,9 +218,9 @@ func isLarge(at start) (bool, error) {
 	if at.path == "" {
 		return false, nil
 	}
-	c, err := snapshot.OpenDirLazily(at.path)
+	c, err := at.openLazily()
 	if err != nil {
-		return false, fmt.Errorf("begin from checkpoint %s: %w", at.path, err)
+		return false, err
 	}
 	pages := uint64(0)
 	for _, m := range c.Memories {
@@ -242,11 +262,11 @@ func restore(m Machine, at start) (Machine, error) {
 	if at.path == "" {
 		return m, nil
 	}
-	c, err := snapshot.OpenDirLazily(at.path)
-	if err == nil {
-		err = errors.Join(m.RestoreCheckpoint(c), c.Close())
-	}
+	c, err := at.openLazily()
 	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	if err := errors.Join(m.RestoreCheckpoint(c), c.Close()); err != nil {
 		return nil, errors.Join(fmt.Errorf("begin from checkpoint %s: %w", at.path, err), m.Close())
 	}
 	return m, nil
