@@ -12,7 +12,7 @@
 // # Files
 //
 //	format            limits, manifest, manifest_decode, pageindex, pagefile, blocks, tree
-//	a folder, opened  checkpoint, layers, stored, fault, fs
+//	a folder, opened  checkpoint, layers, stored, fault, fs, refer
 //	the store         store, sink, retain, import
 //	writing           state, incremental, merge, copy, beside
 //	verifying         verify, prove, diff, inspect
@@ -29,6 +29,9 @@
 //
 // A checkpoint folder holds the manifest, the table, page files and tree files. Files are never written again once the folder has its
 // name, and the name of a page file or tree file is its digest: checkpoints share the files that did not change by hard link.
+//
+// A store of passing checkpoints may begin with one that lies elsewhere, by symbolic links that the file layer References makes and
+// follows. To every other reader a link in place of a file is damage.
 //
 // # Invariants
 //

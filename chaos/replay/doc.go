@@ -17,6 +17,8 @@
 //   - A round's attestation is taken out before the machine sees the round: the comparison happens here, and goes on to say
 //     where the difference comes from.
 //   - Rounds at the end of a log that nobody attests may never have been committed. They are repeated, and counted apart.
+//   - A search writes what changed since the start of the replay, into Config.Scratch: what it keeps refers to the files of the
+//     checkpoint that it began from.
 //   - A log entry that can't be read ends a replay with an EntryError; it is never skipped.
 //
 // # Goroutines
