@@ -21,6 +21,8 @@ func (References) Open(path string) (File, error) { return openRegular(path, 0) 
 
 // Refer puts a checkpoint folder from elsewhere, whatever its name there, into the folder of a store that is opened later, by symbolic
 // links to its files. A hard link of one, which is what a store makes of files that did not change, leads to the same file.
+//
+// Preconditions: the checkpoint was opened before, so that each of its files is one.
 func (r References) Refer(from, store string) error {
 	if err := r.refer(from, store); err != nil {
 		return fmt.Errorf("refer to checkpoint %s: %w", from, err)
