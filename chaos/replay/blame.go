@@ -147,7 +147,8 @@ type write struct {
 	hash   pagetrie.Hash // of the page afterwards
 }
 
-// lastWriter finds the last round up to an index that changed a page; nil if none did.
+// lastWriter finds the last round up to the first one whose root differs that changed a page, or, if none did, the next up to an index;
+// nil if none did at all. Rounds behind the difference only add to it.
 func (x *search) lastWriter(memory string, page, until uint64) (*write, error) {
 	m, err := x.subject(x.before)
 	if err != nil {
@@ -164,7 +165,7 @@ func (x *search) lastWriter(memory string, page, until uint64) (*write, error) {
 		if err != nil {
 			return nil, err
 		}
-		if next == 0 {
+		if next == 0 || found != nil && m.Latest().Round >= x.suspect.round {
 			return found, x.completeWrite(found)
 		}
 		at, _, err = x.next(at, m)
