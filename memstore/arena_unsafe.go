@@ -1,7 +1,9 @@
+//go:build cgo
+
 package memstore
 
 import (
-	"sync/atomic"
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -11,18 +13,10 @@ import (
 // touched lazily, so that a large reservation costs address space only, and nothing in it is ever scanned by the
 // garbage collector.
 type arena struct {
+	books
 	reserved []byte // the whole mapping
 	base     uintptr
-	slots    uint32
-	gens     []uint32   // how often the slot was freed; atomic
-	hashed   []uint32   // generation whose hash is in hashes, 0 for none, hashBusy while one is written; atomic
-	hashes   [][32]byte // valid while hashed says so
 }
-
-const hashBusy = ^uint32(0)
-
-// slabBytes is the unit of arena management: a huge page.
-const slabBytes = chunkPages * PageSize
 
 func mapReserve(length uintptr, prot int) ([]byte, error) {
 	b, err := unix.Mmap(-1, 0, int(length), prot, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
@@ -92,10 +86,48 @@ func (a *arena) adviseHuge(addr, length uintptr) {
 
 func (a *arena) slotAddr(slot uint32) uintptr { return a.base + uintptr(slot)<<pageShift }
 
+// slabAddr is where a slab begins.
+func (a *arena) slabAddr(slab uint32) uintptr { return a.slotAddr(slab * chunkPages) }
+
+// openSlab lets the memory of a new slab be used.
+func (a *arena) openSlab(slab uint32) error {
+	return mprotectRaw(a.slabAddr(slab), slabBytes, unix.PROT_READ|unix.PROT_WRITE)
+}
+
+// touchSlab brings in the memory of a slab that is free.
+func (a *arena) touchSlab(slab uint32) { touch(a.slabAddr(slab)) }
+
+// drainSlab gives a free slab's memory back. A refusal leaves it in use and nothing wrong, so it is not an error.
+func (a *arena) drainSlab(slab uint32) {
+	_ = madviseRaw(a.slabAddr(slab), slabBytes, unix.MADV_DONTNEED)
+}
+
+// mapFile maps a file's pages to its slabs. from is b.file under another descriptor.
+func (a *arena) mapFile(b *backing, _ *os.File) error {
+	return mmapFixed(a.slabAddr(b.firstSlab), uintptr(b.pages.Bytes()), unix.PROT_READ, unix.MAP_SHARED, int(b.file.Fd()), b.off)
+}
+
+// unmapFile makes its slabs as if they were new.
+func (a *arena) unmapFile(b *backing) error {
+	addr, length := a.slabAddr(b.firstSlab), uintptr(b.slabCount)*slabBytes
+	err := mmapFixed(addr, length, unix.PROT_NONE, unix.MAP_PRIVATE, -1, 0)
+	if err == nil {
+		a.adviseHuge(addr, length)
+	}
+	return err
+}
+
+// ownFile is a file that stays open when f is closed.
+func ownFile(f *os.File) (*os.File, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
 // slotBytes is the page in a slot, whatever its generation.
 func (a *arena) slotBytes(slot uint32) []byte { return bytesAt(a.slotAddr(slot), PageSize) }
-
-func (a *arena) gen(slot uint32) uint32 { return atomic.LoadUint32(&a.gens[slot]) + 1 }
 
 // bytesAt is the memory at an address that is mapped outside the Go heap.
 func bytesAt(addr, length uintptr) []byte {
@@ -136,9 +168,3 @@ func mmapFixed(addr, length uintptr, prot, flags, fd int, off int64) error {
 	}
 	return nil
 }
-
-// bump ends a slot's generation: handles made before are dead from here on.
-func (a *arena) bump(slot uint32) { atomic.AddUint32(&a.gens[slot], 1) }
-
-// setGen raises a free slot's generation.
-func (a *arena) setGen(slot, gen uint32) { atomic.StoreUint32(&a.gens[slot], gen-1) }

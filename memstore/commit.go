@@ -1,3 +1,5 @@
+//go:build cgo
+
 package memstore
 
 import (
@@ -7,9 +9,6 @@ import (
 	"lockstep/pagetrie"
 )
 
-var zeroPage [PageSize]byte
-
-func isZero(page []byte) bool    { return bytes.Equal(page, zeroPage[:]) }
 func pageEqual(a, b []byte) bool { return bytes.Equal(a, b) }
 
 // Commit is the outcome of a message that is kept.
@@ -247,3 +246,31 @@ func (t *comparing) advance(pages []PageIndex) error {
 func (t *comparing) abandon() {}
 
 func (t *comparing) detach() error { return nil }
+
+// prove proves every page that the message can have read. It comes before the message's end.
+func (m *Memory) prove() error {
+	if m.store.unproven.Load() == 0 || m.tracked == 0 {
+		return nil
+	}
+	if m.proven == nil {
+		m.proven = newBitset(int(m.reserved))
+	}
+	runs, err := populated(m, nil, run{0, uint32(m.tracked)})
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		for i := r.start; i < r.end; i++ {
+			if m.proven.has(i) {
+				continue
+			}
+			if h := m.handle(i); h != 0 {
+				if err := m.store.prove(h); err != nil {
+					return err
+				}
+			}
+			m.proven.set(i)
+		}
+	}
+	return nil
+}

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package memstore
 
 import (
@@ -9,42 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CopyInConfig says how much of the memories that are written is made private between messages, so that the first write to
-// a page need not wait for the kernel's copy of it. Only the adaptive tracker does it, and never for queries. It changes
-// costs, not results. The zero value is usable.
-type CopyInConfig struct {
-	// PerWrite is how many pages the first write to a page earns. 0 means 64; negative means that nothing is brought in.
-	PerWrite int
-	// LeastBytes is the size from which on a memory is worth the work. 0 means 1 MiB: 256 first writes are soon done.
-	LeastBytes uint64
-	// MemoryBytes bounds what is brought in for one memory. 0 means 512 MiB.
-	MemoryBytes uint64
-	// Manual leaves the work to calls of Store.CopyIn, for owners who know better when the machine is idle.
-	Manual bool
-}
-
 const (
-	copyInPerWrite = 64
-	copyInLeast    = 1 << 20
-	copyInMemory   = 512 << 20
-	copyInSlice    = 64 // pages brought in before a message gets its turn: about 100 us
-	copyInRecent   = 64 // chunks remembered
-	copyInTurn     = time.Millisecond
-	copyInLongest  = 16 * time.Millisecond // from one look for a pause to the next
+	copyInSlice   = 64 // pages brought in before a message gets its turn: about 100 us
+	copyInRecent  = 64 // chunks remembered
+	copyInTurn    = time.Millisecond
+	copyInLongest = 16 * time.Millisecond // from one look for a pause to the next
 )
-
-func (c CopyInConfig) withDefaults() CopyInConfig {
-	if c.PerWrite == 0 {
-		c.PerWrite = copyInPerWrite
-	}
-	if c.LeastBytes == 0 {
-		c.LeastBytes = copyInLeast
-	}
-	if c.MemoryBytes == 0 {
-		c.MemoryBytes = copyInMemory
-	}
-	return c
-}
 
 // copyInPages counts what all memories of the process were brought in, copyInLimit bounds it: an eighth of the machine's
 // memory.

@@ -60,6 +60,12 @@
 //
 // A version has one history: of the memories attached to it at most one commits. Others are queries (MemoryConfig.Query).
 //
+// # Without cgo
+//
+// A program that is built without cgo has the Store and its versions, checkpoint files included, with pages in the Go heap and files
+// read and not mapped (nocgo.go), and no live memories: nothing there runs a guest. It is for what simulates a cluster where there is no C
+// (docs/adr/0009).
+//
 // # Goroutines
 //
 // A Store has two that outlive a call, and at most one of each: one that brings in the next slabs (warm.go), started by a commit,

@@ -5,8 +5,6 @@ import (
 	"os"
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
-
 	"lockstep/pagetrie"
 )
 
@@ -37,12 +35,11 @@ func (s *Store) AddFile(a PageArea) (first pagetrie.Value, err error) {
 	if err := checkPageArea(a.File, a.Offset, a.Pages); err != nil {
 		return 0, err
 	}
-	fd, err := unix.FcntlInt(a.File.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	own, err := ownFile(a.File)
 	if err != nil {
 		return 0, err
 	}
-	own := os.NewFile(uintptr(fd), a.File.Name())
-	b := &backing{file: own, off: a.Offset, pages: a.Pages, hash: a.Hash, damaged: a.Damaged, live: a.Pages}
+	b := &backing{file: own, name: a.File.Name(), off: a.Offset, pages: a.Pages, hash: a.Hash, damaged: a.Damaged, live: a.Pages}
 	b.slabCount = uint32((a.Pages + chunkPages - 1) / chunkPages)
 	if b.hash != nil {
 		b.proven = make([]atomic.Uint32, (a.Pages+31)/32)
@@ -50,7 +47,7 @@ func (s *Store) AddFile(a PageArea) (first pagetrie.Value, err error) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if first, err = s.mapFileLocked(b); err != nil {
+	if first, err = s.mapFileLocked(b, a.File); err != nil {
 		_ = own.Close()
 		return 0, err
 	}
@@ -74,7 +71,7 @@ func checkPageArea(f *os.File, off int64, pages PageCount) error {
 	return nil
 }
 
-func (s *Store) mapFileLocked(b *backing) (pagetrie.Value, error) {
+func (s *Store) mapFileLocked(b *backing, from *os.File) (pagetrie.Value, error) {
 	if s.closed {
 		return 0, ErrClosed
 	}
@@ -84,8 +81,7 @@ func (s *Store) mapFileLocked(b *backing) (pagetrie.Value, error) {
 		return 0, err
 	}
 	b.firstSlab = slab0
-	addr := s.arena.slotAddr(b.firstSlot())
-	if err := mmapFixed(addr, uintptr(b.pages.Bytes()), unix.PROT_READ, unix.MAP_SHARED, int(b.file.Fd()), b.off); err != nil {
+	if err := s.arena.mapFile(b, from); err != nil {
 		s.ranges = append(s.ranges, slabRange{slab0, b.slabCount})
 		return 0, err
 	}
@@ -121,9 +117,7 @@ func (s *Store) unmapIfUnusedLocked(b *backing) {
 	if b.live > 0 || b.held > 0 {
 		return
 	}
-	addr, length := s.arena.slotAddr(b.firstSlot()), uintptr(b.slabCount)*slabBytes
-	if err := mmapFixed(addr, length, unix.PROT_NONE, unix.MAP_PRIVATE, -1, 0); err == nil {
-		s.arena.adviseHuge(addr, length)
+	if err := s.arena.unmapFile(b); err == nil {
 		for i := range b.slabCount {
 			s.slabs[b.firstSlab+i] = slab{}
 		}

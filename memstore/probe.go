@@ -1,3 +1,5 @@
+//go:build cgo
+
 package memstore
 
 import (
@@ -8,14 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// Choice is what auto takes on this machine, and why.
-type Choice struct {
-	Tracker Tracker
-	Why     string
-	// Facts are what was found, one line each: the kernel, what it allows, what was tried and what came of it.
-	Facts []string
-}
 
 // Probe finds the fastest tracker that the machine allows, by trying: the mechanisms are run on a small mapping and their
 // answers checked. It is done once in a process. Trackers that need a mapping for every scattered page are never chosen.

@@ -34,7 +34,7 @@ func (b *backing) damage(i PageCount) error {
 	if b.damaged != nil {
 		return b.damaged(i)
 	}
-	return fmt.Errorf("page at offset %d of %s is not the one that was stored; restore from another checkpoint", b.off+int64(i.Bytes()), b.file.Name())
+	return fmt.Errorf("page at offset %d of %s is not the one that was stored; restore from another checkpoint", b.off+int64(i.Bytes()), b.name)
 }
 
 // Proven tells that all pages of a file, whose first has this handle, have been verified.
@@ -55,32 +55,4 @@ func (s *Store) settleLocked(b *backing) {
 		b.settled = true
 		s.unproven.Add(-1)
 	}
-}
-
-// prove proves every page that the message can have read. It comes before the message's end.
-func (m *Memory) prove() error {
-	if m.store.unproven.Load() == 0 || m.tracked == 0 {
-		return nil
-	}
-	if m.proven == nil {
-		m.proven = newBitset(int(m.reserved))
-	}
-	runs, err := populated(m, nil, run{0, uint32(m.tracked)})
-	if err != nil {
-		return err
-	}
-	for _, r := range runs {
-		for i := r.start; i < r.end; i++ {
-			if m.proven.has(i) {
-				continue
-			}
-			if h := m.handle(i); h != 0 {
-				if err := m.store.prove(h); err != nil {
-					return err
-				}
-			}
-			m.proven.set(i)
-		}
-	}
-	return nil
 }

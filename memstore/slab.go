@@ -5,8 +5,6 @@ import (
 	"os"
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
-
 	"lockstep/pagetrie"
 )
 
@@ -41,9 +39,9 @@ func (s *Store) keepLocked(n int) {
 	}
 }
 
-// drainLocked gives an empty slab's memory back. A refusal leaves it in use and nothing wrong, so it is not an error.
+// drainLocked gives an empty slab's memory back.
 func (s *Store) drainLocked(i uint32) {
-	_ = madviseRaw(s.arena.slotAddr(i*chunkPages), slabBytes, unix.MADV_DONTNEED)
+	s.arena.drainSlab(i)
 	s.slabs[i].drained = true
 }
 
@@ -116,17 +114,12 @@ func (s *Store) newSlabLocked() (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := openSlab(s.arena.slotAddr(i * chunkPages)); err != nil {
+	if err := s.arena.openSlab(i); err != nil {
 		s.ranges = append(s.ranges, slabRange{i, 1})
 		return 0, err
 	}
 	s.slabs[i] = freeSlab()
 	return i, nil
-}
-
-// openSlab lets the memory of a new slab be used.
-func openSlab(addr uintptr) error {
-	return mprotectRaw(addr, slabBytes, unix.PROT_READ|unix.PROT_WRITE)
 }
 
 // freeSlab is a slab of free slots, which hold no memory yet.
@@ -216,7 +209,8 @@ func (s *Store) freeHandlesLocked(handles []pagetrie.Value) {
 
 // backing is a checkpoint file's page area in the arena.
 type backing struct {
-	file      *os.File
+	file      *os.File // nil where files are read and not mapped
+	name      string
 	off       int64
 	firstSlab uint32
 	slabCount uint32

@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"sync"
@@ -18,9 +19,27 @@ type StoreConfig struct {
 	CopyIn CopyInConfig
 }
 
+// CopyInConfig says how much of the memories that are written is made private between messages, so that the first write to
+// a page need not wait for the kernel's copy of it. Only the adaptive tracker does it, and never for queries. It changes
+// costs, not results. The zero value is usable.
+type CopyInConfig struct {
+	// PerWrite is how many pages the first write to a page earns. 0 means 64; negative means that nothing is brought in.
+	PerWrite int
+	// LeastBytes is the size from which on a memory is worth the work. 0 means 1 MiB: 256 first writes are soon done.
+	LeastBytes uint64
+	// MemoryBytes bounds what is brought in for one memory. 0 means 512 MiB.
+	MemoryBytes uint64
+	// Manual leaves the work to calls of Store.CopyIn, for owners who know better when the machine is idle.
+	Manual bool
+}
+
 const (
 	defaultReserve = 256 << 30
 	maxReserve     = 16 << 40
+
+	copyInPerWrite = 64
+	copyInLeast    = 1 << 20
+	copyInMemory   = 512 << 20
 )
 
 // Validate reports a reservation that cannot be.
@@ -29,6 +48,19 @@ func (c StoreConfig) Validate() error {
 		return fmt.Errorf("ReserveBytes %d: at most %d", c.ReserveBytes, uint64(maxReserve))
 	}
 	return nil
+}
+
+func (c CopyInConfig) withDefaults() CopyInConfig {
+	if c.PerWrite == 0 {
+		c.PerWrite = copyInPerWrite
+	}
+	if c.LeastBytes == 0 {
+		c.LeastBytes = copyInLeast
+	}
+	if c.MemoryBytes == 0 {
+		c.MemoryBytes = copyInMemory
+	}
+	return c
 }
 
 // Store holds the immutable pages of one replica, each named by a pagetrie.Value. All methods are safe for concurrent
@@ -200,6 +232,10 @@ func (s *Store) Add(page []byte) (pagetrie.Value, error) {
 	}
 	return s.fill(slot[0], page), nil
 }
+
+var zeroPage [PageSize]byte
+
+func isZero(page []byte) bool { return bytes.Equal(page, zeroPage[:]) }
 
 // fill copies page into an allocated slot and names it.
 func (s *Store) fill(slot uint32, page []byte) pagetrie.Value {

@@ -43,57 +43,20 @@ const (
 	trackerPrefetchAhead Tracker = "prefetch-ahead"
 )
 
-// tracker is one mechanism at work on one Memory. Its methods are called by the Memory, on the goroutine that uses it.
-// Every error is a failure of the world and breaks the Memory.
-type tracker interface {
-	// attach lays the memory's version over its range and starts tracking.
-	attach() error
-	// begin arms tracking for a message.
-	begin() error
-	// collect appends, in ascending order, runs of pages below m.size that cover every page written since begin.
-	collect(runs []run) ([]run, error)
-	// committed follows collect when the message's changes are in m.version. Pages from grown on are new to the
-	// tracker. changed are the pages that differ from the version before.
-	committed(changed []PageIndex, grown PageCount) error
-	// rollback puts back the bytes of every page written since begin. collect was not called.
-	rollback() error
-	// abandon ends a message that is neither kept nor put back; only detach follows.
-	abandon()
-	// advance brings pages to m.version, which is already the new one. All of them are below m.size.
-	advance(pages []PageIndex) error
-	// detach stops tracking; the range's contents no longer matter.
-	detach() error
+// Choice is what auto takes on this machine, and why.
+type Choice struct {
+	Tracker Tracker
+	Why     string
+	// Facts are what was found, one line each: the kernel, what it allows, what was tried and what came of it.
+	Facts []string
 }
 
 // trackers in the order in which they are shown.
-var trackers = []struct {
-	name Tracker
-	make func(*Memory) tracker
-}{
-	{TrackerNaive, func(m *Memory) tracker { return newFaulting(m, faultingOptions{}) }},
-	{TrackerPrefetch, func(m *Memory) tracker {
-		return newFaulting(m, faultingOptions{mapFiles: true, readWriteBit: true, ahead: true})
-	}},
-	{TrackerWholePage, func(m *Memory) tracker {
-		return newFaulting(m, faultingOptions{mapFiles: true, readWriteBit: true, whole: true})
-	}},
-	{TrackerCow, newCopying},
-	{TrackerUffd, func(m *Memory) tracker { return &marking{m: m} }},
-	{TrackerAdaptive, newAdaptive},
-	{TrackerCompare, func(m *Memory) tracker { return &comparing{m: m} }},
-	{trackerPrefetchMap, func(m *Memory) tracker { return newFaulting(m, faultingOptions{mapFiles: true}) }},
-	{trackerPrefetchQuery, func(m *Memory) tracker { return newFaulting(m, faultingOptions{readWriteBit: true}) }},
-	{trackerPrefetchAhead, func(m *Memory) tracker { return newFaulting(m, faultingOptions{ahead: true}) }},
-}
+var trackers = []Tracker{TrackerNaive, TrackerPrefetch, TrackerWholePage, TrackerCow, TrackerUffd, TrackerAdaptive, TrackerCompare,
+	trackerPrefetchMap, trackerPrefetchQuery, trackerPrefetchAhead}
 
 // Trackers lists every mechanism by name. ParseTracker takes these and auto.
-func Trackers() []Tracker {
-	var names []Tracker
-	for _, t := range trackers {
-		names = append(names, t.name)
-	}
-	return names
-}
+func Trackers() []Tracker { return slices.Clone(trackers) }
 
 // ParseTracker checks a tracker's name. It does not say whether the kernel allows it; Attach does.
 func ParseTracker(name string) (Tracker, error) {
@@ -105,17 +68,4 @@ func ParseTracker(name string) (Tracker, error) {
 		known = append(known, string(t))
 	}
 	return "", fmt.Errorf("tracker %q: want one of %s", name, strings.Join(known, ", "))
-}
-
-func newTracker(name Tracker, m *Memory) (tracker, error) {
-	if name == TrackerAuto {
-		name = Probe().Tracker
-	}
-	for _, t := range trackers {
-		if t.name == name {
-			return t.make(m), nil
-		}
-	}
-	_, err := ParseTracker(string(name))
-	return nil, err
 }

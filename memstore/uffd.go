@@ -1,3 +1,5 @@
+//go:build cgo
+
 package memstore
 
 // marking is the tracker that has the kernel mark written pages, and reads the marks by walking all page tables after

@@ -55,12 +55,11 @@ func (s *Store) warmOneLocked(at int) bool {
 		return false // whoever needs a slab will meet it
 	}
 	s.mu.Unlock()
-	addr := s.arena.slotAddr(i * chunkPages)
 	if at < 0 {
-		err = openSlab(addr)
+		err = s.arena.openSlab(i)
 	}
 	if err == nil {
-		touchSlab(addr)
+		s.arena.touchSlab(i)
 	}
 	s.mu.Lock()
 	if err != nil {
