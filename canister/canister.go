@@ -1,3 +1,5 @@
+//go:build cgo
+
 package canister
 
 import (
@@ -9,29 +11,6 @@ import (
 	"lockstep/canister/systemapi"
 	"lockstep/memstore"
 )
-
-// Config is what canisters run with.
-type Config struct {
-	Engine  *Engine          // required
-	Store   *memstore.Store  // holds the pages of their memories; required
-	Tracker memstore.Tracker // how changed pages are found; required
-	Limits  Limits           // replicated; what programs were prepared with
-}
-
-// Validate reports every fault.
-func (c Config) Validate() error {
-	var errs []error
-	if c.Engine == nil {
-		errs = append(errs, errors.New("no Engine"))
-	}
-	if c.Store == nil {
-		errs = append(errs, errors.New("no Store"))
-	}
-	if _, err := memstore.ParseTracker(string(c.Tracker)); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(append(errs, c.Limits.Validate())...)
-}
 
 func (c Config) check(m *Module) error {
 	if err := c.Validate(); err != nil {
@@ -225,10 +204,6 @@ func (c *Canister) rollback() error {
 	old := c.live
 	c.live, err = newInstance(instanceConfig{Config: c.config, module: c.module, state: &state, like: old.tracked})
 	return errors.Join(err, old.close())
-}
-
-func methodNotFound(kind, name string) Outcome {
-	return failed(MethodNotFound, systemapi.CleanText(fmt.Sprintf("the canister has no %s method %q", kind, name), systemapi.MaxTrapText), 0)
 }
 
 // Close frees what the canister holds; its states stay in the Store. Queries

@@ -1,7 +1,8 @@
+//go:build cgo
+
 package canister
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -9,59 +10,10 @@ import (
 	"github.com/bytecodealliance/wasmtime-go/v39"
 
 	"lockstep/canister/program"
-	"lockstep/canister/systemapi"
 )
 
 // engineVersion names the engine that compiled modules belong to.
 const engineVersion = "wasmtime-39.0.1"
-
-// OptLevel is how hard the compiler tries. Results do not depend on it.
-type OptLevel string
-
-// The levels of optimisation; the empty one is OptSpeed.
-const (
-	OptNone         OptLevel = "none"
-	OptSpeed        OptLevel = "speed"
-	OptSpeedAndSize OptLevel = "speed-and-size"
-)
-
-// CallPath is how calls into and out of canisters cross the language boundary.
-// Results do not depend on it.
-type CallPath string
-
-// The paths; the empty one is CallThin.
-const (
-	CallThin  CallPath = "thin"  // the engine's C interface
-	CallStock CallPath = "stock" // the engine's Go binding: the slow reference
-)
-
-// EngineConfig configures an Engine. None of it may change what canisters do.
-type EngineConfig struct {
-	// CacheDir holds compiled modules; it is made if missing. Empty: compiled
-	// modules are kept in this process only. What is in it is trusted as far
-	// as its checksums go: it must be writable by the replica alone.
-	CacheDir string
-	// OptLevel is empty for OptSpeed.
-	OptLevel OptLevel
-	// CallPath is empty for CallThin.
-	CallPath CallPath
-}
-
-// Validate reports every fault.
-func (c EngineConfig) Validate() error {
-	var errs []error
-	switch c.OptLevel {
-	case "", OptNone, OptSpeed, OptSpeedAndSize:
-	default:
-		errs = append(errs, fmt.Errorf("OptLevel %q: want %s, %s or %s", c.OptLevel, OptNone, OptSpeed, OptSpeedAndSize))
-	}
-	switch c.CallPath {
-	case "", CallThin, CallStock:
-	default:
-		errs = append(errs, fmt.Errorf("CallPath %q: want %s or %s", c.CallPath, CallThin, CallStock))
-	}
-	return errors.Join(errs...)
-}
 
 // Engine compiles and runs modules. One serves a whole replica; its methods
 // may be called at the same time.
@@ -167,23 +119,6 @@ func ParseWAT(text []byte) ([]byte, error) {
 	}
 	return wasm, nil
 }
-
-// Prepare checks and rewrites a module; see package program. Every error is a
-// *program.Refusal, but for limits that are out of bounds.
-func Prepare(wasm []byte, l Limits) (*Program, error) {
-	if err := l.Validate(); err != nil {
-		return nil, fmt.Errorf("limits: %w", err)
-	}
-	cfg := l.shape()
-	cfg.Imports, cfg.Advice, cfg.Waits = systemapi.ImportType, systemapi.ImportAdvice, systemapi.ImportWaits
-	return program.Prepare(wasm, cfg)
-}
-
-// Program is a prepared module.
-type Program = program.Program
-
-// ModuleHash is the SHA-256 of a module's original bytes.
-type ModuleHash = program.ModuleHash
 
 // Module is a compiled program. It belongs to its engine and may be used by
 // many canisters at once.

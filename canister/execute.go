@@ -1,3 +1,5 @@
+//go:build cgo
+
 package canister
 
 import (
@@ -33,12 +35,6 @@ var trapTexts = map[trapCode]string{
 	8:               "invalid conversion to integer",
 	trapUnreachable: "unreachable",
 }
-
-const (
-	textStackExhausted = "call stack exhausted"
-	textNoReply        = "the canister did not reply"
-	textNoTable        = "the canister has no table of functions"
-)
 
 // callPath carries calls to an instance, and what host functions need back.
 type callPath interface {

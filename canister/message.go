@@ -71,6 +71,16 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("%s: %s (code %d, fuel %d)", o.Status, o.Text, o.RejectCode, o.Fuel)
 }
 
+const (
+	textStackExhausted = "call stack exhausted"
+	textNoReply        = "the canister did not reply"
+	textNoTable        = "the canister has no table of functions"
+)
+
 func failed(s Status, text string, fuel uint64) Outcome {
 	return Outcome{Status: s, RejectCode: rejectError, Text: text, Fuel: fuel}
+}
+
+func methodNotFound(kind, name string) Outcome {
+	return failed(MethodNotFound, systemapi.CleanText(fmt.Sprintf("the canister has no %s method %q", kind, name), systemapi.MaxTrapText), 0)
 }

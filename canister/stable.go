@@ -28,8 +28,6 @@ type stablePage [memstore.PageSize]byte
 
 var zeroPage stablePage
 
-const perWasmPage = memstore.WasmPageSize / memstore.PageSize
-
 func newStableMemory(c Config) *stableMemory {
 	return &stableMemory{store: c.Store, limit: c.Limits.StableBytes / memstore.WasmPageSize}
 }

@@ -9,6 +9,8 @@ import (
 	"lockstep/pagetrie"
 )
 
+const perWasmPage = memstore.WasmPageSize / memstore.PageSize
+
 // Global is the value of a mutable global: its type in the binary encoding of
 // WebAssembly and its bits, in Lo unless it is a v128.
 type Global struct {
