@@ -4,8 +4,6 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lockstep/pagetrie"
 )
 
@@ -20,7 +18,7 @@ func beside[T any](f func() (T, error)) (out T, err error) {
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // never unlocked: the runtime ends the thread with the goroutine
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, besideNice)
+		yieldToOthers()
 		defer pagetrie.CatchUnreadable(&err) // no caller could on this goroutine
 		out, err = f()
 	}()

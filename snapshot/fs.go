@@ -8,8 +8,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // FS is the file layer under a Store: the handful of operations that make a checkpoint durable. Production uses OS.
@@ -61,12 +60,12 @@ func (OS) Create(path string) (File, error) {
 
 // Open follows no link and waits for no other end of a pipe: of what is in a folder that came from elsewhere, only files are read.
 func (OS) Open(path string) (File, error) {
-	return openRegular(path, unix.O_NOFOLLOW)
+	return openRegular(path, noFollow|noWait)
 }
 
 func openRegular(path string, flags int) (File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|flags, 0)
-	if errors.Is(err, unix.ELOOP) {
+	f, err := os.OpenFile(path, os.O_RDONLY|flags, 0)
+	if errors.Is(err, syscall.ELOOP) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errNoFile}
 	}
 	if err != nil {
@@ -133,40 +132,11 @@ func writeGathered(f File, parts [][]byte, off int64) error {
 		_, err := f.WriteAt(*whole, off)
 		return err
 	}
-	for len(parts) > 0 {
-		n, err := unix.Pwritev(int(o.Fd()), parts[:min(len(parts), maxParts)], off)
-		if err == unix.EINTR {
-			continue
-		}
-		if err == nil && n == 0 {
-			err = io.ErrShortWrite
-		}
-		if err != nil {
-			return &fs.PathError{Op: "pwritev", Path: o.Name(), Err: err}
-		}
-		off += int64(n)
-		for ; n > 0 && n >= len(parts[0]); parts = parts[1:] {
-			n -= len(parts[0])
-		}
-		if n > 0 {
-			parts[0] = parts[0][n:]
-		}
-	}
-	return nil
+	return writeVector(o, parts, off)
 }
 
 // gathered holds buffers of writes that are made in one piece.
 var gathered = sync.Pool{New: func() any { return new([]byte) }}
-
-// maxParts is how many parts the kernel takes at once, see pwritev(2).
-const maxParts = 1024
-
-// beginWriteout has the disk write a part of a file without waiting for it. It promises nothing: what is to last is synced.
-func beginWriteout(f File, off, n int64) {
-	if o, ok := f.(*os.File); ok {
-		_ = unix.SyncFileRange(int(o.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)
-	}
-}
 
 // removeAll removes a folder of plain files. What is already gone is no error: two cleanings may meet.
 func removeAll(fsys FS, dir string) error {

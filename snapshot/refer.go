@@ -17,7 +17,7 @@ type References struct{ OS }
 var _ FS = References{}
 
 // Open opens a file, or the file that a link leads to.
-func (References) Open(path string) (File, error) { return openRegular(path, 0) }
+func (References) Open(path string) (File, error) { return openRegular(path, noWait) }
 
 // Refer puts a checkpoint folder from elsewhere, whatever its name there, into the folder of a store that is opened later, by symbolic
 // links to its files. A hard link of one, which is what a store makes of files that did not change, leads to the same file.
