@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // The layout of a data folder:
@@ -58,6 +57,9 @@ type dataDir struct {
 	lock *os.File
 }
 
+// errLocked is what lockFolder finds: another process uses the folder.
+var errLocked = errors.New("the folder is locked")
+
 // openDataDir locks the folder and checks that it belongs to this node, or makes it this node's.
 func openDataDir(path string, want identity) (*dataDir, error) {
 	abs, err := filepath.Abs(path)
@@ -79,8 +81,8 @@ func openDataDir(path string, want identity) (*dataDir, error) {
 }
 
 func (d *dataDir) claim(want identity) error {
-	err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	err := lockFolder(d.lock)
+	if err == errLocked {
 		return &DataDirError{d.path, "is in use by another process: stop that node, or name another folder"}
 	}
 	if err != nil {

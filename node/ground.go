@@ -3,20 +3,15 @@ package node
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"time"
 
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
-	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"lockstep/canister"
 	"lockstep/fsm"
 	"lockstep/node/link"
-	"lockstep/node/logfile"
 	"lockstep/snapshot"
 )
 
@@ -90,16 +85,11 @@ func (g *folderGround) openCheckpoints(p *Parts) error {
 }
 
 func (g *folderGround) openLog(p *Parts) error {
-	// bbolt trusts its pages: over a wrong one it panics, on a goroutine of its own.
-	if err := logfile.Check(g.dir.file(raftFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	logs, stable, disk, err := openRaftFile(g.dir.file(raftFile))
+	if err != nil {
 		return err
 	}
-	disk, err := raftboltdb.New(raftboltdb.Options{Path: g.dir.file(raftFile),
-		BoltOptions: &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType}})
-	if err != nil {
-		return fmt.Errorf("open log %s: %w", g.dir.file(raftFile), err)
-	}
-	p.Logs, p.Stable, p.Close = CheckedLog(diskLog{disk}), CheckedStable(disk), disk.Close
+	p.Logs, p.Stable, p.Close = CheckedLog(logs), CheckedStable(stable), disk.Close
 	check, err := newFolderCheck(g.dir.path, g.dir.file(raftFile), g.dir.file(checkpointsDir))
 	if err != nil {
 		return fmt.Errorf("look at the data folder: %w", err)
@@ -112,18 +102,6 @@ func (g *folderGround) openLog(p *Parts) error {
 		p.Stable = g.cfg.Wrap.Stable(p.Stable)
 	}
 	return nil
-}
-
-// diskLog is a log in a file whose pages were checked: an entry in it that cannot be decoded is damaged.
-type diskLog struct{ *raftboltdb.BoltStore }
-
-// GetLog implements raft.LogStore. Errors are raft.ErrLogNotFound, bbolt's ErrDatabaseNotOpen, or an *EntryError.
-func (d diskLog) GetLog(index uint64, entry *raft.Log) error {
-	err := d.BoltStore.GetLog(index, entry)
-	if err == nil || errors.Is(err, raft.ErrLogNotFound) || errors.Is(err, bbolterrors.ErrDatabaseNotOpen) {
-		return err
-	}
-	return &EntryError{index, err}
 }
 
 func (g *folderGround) openNetwork(p *Parts) error {

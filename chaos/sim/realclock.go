@@ -25,11 +25,3 @@ func wallTime() time.Duration {
 	}
 	return time.Duration(tv.Nano())
 }
-
-func processorTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0 // it never fails on Linux
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
