@@ -15,7 +15,8 @@ import (
 
 // Config is what a machine is made of. Nothing in it may influence the replicated state.
 type Config struct {
-	// Engine compiles and runs modules; one per replica.
+	// Engine compiles and runs modules; one per replica. nil for a machine that is never given one: it has sessions, checkpoints and the
+	// management canister.
 	Engine *canister.Engine
 	// Tracker finds the pages that messages change; "" is memstore's default.
 	Tracker memstore.Tracker

@@ -53,7 +53,7 @@ func newWork(spec plan.Workload, load *workload.Load) (*work, error) {
 		w.queries = append(w.queries, fsm.Query{Canister: m.Canister, Method: m.Method, Arg: m.Arg})
 	}
 	if len(w.queries) == 0 {
-		w.queries = []fsm.Query{{Canister: w.modules[0].Name, Method: "get"}}
+		w.queries = []fsm.Query{{Canister: w.workload.Canisters()[0], Method: "get"}}
 	}
 	return w, nil
 }

@@ -12,7 +12,6 @@ import (
 	"lockstep/chaos/check"
 	"lockstep/chaos/replay"
 	"lockstep/fsm"
-	"lockstep/memstore"
 	"lockstep/pagetrie"
 	"lockstep/snapshot"
 )
@@ -302,13 +301,4 @@ func rootOf(path string) (pagetrie.Hash, error) {
 		return pagetrie.Hash{}, err
 	}
 	return c.Root, c.Close()
-}
-
-// plain makes a machine that shares no tracker with the replicas that are examined.
-func (c *cluster) plain() (*fsm.Machine, error) {
-	engine, err := c.engine("")
-	if err != nil {
-		return nil, err
-	}
-	return fsm.New(fsm.Config{Engine: engine, Tracker: memstore.TrackerCompare, Workers: 1, RootsKept: rootsKept})
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"lockstep/canister"
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
 	"lockstep/fsm"
@@ -58,7 +57,7 @@ type life struct {
 	store     node.Checkpoints
 	aside     chan struct{}   // holds a value after a checkpoint of this opening was set aside
 	plain     *snapshot.Store // without the layers
-	machine   *fsm.Machine    // without the layers
+	machine   Machine         // without the layers
 }
 
 // ready reports whether the process runs.
@@ -118,11 +117,7 @@ func (l *life) Open(stop func(error)) (*node.Parts, error) {
 	if s.Stable != nil {
 		p.Stable = s.Stable(l.m.number, p.Stable)
 	}
-	engine, err := c.engine(l.options.Opt)
-	if err != nil {
-		return nil, err
-	}
-	machine, err := fsm.New(fsm.Config{Engine: engine, Tracker: memstore.Tracker(l.options.Tracker), Workers: l.options.Workers,
+	machine, err := c.newMachine(l.m.number, l.options.Opt, fsm.Config{Tracker: memstore.Tracker(l.options.Tracker), Workers: l.options.Workers,
 		RootsKept: rootsKept, StatesKept: statesKept, ProveRestored: true, OnStop: stop})
 	if err != nil {
 		return nil, err
@@ -312,21 +307,6 @@ func (c *cluster) startedWith(l *life, e *history.Event) {
 		state := c.checkpointState(l.m.number, l.base.Index)
 		e.Round, e.Root = state.round, state.root
 	}
-}
-
-// engine gives the engine of an optimisation level; replicas of one level share it.
-func (c *cluster) engine(opt string) (*canister.Engine, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.engines[opt]; e != nil {
-		return e, nil
-	}
-	e, err := canister.NewEngine(canister.EngineConfig{CacheDir: c.opts.Modules, OptLevel: canister.OptLevel(opt)})
-	if err != nil {
-		return nil, fmt.Errorf("open engine: %w", err)
-	}
-	c.engines[opt] = e
-	return e, nil
 }
 
 // now is the replica's wall clock.

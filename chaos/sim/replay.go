@@ -36,11 +36,7 @@ func (c *cluster) committed() []*committedRound {
 
 // replay repeats the log on a new machine, behind a checkpoint if there is one.
 func (c *cluster) replay(ctx context.Context, from *snapshot.Checkpoint, t memstore.Tracker, visit func(check.Replayed) error) (err error) {
-	engine, err := c.engine("")
-	if err != nil {
-		return err
-	}
-	machine, err := fsm.New(fsm.Config{Engine: engine, Tracker: t, Workers: 1, RootsKept: rootsKept})
+	machine, err := c.newMachine(0, "", fsm.Config{Tracker: t, Workers: 1, RootsKept: rootsKept})
 	if err != nil {
 		return err
 	}

@@ -4,12 +4,13 @@ import (
 	"github.com/hashicorp/raft"
 
 	"lockstep/chaos/history"
+	"lockstep/fsm"
 	"lockstep/node"
 	"lockstep/snapshot"
 )
 
-// Seams are layers that a run puts around the parts of its replicas: how bugs are planted, and never otherwise. Each function may
-// be nil; it is called for every life of a replica with the replica's number.
+// Seams are layers that a run puts around the parts of its replicas: how bugs are planted, and never otherwise; and the state machine,
+// where it is to be another one. Each function may be nil; it is called for every life of a replica with the replica's number.
 type Seams struct {
 	// Logs and Stable lie above the disk that loses power, below what is recorded.
 	Logs   func(replica int, under raft.LogStore) raft.LogStore
@@ -20,6 +21,9 @@ type Seams struct {
 	Checkpoints func(replica int, under node.Checkpoints) node.Checkpoints
 	Machine     func(replica int, under node.Machine) node.Machine
 	Network     func(replica int, under node.Network) node.Network
+	// NewMachine makes the state machines in place of fsm's with an engine: of a program that has no engine, or in which it is elsewhere.
+	// cfg has no engine. As replica 0 it makes those that repeat the log.
+	NewMachine func(replica int, cfg fsm.Config) (Machine, error)
 	// Replays puts Machine's layers round the machines that repeat the log too, as replica 0: for a bug of all that ever apply a round.
 	Replays bool
 	// Event changes what is recorded; false leaves it out.

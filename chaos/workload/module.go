@@ -119,11 +119,11 @@ func ModuleName(path string) string {
 }
 
 // CompleteModules adds the modules of the canisters that come with Lockstep to those given, so that every name has one,
-// and gives them in the order of the names. The names of given modules need not be listed.
+// and gives them in the order of the names. The management canister has none. The names of given modules need not be listed.
 func CompleteModules(given []Module, names []string) ([]Module, error) {
 	modules := slices.Clone(given)
 	for _, name := range names {
-		if slices.ContainsFunc(modules, func(m Module) bool { return m.Name == name }) {
+		if name == fsm.ManagementCanister || slices.ContainsFunc(modules, func(m Module) bool { return m.Name == name }) {
 			continue
 		}
 		file, _, err := testdata.Canister(name)
