@@ -29,7 +29,7 @@ func TestWithoutAnEngine(t *testing.T) {
 	o := testPool(t).Run(t.Context(), Job{Plant: engineless, Load: enginelessLoad(), Plan: parse(t, "lockstep-plan 1\nseed 1\ntime run=30s quiet=15s window=3s\n"+
 		"workload name="+engineless+" seed=1 clients=4 rate=60 queries=0.1 duplicates=0.1\n"+
 		"replica 1 checkpoint=40 kept=2 trailing=16\nreplica 2 checkpoint=40 kept=2 trailing=16\nreplica 3 checkpoint=50 kept=2 trailing=16\n"+
-		"at 2s for 1s kill nodes=leader\nat 8s for 4s partition nodes=follower\nat 16s for 2s wipe nodes=follower\n")})
+		"at 2s for 1s kill nodes=leader\nat 8s for 4s partition nodes=follower\nat 16s for 2s wipe nodes=follower mode=careful\n")})
 	agree(t, o)
 	v := o.Result.Verdict
 	if o.Result.Commits < 300 || v.Marks[history.MarkInstall] == 0 {

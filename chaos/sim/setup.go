@@ -12,15 +12,39 @@ import (
 	"lockstep/node"
 )
 
-// setUp waits for a leader and installs the canisters.
+// setUp waits until the cluster has applied a round, before which its replicas have nothing that they could lose, and installs the canisters.
 func (c *cluster) setUp() bool {
+	err := c.firstRound()
 	for _, m := range c.work.modules {
-		if err := c.install(m); err != nil {
-			c.fail(err)
-			return false
+		if err == nil {
+			err = c.install(m)
 		}
 	}
-	return true
+	if err != nil {
+		c.fail(err)
+	}
+	return err == nil
+}
+
+// firstRound has a round applied where no canister's installation does.
+func (c *cluster) firstRound() error {
+	if len(c.work.modules) > 0 {
+		return nil
+	}
+	deadline := time.Now().Add(time.Minute)
+	for {
+		_, err := c.call(max(c.leaderNow(), 1), func(ctx context.Context, p process) (node.Answer, error) {
+			return p.Submit(ctx, fsm.Message{Kind: fsm.KindOpenSession})
+		})
+		switch {
+		case err == nil:
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("no leader after a minute: %w", err)
+		case !sleep(50*time.Millisecond, c.failed):
+			return errors.New("the run ended")
+		}
+	}
 }
 
 // limit sets a canister's limits, if it has any of its own in the plan's workload.
