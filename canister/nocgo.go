@@ -19,6 +19,9 @@ func (*Engine) Compile(*Program) (*Module, error) { return nil, errNoEngine }
 // Validate gives an error.
 func (*Engine) Validate(*Program) error { return errNoEngine }
 
+// Compiled is 0.
+func (*Engine) Compiled() uint64 { return 0 }
+
 // Close does nothing.
 func (*Engine) Close() {}
 

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"lockstep/pagetrie"
 )
 
@@ -288,19 +286,7 @@ func TestNextSlabIsWarm(t *testing.T) {
 		t.Errorf("slabs to take next: %d, of them warm: %d", s.partial, s.empty)
 	}
 	s.mu.Unlock()
-	fd, err := pagemapFD()
-	if err != nil {
-		t.Fatal(err)
-	}
-	entries := make([]byte, chunkPages*8)
-	if n, err := unix.Pread(int(fd), entries, int64(s.arena.slotAddr(2*chunkPages)>>pageShift)*8); n != len(entries) {
-		t.Fatalf("%d bytes of the page map: %v", n, err)
-	}
-	for i := range chunkPages {
-		if entries[i*8+7]&0x80 == 0 {
-			t.Fatalf("page %d of the next slab is not in memory", i)
-		}
-	}
+	wantInMemory(t, s, 2)
 	if err := s.allocate(make([]uint32, 2*chunkPages-1)); err != nil || s.empty != 0 {
 		t.Errorf("the last slab: %d warm, %v", s.empty, err)
 	}
