@@ -81,6 +81,11 @@
 //
 // Preparation and linking read the same tables of host functions.
 //
+// # Without cgo
+//
+// The engine is a C library. A program that is built without cgo has what is above, and nocgo.go in place of the engine and of live
+// canisters: every call that would run a module gives an error.
+//
 // # Goroutines
 //
 // The package starts none. Compiling uses threads of the engine's own.
