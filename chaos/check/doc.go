@@ -20,6 +20,8 @@
 //   - A violation carries the events that contradict each other, and the faults before them.
 //   - Memory is bounded for rounds and log entries by Config.Window. Per message of a session and per call on its way something is
 //     kept; that is what a run's length costs.
+//   - A history without its end, as a run whose recorder was killed leaves it, does not say what did not happen: what is wrong only because
+//     something is missing is undecided then (testdata/cut).
 //
 // Every checker has histories in testdata/bad in which it must find a violation, and there are mutants of what it sees that make
 // it miss one: a checker that never failed has shown nothing.

@@ -92,6 +92,34 @@ func TestGoodHistoriesAreAccepted(t *testing.T) {
 	}
 }
 
+// A history that ends before the run's end, since its recorder was killed, does not say what is not in it: whoever would conclude from
+// that leaves it open.
+func TestHistoriesWithoutAnEndAreUndecided(t *testing.T) {
+	for _, path := range fixtures(t, "cut") {
+		v := Judge(t.Context(), load(t, path), Config{})
+		if f := finding(t, v, checkerOf(path)); v.Judgement != Undecided || f.State != Open || !strings.Contains(f.Reason, "no end") {
+			t.Errorf("%s: %s; %s is %s: %s", path, v.Sentence, f.Checker, f.State, f.Reason)
+		}
+	}
+}
+
+// Whatever a run's recorder is killed at, what it has written until then breaks nothing.
+func TestNoBeginningOfAGoodHistoryIsBad(t *testing.T) {
+	logs := map[string]*history.Log{"made up": synth.Make(synth.Busy(1, 3, time.Second))}
+	for _, path := range fixtures(t, "good") {
+		logs[path] = load(t, path)
+	}
+	for name, l := range logs {
+		for n := range l.Events {
+			v := Judge(t.Context(), &history.Log{Header: l.Header, Events: l.Events[:n]}, Config{})
+			if v.Judgement != Undecided {
+				t.Errorf("%s, %d of %d events: %s", name, n, len(l.Events), v.Sentence)
+				break
+			}
+		}
+	}
+}
+
 func TestMadeUpRunsAreAccepted(t *testing.T) {
 	marks := Batch{}
 	for seed := range uint64(30) {
@@ -168,7 +196,8 @@ var mutants = []struct {
 		return true
 	}, []string{"apply-order"}},
 	{"damage is not recorded", func(e *history.Event) bool { return e.Kind != history.Damaged }, []string{"corruption-refused"}},
-	{"the ending is not recorded", func(e *history.Event) bool { return e.Kind != history.Ended }, []string{"liveness"}},
+	{"the ending is not recorded", func(e *history.Event) bool { return e.Kind != history.Ended },
+		[]string{"liveness", "linearizability", "exactly-once", "conservation"}},
 	{"panics are taken for stops", func(e *history.Event) bool {
 		if e.Kind == history.Panicked {
 			e.Kind = history.Stopped

@@ -137,6 +137,7 @@ func (c *once) compare(e *history.Event, m message, f *fate) *Violation {
 
 func (c *once) finish() Finding {
 	f := seen(c.checked, "acknowledged messages followed")
+	var missing *Violation
 	for m, fate := range c.messages {
 		told := fate.acknowledged
 		if told.Ran == 0 || fate.ran.Ran != 0 || !c.executed[told.Ran] {
@@ -144,9 +145,12 @@ func (c *once) finish() Finding {
 		}
 		v := broken(&told, "message %d of session %d was acknowledged as run in round %d and is not among the messages that ran in it",
 			m.sequence, m.session, told.Ran)
-		if f.Violation == nil || v.At < f.Violation.At || v.At == f.Violation.At && v.Calls[0] < f.Violation.Calls[0] {
-			f.State, f.Violation = Broken, v
+		if missing == nil || v.At < missing.At || v.At == missing.At && v.Calls[0] < missing.Calls[0] {
+			missing = v
 		}
+	}
+	if missing != nil {
+		c.suite.absent(&f, missing)
 	}
 	return f
 }

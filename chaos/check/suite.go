@@ -39,6 +39,8 @@ type Suite struct {
 	before   recent
 	told     told
 	first    *Violation
+	// ended: the history has its end, so that what is not in it did not happen.
+	ended bool
 }
 
 // running is a checker at work.
@@ -95,6 +97,8 @@ func (s *Suite) Observe(e *history.Event) *Violation {
 // learn updates what checkers share, after they have seen the event.
 func (s *Suite) learn(e *history.Event) {
 	switch e.Kind {
+	case history.Ended:
+		s.ended = true
 	case history.Applied:
 		s.truth.learn(e)
 	case history.Returned:
@@ -111,6 +115,16 @@ func (s *Suite) learn(e *history.Event) {
 	s.calls.Observe(e)
 	s.before.add(e)
 	s.told.learn(e)
+}
+
+// absent is for what is broken because the history lacks something: open in a history that breaks off, as that of a run whose recorder was
+// killed.
+func (s *Suite) absent(f *Finding, v *Violation) {
+	if s.ended {
+		f.State, f.Violation = Broken, v
+		return
+	}
+	f.State, f.Reason = Open, "the history has no end, and until it breaks off "+v.Sentence
 }
 
 // excuses reports whether the plan admits a violation of the checker.
