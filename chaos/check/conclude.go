@@ -24,6 +24,9 @@ func (s *Suite) conclude(v *Verdict) (Judgement, string) {
 		return Violated, text + "."
 	}
 	var open []string
+	if s.early != "" {
+		open = append(open, "the run ended early: "+s.early)
+	}
 	for i := range v.Findings {
 		f := &v.Findings[i]
 		if f.State == Open || f.State == Unseen && s.required(f.Checker) {

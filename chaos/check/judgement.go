@@ -161,6 +161,11 @@ func Failed(err error) Verdict {
 	return Verdict{Judgement: HarnessError, Sentence: fmt.Sprintf("HARNESS ERROR: %v. Nothing is known about the cluster.", err)}
 }
 
+// Unfinished is the verdict of a run that was ended before there was anything to judge; why says when.
+func Unfinished(why string) Verdict {
+	return Verdict{Judgement: Undecided, Sentence: fmt.Sprintf("UNDECIDED: %s. Nothing is known about the cluster.", why)}
+}
+
 // broken makes a violation that an event has brought to light.
 func broken(e *history.Event, format string, args ...any) *Violation {
 	v := &Violation{Sentence: fmt.Sprintf(format, args...), At: e.At, Term: e.Term, Index: e.Index, Round: e.Round,

@@ -39,8 +39,9 @@ type Suite struct {
 	before   recent
 	told     told
 	first    *Violation
-	// ended: the history has its end, so that what is not in it did not happen.
+	// ended: the history has its end, so that what is not in it did not happen. early says why that came before the plan's.
 	ended bool
+	early string
 }
 
 // running is a checker at work.
@@ -98,7 +99,7 @@ func (s *Suite) Observe(e *history.Event) *Violation {
 func (s *Suite) learn(e *history.Event) {
 	switch e.Kind {
 	case history.Ended:
-		s.ended = true
+		s.ended, s.early = true, e.Text
 	case history.Applied:
 		s.truth.learn(e)
 	case history.Returned:

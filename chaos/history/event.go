@@ -58,7 +58,7 @@ const (
 	FaultEnd
 	// Healed is the beginning of the quiet ending: no fault from here on, everything that was stopped is started.
 	Healed
-	// Ended is the end of the run, the last event.
+	// Ended is the end of the run, the last event. Text says why it came before the plan's end; then the run is undecided at best.
 	Ended
 	// Mark is a rare path that was reached: Text is a MarkName.
 	Mark

@@ -12,10 +12,10 @@ import (
 	"lockstep/chaos/plan"
 )
 
-// judge draws the conclusion and writes the report.
+// judge draws the conclusion and writes the report. When ctx ends, what takes time is left out.
 func (r *run) judge(ctx context.Context, result Result) (Result, error) {
 	r.readers.Wait()
-	result.Verdict = r.suite.Finish(context.WithoutCancel(ctx))
+	result.Verdict = r.suite.Finish(ctx)
 	for _, f := range result.Verdict.Faults {
 		if f.Struck > 0 {
 			result.Struck++
@@ -23,7 +23,7 @@ func (r *run) judge(ctx context.Context, result Result) (Result, error) {
 	}
 	var err error
 	if result.Verdict.Judgement == check.Violated {
-		r.explain(context.WithoutCancel(ctx), &result.Verdict)
+		r.explain(ctx, &result.Verdict)
 		err = r.keepData()
 	}
 	return result, errors.Join(err, r.report.Finish(result.Verdict))

@@ -22,6 +22,9 @@ type Options struct {
 	Version, Rerun, Shrink string
 	// Progressed is told how the run is about twice a second; nil tells nobody.
 	Progressed func(Progress)
+	// Interrupt, when it is closed, ends the faults before the plan's time: the quiet ending and the judgement follow as ever, and the
+	// verdict is undecided at best. nil never is.
+	Interrupt <-chan struct{}
 	// Load is what clients send; nil for the embedded workload that the plan names. Its canisters keep no books that are looked at.
 	Load *workload.Load
 	// Lie plants a bug for tests of the alarm: a follower gets one message with another argument than the others.
@@ -47,7 +50,9 @@ type Result struct {
 	// Faults counts those that began, Struck those that had an effect, Verified those of these after which all replicas were
 	// seen equal again; Elapsed is the time from the first to the end of the quiet ending.
 	Faults, Struck, Verified int
-	Elapsed                  time.Duration
+	// Interrupted: faults did not go on for the plan's time, because somebody ended the run.
+	Interrupted bool
+	Elapsed     time.Duration
 	// Converged is how long after healing all replicas were equal; 0 if they never were.
 	Converged time.Duration
 }

@@ -61,7 +61,7 @@ type run struct {
 }
 
 // Run runs a plan and judges it. The error is for runs that could not be made; a run that was made has a verdict, and a report in
-// Options.Dir. When ctx ends, the run ends early and is judged all the same.
+// Options.Dir. When ctx ends, the run ends at once: its history breaks off, and what that leaves open is undecided.
 func Run(ctx context.Context, p *plan.Plan, o Options) (Result, error) {
 	if err := errors.Join(p.Validate(), Supports(p)); err != nil {
 		return Result{}, err
@@ -82,15 +82,20 @@ func (r *run) do(ctx context.Context) (Result, error) {
 	if err := r.prepare(); err != nil {
 		return Result{}, err
 	}
-	if err := r.boot(ctx); err != nil {
+	early, cancel := r.early(ctx)
+	defer cancel()
+	if err := r.boot(early); err != nil {
+		if early.Err() != nil {
+			return r.unstarted()
+		}
 		return Result{}, r.harnessError(err)
 	}
-	return r.drive(ctx)
+	return r.drive(ctx, early)
 }
 
 // harnessError leaves a report of what there is.
 func (r *run) harnessError(err error) error {
-	r.end("the harness failed: " + err.Error())
+	r.breakOff("the harness failed: " + err.Error())
 	return errors.Join(err, r.report.Finish(check.Failed(err)))
 }
 
@@ -197,15 +202,15 @@ func (r *run) boot(ctx context.Context) error {
 	return nil
 }
 
-// drive is the plan's time and the quiet ending.
-func (r *run) drive(ctx context.Context) (Result, error) {
+// drive is the plan's time, or less if early ends before, and the quiet ending.
+func (r *run) drive(ctx, early context.Context) (Result, error) {
 	r.start = time.Now()
 	if r.Lie {
 		follower := 1 + r.track.view().leader%len(r.members)
 		r.members[follower-1].command("0 lie")
 	}
 	clients := startClients(r, r.work, r.caller)
-	faulty, cancel := context.WithCancel(ctx)
+	faulty, cancel := context.WithCancel(early)
 	stopTelling := r.tell()
 	var faults sync.WaitGroup
 	for i := range r.plan.Faults {
@@ -214,13 +219,23 @@ func (r *run) drive(ctx context.Context) (Result, error) {
 	select {
 	case <-time.After(time.Until(r.start.Add(r.plan.Time.Run))):
 	case <-r.alarm:
-	case <-ctx.Done():
+	case <-early.Done():
 	}
+	interrupted := early.Err() != nil
+	why := fmt.Sprintf("interrupted after %v of %v", time.Since(r.start).Round(100*time.Millisecond), r.plan.Time.Run)
 	cancel()
 	faults.Wait()
 	converged := r.settle(ctx, clients)
-	result := Result{Elapsed: time.Since(r.start), Converged: converged, Faults: int(r.begun.Load()), Verified: r.track.view().verified}
-	r.end("")
+	result := Result{Elapsed: time.Since(r.start), Converged: converged, Faults: int(r.begun.Load()), Verified: r.track.view().verified,
+		Interrupted: interrupted}
+	switch {
+	case ctx.Err() != nil:
+		r.breakOff(why + ", and the quiet ending too")
+	case interrupted:
+		r.end(why)
+	default:
+		r.end("")
+	}
 	stopTelling()
 	for _, m := range r.members {
 		m.close()
@@ -304,14 +319,6 @@ func (r *run) heard(m *member, e history.Event) {
 	if first {
 		r.markInside(m, int(e.Fault))
 	}
-}
-
-// end ends the history; what comes later is not part of it.
-func (r *run) end(why string) {
-	r.record(history.Event{Kind: history.Ended, Text: why})
-	r.mu.Lock()
-	r.over = true
-	r.mu.Unlock()
 }
 
 // tell tells the caller how the run is until the function it returns is called.
