@@ -11,20 +11,21 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"lockstep/chaos/tempdir"
 )
 
 // A cluster's folder:
 //
 //	cluster.json   what the cluster is: Manifest
 //	lock           locked while a run uses the folder; holds the process id of that run
-//	TEMPORARY      only in temporary folders, locked as well: who finds it unlocked may remove the folder
+//	TEMPORARY      only in temporary folders (chaos/tempdir), locked as well: who finds it unlocked may remove the folder
 //	n1/ n2/ …      the data of each replica
 //	logs/n1.log …  what each replica wrote to its standard output and error
 const (
-	manifestName  = "cluster.json"
-	lockName      = "lock"
-	temporaryName = "TEMPORARY"
-	logsName      = "logs"
+	manifestName = "cluster.json"
+	lockName     = "lock"
+	logsName     = "logs"
 
 	manifestFormat  = 1
 	maxManifestSize = 1 << 20
@@ -41,7 +42,7 @@ type Folder struct {
 	name string
 	// Manifest is nil in a folder that is new; SetManifest makes it one of a cluster.
 	Manifest  *Manifest
-	temporary bool
+	temporary *tempdir.Dir // nil for one that stays
 	locks     []*os.File
 }
 
@@ -136,15 +137,16 @@ func HasCluster(path string) bool {
 }
 
 // Temporary reports whether Remove is what should happen to the folder in the end.
-func (f *Folder) Temporary() bool { return f.temporary }
+func (f *Folder) Temporary() bool { return f.temporary != nil }
 
 // Keep makes a temporary folder one that stays.
 func (f *Folder) Keep() error {
-	if !f.temporary {
+	if f.temporary == nil {
 		return nil
 	}
-	f.temporary = false
-	return os.Remove(filepath.Join(f.Path, temporaryName))
+	err := f.temporary.Keep()
+	f.temporary = nil
+	return err
 }
 
 // DataPath is the folder of one replica's data; LogPath is the file of what it printed.
@@ -156,8 +158,9 @@ func (f *Folder) LogPath(id string) string { return filepath.Join(f.Path, logsNa
 // Close unlocks the folder, after removing it if it is temporary.
 func (f *Folder) Close() error {
 	var errs []error
-	if f.temporary {
-		errs = append(errs, os.RemoveAll(f.Path))
+	if f.temporary != nil {
+		errs = append(errs, f.temporary.Remove())
+		f.temporary = nil
 	}
 	for _, file := range f.locks {
 		errs = append(errs, file.Close())
@@ -166,46 +169,17 @@ func (f *Folder) Close() error {
 	return errors.Join(errs...)
 }
 
-// newTemporaryFolder makes a folder that goes away with the run. If this process is killed before it can remove it, the
-// next run that makes one finds it unlocked and does (sweepTemporary).
+// newTemporaryFolder makes a folder that goes away with the run.
 func newTemporaryFolder() (*Folder, error) {
-	sweepTemporary(os.TempDir())
-	path, err := os.MkdirTemp("", temporaryPrefix)
+	dir, err := tempdir.Make("", temporaryPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFolder, err)
 	}
-	f := &Folder{Path: path, name: path, temporary: true}
-	// The mark is locked before it gets its name, so that nobody can find it unlocked while this run lives.
-	err = f.lock(temporaryName + ".new")
-	if err == nil {
-		err = os.Rename(filepath.Join(path, temporaryName+".new"), filepath.Join(path, temporaryName))
-	}
-	if err == nil {
-		err = f.lock(lockName)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w %s: %w", ErrFolder, path, err), f.Close())
+	f := &Folder{Path: dir.Path, name: dir.Path, temporary: dir}
+	if err := f.lock(lockName); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w %s: %w", ErrFolder, dir.Path, err), f.Close())
 	}
 	return f, nil
-}
-
-// sweepTemporary removes temporary folders under dir whose run was killed. What cannot be removed stays: it is another
-// user's, or the next run will try again.
-func sweepTemporary(dir string) {
-	marks, err := filepath.Glob(filepath.Join(dir, temporaryPrefix+"*", temporaryName))
-	if err != nil {
-		return
-	}
-	for _, mark := range marks {
-		file, err := os.OpenFile(mark, os.O_RDWR, 0)
-		if err != nil {
-			continue
-		}
-		if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			os.RemoveAll(filepath.Dir(mark))
-		}
-		file.Close()
-	}
 }
 
 // newClusterID draws a name for a new cluster.

@@ -32,8 +32,10 @@ func (r *run) judge(ctx context.Context, result Result) (Result, error) {
 // keepData moves the replicas' folders to the report.
 func (r *run) keepData() error {
 	to := filepath.Join(r.Dir, DataFolder)
+	if err := r.scratch.Keep(); err != nil {
+		return fmt.Errorf("keep the replicas' data: %w", err)
+	}
 	if err := os.Rename(r.data, to); err == nil {
-		r.data = ""
 		return nil
 	}
 	err := os.CopyFS(to, os.DirFS(r.data)) // another file system
@@ -61,10 +63,10 @@ func (r *run) clean() error {
 	if r.report != nil {
 		_ = r.report.Close() // closed already, unless something has failed before
 	}
-	if r.data == "" {
+	if r.scratch == nil {
 		return nil
 	}
-	return os.RemoveAll(r.data)
+	return r.scratch.Remove()
 }
 
 // parameters are the plan's for the report.

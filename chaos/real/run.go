@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
 	"lockstep/chaos/report"
+	"lockstep/chaos/tempdir"
 	"lockstep/chaos/workload"
 	"lockstep/fsm"
 	"lockstep/node"
@@ -35,7 +35,8 @@ type run struct {
 	Options
 	plan    *plan.Plan
 	cluster string
-	data    string
+	scratch *tempdir.Dir // nil before there is one
+	data    string       // its path
 	report  *report.Run
 	suite   *check.Suite
 	track   *tracker
@@ -120,9 +121,10 @@ func (r *run) prepare() error {
 		return err
 	}
 	r.began = time.Now()
-	if r.data, err = os.MkdirTemp(r.Scratch, "lockstep-chaos-data-"); err != nil {
+	if r.scratch, err = tempdir.Make(r.Scratch, "lockstep-chaos-data-"); err != nil {
 		return err
 	}
+	r.data = r.scratch.Path
 	return r.wire()
 }
 

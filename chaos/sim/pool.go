@@ -9,13 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"lockstep/chaos/check"
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
+	"lockstep/chaos/tempdir"
 	"lockstep/chaos/workload"
 )
 
@@ -63,22 +66,25 @@ type Pool struct {
 }
 
 // TempPool makes a Pool with a folder of its own for the replicas' files and compiled modules, in memory where the machine has such a
-// folder. The caller must call remove.
+// folder. The caller must call remove; if it is killed, the next TempPool of any process does.
 func TempPool() (pool *Pool, remove func() error, err error) {
-	const inMemory, pattern = "/dev/shm", "lockstep-sim-"
-	dir, err := os.MkdirTemp(inMemory, pattern)
+	const inMemory, prefix = "/dev/shm", "lockstep-sim-"
+	dir, err := tempdir.Make(inMemory, prefix)
 	if err != nil {
-		dir, err = os.MkdirTemp("", pattern)
+		dir, err = tempdir.Make("", prefix)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	modules := filepath.Join(dir, "modules")
+	modules := filepath.Join(dir.Path, "modules")
 	if err := os.Mkdir(modules, 0o755); err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, nil, errors.Join(err, dir.Remove())
 	}
-	return &Pool{Dir: dir, Modules: modules}, func() error { return os.RemoveAll(dir) }, nil
+	return &Pool{Dir: dir.Path, Modules: modules}, dir.Remove, nil
 }
+
+// ErrInterrupted is the Err of a run that was ended because the context did: it has no verdict but that.
+var ErrInterrupted = errors.New("the simulation was ended on the way")
 
 // Run runs one plan.
 func (p *Pool) Run(ctx context.Context, j Job) Outcome {
@@ -86,6 +92,10 @@ func (p *Pool) Run(ctx context.Context, j Job) Outcome {
 	o := Outcome{Job: j}
 	o.Err = p.run(ctx, &o)
 	o.Took = time.Since(began)
+	if o.Err != nil && ctx.Err() != nil {
+		o.Err, o.Result = ErrInterrupted, Result{Verdict: check.Unfinished(
+			fmt.Sprintf("interrupted after %v, and a simulated run is judged when it is over", o.Took.Round(100*time.Millisecond)))}
+	}
 	if o.Err != nil && o.Result.Verdict.Sentence == "" {
 		o.Result.Verdict = check.Failed(o.Err)
 	}
@@ -93,19 +103,21 @@ func (p *Pool) Run(ctx context.Context, j Job) Outcome {
 }
 
 // RunAll runs jobs, several at a time, and tells each as soon as it has an outcome; each is called by one goroutine at a time.
-// It stops taking jobs when each returns false or ctx ends.
+// It stops taking jobs when each returns false or ctx ends; what was on its way then is ended, and not told.
 func (p *Pool) RunAll(ctx context.Context, jobs func(yield func(Job) bool), each func(Outcome) bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	queue := make(chan Job)
 	var workers sync.WaitGroup
 	var mu sync.Mutex
+	stopped := false
 	for range max(p.Parallel, 1) {
 		workers.Go(func() {
 			for j := range queue {
 				o := p.Run(ctx, j)
 				mu.Lock()
-				if ctx.Err() == nil && !each(o) {
+				if !stopped && !errors.Is(o.Err, ErrInterrupted) && !each(o) {
+					stopped = true
 					cancel()
 				}
 				mu.Unlock()
@@ -144,6 +156,11 @@ func (p *Pool) run(ctx context.Context, o *Outcome) error {
 	output := &tail{most: 64 << 10}
 	child.Stdin, child.Stderr, child.ExtraFiles = bytes.NewReader(input), output, []*os.File{write}
 	child.Env = append(os.Environ(), "GOMAXPROCS=1")
+	// Its own process group: a Ctrl-C on the terminal is for this process to handle. It does not outlive this process: the system kills it
+	// when the thread ends that started it, which is kept until the child has ended.
+	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	err = child.Start()
 	if closeErr := write.Close(); err == nil {
 		err = closeErr
