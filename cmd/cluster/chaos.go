@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -31,6 +30,8 @@ type chaosOptions struct {
 	asJSON    bool
 	lie       bool
 	own       ownOptions
+	// interrupt is closed when the user wants the command to end; nil never is.
+	interrupt <-chan struct{}
 }
 
 func newChaosCommand() *cobra.Command {
@@ -101,17 +102,8 @@ func (o *chaosOptions) run(c *cobra.Command) error {
 		return o.judgeAgain(c)
 	}
 	out := newChaosOutput(c.OutOrStdout(), o.asJSON)
-	stop, ctx, forget := interrupts(c.Context(), func() { out.say("interrupted: the run is judged as far as it went; again to end at once") })
+	ctx, forget := o.interrupts(c.Context(), out)
 	defer forget()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { // ends with ctx
-		select {
-		case <-stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	if err := o.own.open(c); err != nil {
 		return &exitError{exitFault, err}
 	}

@@ -20,6 +20,16 @@ import (
 type batch struct {
 	out         *chaosOutput
 	first, last uint64
+	// whole counts the runs that came to the end of their plans.
+	whole uint64
+}
+
+// interruption says how far a batch was when the user ended it; "" if it was over.
+func (b *batch) interruption() string {
+	if all := b.last - b.first + 1; b.whole < all {
+		return fmt.Sprintf("interrupted after %d of %d seeds", b.whole, all)
+	}
+	return ""
 }
 
 // manySeeds is the size of a batch from which on a rare path that was never reached leaves the batch undecided, and runs that
@@ -46,6 +56,9 @@ func (o *chaosOptions) runBatch(ctx context.Context, b batch) error {
 		} else if r.dir != "" {
 			r.kept = true
 		}
+		if !r.interrupted {
+			b.whole++
+		}
 		sum.Add(r.verdict)
 		total.add(&r)
 		if !many || r.verdict.Judgement != check.Agreed || b.out.json {
@@ -62,14 +75,22 @@ func (o *chaosOptions) runBatch(ctx context.Context, b batch) error {
 		err = o.simSeeds(ctx, b, each)
 	}
 	wanted := wantedMarks(o.real)
-	b.out.summary(&sum, wanted, total.sentence(o.real, time.Since(began)))
+	interruption := ""
+	if o.interrupted() {
+		interruption = b.interruption()
+	}
+	b.out.summary(&sum, wanted, total.sentence(o.real, time.Since(began)), interruption)
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return &exitError{exitFault, err}
 	}
 	if b.last-b.first+1 < manySeeds {
 		wanted = []history.MarkName{} // too few to expect all
 	}
-	return o.exit(sum.Judgement(wanted), nil)
+	judgement := sum.Judgement(wanted)
+	if judgement == check.Agreed && interruption != "" {
+		judgement = check.Undecided
+	}
+	return o.exit(judgement, nil)
 }
 
 // seedDir names the folder of a seed's report in that of a batch.

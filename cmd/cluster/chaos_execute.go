@@ -22,6 +22,8 @@ type chaosRun struct {
 	// dir is the report's folder, kept whether it is still there.
 	dir  string
 	kept bool
+	// interrupted: the run was ended before its time.
+	interrupted bool
 	// figures are measures of the run, in words.
 	figures   string
 	took      time.Duration
@@ -41,7 +43,7 @@ func (o *chaosOptions) runOne(ctx context.Context, out *chaosOutput, p *plan.Pla
 	}
 	out.plan(p, o.layer())
 	r := o.execute(ctx, out, execution{plan: p, dir: dir, rerun: rerun, progress: true})
-	r.kept = true
+	r.kept = !(r.interrupted && !o.real)
 	out.verdict(r)
 	return o.exit(r.verdict.Judgement, r.err)
 }

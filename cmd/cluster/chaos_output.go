@@ -175,14 +175,18 @@ func (t *chaosOutput) line(seed uint64, r chaosRun) {
 	}
 }
 
-// summary prints what a batch has come to.
-func (t *chaosOutput) summary(b *check.Batch, wanted []history.MarkName, figures string) {
+// summary prints what a batch has come to. interruption says how far it was when it was ended, "" if it was over.
+func (t *chaosOutput) summary(b *check.Batch, wanted []history.MarkName, figures, interruption string) {
 	if t.json {
 		t.object("summary", map[string]any{"sentence": b.Sentence(wanted), "runs": b.Runs, "marks": b.Marks, "missing": b.Missing(wanted),
-			"idle": b.Idle(), "rounds": b.Rounds, "calls": b.Calls, "figures": figures})
+			"idle": b.Idle(), "rounds": b.Rounds, "calls": b.Calls, "figures": figures, "interruption": interruption})
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.w, "\n%s\n%s\n", b.Sentence(wanted), figures)
+	fmt.Fprintln(t.w)
+	if interruption != "" {
+		fmt.Fprintf(t.w, "%s. ", strings.ToUpper(interruption[:1])+interruption[1:])
+	}
+	fmt.Fprintf(t.w, "%s\n%s\n", b.Sentence(wanted), figures)
 }

@@ -19,15 +19,14 @@ func (o *chaosOptions) runPlanted(ctx context.Context, out *chaosOutput) error {
 		return &exitError{exitFault, err}
 	}
 	pool.Parallel = 1
-	missed := 0
+	missed, tried := 0, 0
 	all := plant.All()
 	for _, p := range all {
+		caught, runErr := plant.Run(ctx, pool, p)
 		if ctx.Err() != nil {
-			err = context.Cause(ctx)
 			break
 		}
-		caught, runErr := plant.Run(ctx, pool, p)
-		if runErr != nil {
+		if tried++; runErr != nil {
 			err = fmt.Errorf("%s: %w", p.Name, runErr)
 			break
 		}
@@ -39,9 +38,12 @@ func (o *chaosOptions) runPlanted(ctx context.Context, out *chaosOutput) error {
 	if err := errors.Join(err, done()); err != nil {
 		return &exitError{exitFault, err}
 	}
-	out.say(fmt.Sprintf("%d planted bugs, %d not caught as they must be", len(all), missed))
-	if missed > 0 {
+	out.say(fmt.Sprintf("%d planted bugs, %d not caught as they must be", tried, missed))
+	switch {
+	case missed > 0:
 		return &exitError{exitBad, nil}
+	case tried < len(all):
+		return o.undecided(out, "after %d of %d", tried, len(all))
 	}
 	return nil
 }

@@ -41,12 +41,13 @@ func (o *chaosOptions) executeReal(ctx context.Context, out *chaosOutput, e exec
 		return r
 	}
 	options := real.Options{Program: program, Args: []string{"cluster", replicaCommand}, Dir: e.dir, Version: buildVersion().Revision,
-		Rerun: e.rerun, Shrink: e.shrink(), Lie: o.lie || e.lie, Load: load}
+		Rerun: e.rerun, Shrink: e.shrink(), Lie: o.lie || e.lie, Load: load, Interrupt: o.interrupt}
 	if e.progress {
 		options.Progressed = out.progress
 	}
 	result, err := real.Run(ctx, e.plan, options)
 	r.verdict, r.err, r.took = result.Verdict, err, time.Since(began)
+	r.interrupted = result.Interrupted
 	r.struck, r.verified, r.cpu = result.Struck, result.Verified, processorTime()-cpu
 	if err != nil {
 		r.verdict = check.Failed(err)
@@ -65,12 +66,18 @@ func (o *chaosOptions) realSeeds(ctx context.Context, b batch, each func(uint64,
 	slots := make(chan struct{}, o.parallel())
 	var runs sync.WaitGroup
 	defer runs.Wait()
-	for seed := b.first; seed <= b.last && ctx.Err() == nil; seed++ {
+	for seed := b.first; seed <= b.last; seed++ {
+		select {
+		case slots <- struct{}{}:
+		case <-o.interrupt:
+		}
+		if o.interrupted() {
+			return nil
+		}
 		e, err := o.seedRun(seed)
 		if err != nil {
 			return err
 		}
-		slots <- struct{}{}
 		runs.Go(func() {
 			defer func() { <-slots }()
 			each(seed, o.execute(ctx, b.out, e))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -65,6 +66,10 @@ func (o *chaosOptions) simJob(e execution) sim.Job {
 func (o *chaosOptions) simulated(out sim.Outcome, e execution) chaosRun {
 	r := chaosRun{verdict: out.Result.Verdict, dir: e.dir, rerun: e.rerun, took: out.Took, err: out.Err,
 		simulated: out.Result.Simulated, cpu: out.Result.CPU, struck: int(out.Result.Struck)}
+	if errors.Is(out.Err, sim.ErrInterrupted) {
+		r.err, r.interrupted = o.removeUnfinished(&e), true
+		return r
+	}
 	if e.dir != "" && out.Output != "" {
 		r.err = errors.Join(r.err, report.KeepOutput(e.dir, e.plan.String(), out.Output))
 	}
@@ -81,6 +86,22 @@ func (o *chaosOptions) simulated(out sim.Outcome, e execution) chaosRun {
 	r.figures = fmt.Sprintf("%d faults, %d had an effect; %v simulated in %v: %.0f times real time a core", out.Result.Faults, out.Result.Struck,
 		out.Result.Simulated.Round(time.Millisecond), out.Took.Round(time.Millisecond), speed)
 	return r
+}
+
+// removeUnfinished removes what a simulation has written that was ended on the way: there is no report of it.
+func (o *chaosOptions) removeUnfinished(e *execution) error {
+	if e.dir == "" {
+		return nil
+	}
+	for _, name := range []string{report.HistoryFile, report.FaultsFile} {
+		if err := os.Remove(filepath.Join(e.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if o.out != "" && o.seeds == "" { // it may have been there before
+		return nil
+	}
+	return os.Remove(e.dir)
 }
 
 // simSeeds runs simulated clusters in child processes.
@@ -115,5 +136,8 @@ func (o *chaosOptions) simSeeds(ctx context.Context, b batch, each func(uint64, 
 		each(e.plan.Seed, r)
 		return true
 	})
+	for _, e := range runs { // those that were ended on the way, and those that were about to begin
+		failed = errors.Join(failed, o.removeUnfinished(&e))
+	}
 	return errors.Join(failed, done())
 }
