@@ -57,7 +57,7 @@ func TestKilledHarnessLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = harness.Wait() // it was killed
-	until(t, "the simulation has ended", func() bool { return !slices.ContainsFunc(children, alive) })
+	until(t, "the simulation has ended", func() bool { return !slices.ContainsFunc(children, stillRuns) })
 	pool, remove, err := TempPool()
 	if err != nil {
 		t.Fatal(err)
@@ -91,8 +91,8 @@ func childrenOf(pid int) []string {
 	return found
 }
 
-// alive reports whether a process runs: one that has ended may still be in the table.
-func alive(pid string) bool {
+// stillRuns reports whether a process runs: one that has ended may still be in the table.
+func stillRuns(pid string) bool {
 	text, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
 	_, state, _ := strings.Cut(string(text), ") ")
 	return err == nil && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
