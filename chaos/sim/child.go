@@ -79,7 +79,7 @@ func Serve(find func(plant string) (*Seams, error)) {
 }
 
 func (q *request) options(find func(string) (*Seams, error)) (Options, error) {
-	o := Options{Dir: q.Dir, Modules: q.Modules, Program: q.Program, Rerun: q.Rerun, Shrink: q.Shrink, DiskLatency: q.Latency, Limit: q.Limit,
+	o := Options{Dir: q.Dir, Modules: q.Modules, Program: q.Program, Rerun: q.Rerun, Shrink: q.Shrink, DiskLatency: q.Latency,
 		NoReplays: q.NoReplays, Load: q.Load}
 	if q.Log {
 		o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -129,15 +129,15 @@ const (
 	exitTooLong = 4
 )
 
+// tooLong begins what a child prints that is ended by its limit.
+const tooLong = "sim: the run takes longer"
+
 // limit ends a run that takes too long in real time: a livelock that the watchdog does not see, or a deadlock. It runs outside the
 // bubble.
 func limit(answer *os.File, most time.Duration) {
-	if most == 0 {
-		most = 5 * time.Minute
-	}
 	time.Sleep(most)
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	fmt.Fprintf(os.Stderr, "sim: the run takes longer than %v\n%s\n", most, stacks)
+	fmt.Fprintf(os.Stderr, "%s than %v\n%s\n", tooLong, most, stacks)
 	os.Exit(exitTooLong)
 }

@@ -11,6 +11,7 @@ import (
 	"lockstep/chaos/check"
 	"lockstep/chaos/history"
 	"lockstep/chaos/history/synth"
+	"lockstep/chaos/plan"
 )
 
 // A simulation that died gives no answer: when that was and what it had done is in what it recorded, also if the last line is not whole.
@@ -45,5 +46,24 @@ func TestWhatASimulationThatDiedHadRecorded(t *testing.T) {
 		if known := v.Totals.Rounds > 0 && v.Totals.OK > 0 && len(v.Faults) > 0; known != (at > 0) {
 			t.Errorf("history %q: %+v", path, v.Totals)
 		}
+	}
+}
+
+// A run that takes too long is ended, and the error names the limit and what can be done; the limit grows with the plan.
+func TestASimulationHasALimit(t *testing.T) {
+	pool := testPool(t)
+	pool.Limit = time.Millisecond
+	o := pool.Run(t.Context(), Job{Plan: parse(t, "lockstep-plan 1\nseed 1\ntime run=6h quiet=10s\nworkload name=demo seed=1 clients=1\nreplica 1\n")})
+	if o.Err == nil || o.Result.Verdict.Judgement != check.HarnessError {
+		t.Fatalf("%s", o.Result.Verdict.Sentence)
+	}
+	for _, want := range []string{"ended after 1ms", "a plan of 6h0m0s", "less time"} {
+		if !strings.Contains(o.Err.Error(), want) {
+			t.Errorf("the error does not say %q: %v", want, o.Err)
+		}
+	}
+	long, short := LimitOf(o.Plan), LimitOf(&plan.Plan{Time: plan.Time{Run: time.Second}})
+	if long < 6*time.Hour/30 || short < time.Minute || long < 4*short {
+		t.Errorf("the limits are %v and %v", long, short)
 	}
 }

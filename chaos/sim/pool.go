@@ -45,6 +45,8 @@ type Outcome struct {
 	Output string
 	// Took is real time, with starting the child.
 	Took time.Duration
+	// limit is what it may take.
+	limit time.Duration
 }
 
 // Pool runs plans in child processes: this program, started again. A panic ends one run and is its result.
@@ -55,7 +57,7 @@ type Pool struct {
 	Dir string
 	// Modules keeps compiled modules for all runs; "" compiles them in each.
 	Modules string
-	// Limit bounds each run in real time; 0 means 5 minutes.
+	// Limit bounds each run in real time; 0 means the LimitOf its plan.
 	Limit time.Duration
 	// DiskLatency and NoReplays are as in Options.
 	DiskLatency time.Duration
@@ -63,6 +65,13 @@ type Pool struct {
 	// Program is told in histories; Log prints the replicas' logs to the children's standard error.
 	Program string
 	Log     bool
+}
+
+// LimitOf is the real time in which a plan must have been simulated. Most take less than a second, and the slowest of drawn ones go at some
+// thirty times real time on a busy machine; what takes longer than this is stuck.
+func LimitOf(p *plan.Plan) time.Duration {
+	const least, slowest = 2 * time.Minute, 10 // times real time
+	return least + (p.Time.Run+p.Time.Quiet)/slowest
 }
 
 // TempPool makes a Pool with a folder of its own for the replicas' files and compiled modules, in memory where the machine has such a
@@ -141,8 +150,11 @@ func (p *Pool) run(ctx context.Context, o *Outcome) error {
 	if err != nil {
 		return err
 	}
+	if o.limit = p.Limit; o.limit == 0 {
+		o.limit = LimitOf(o.Plan)
+	}
 	input, err := json.Marshal(request{Plan: o.Plan.String(), Plant: o.Plant, Load: o.Load, Dir: p.Dir, Modules: p.Modules, History: o.History,
-		Faults: o.Faults, Program: p.Program, Rerun: o.Rerun, Shrink: o.Shrink, Latency: p.DiskLatency, Limit: p.Limit,
+		Faults: o.Faults, Program: p.Program, Rerun: o.Rerun, Shrink: o.Shrink, Latency: p.DiskLatency, Limit: o.limit,
 		NoReplays: p.NoReplays, Log: p.Log})
 	if err != nil {
 		return err
@@ -193,8 +205,9 @@ func (o *Outcome) died(err error) error {
 			Findings: []check.Finding{{Checker: v.Checker, State: check.Broken, Of: "starts of nodes", Reason: v.Sentence, Violation: v}},
 			Totals:   seen.Totals, Faults: seen.Faults, Marks: seen.Marks}
 		return nil
-	case strings.Contains(o.Output, "sim: the run takes longer"):
-		return fmt.Errorf("the run took too long in real time: %w", err)
+	case strings.Contains(o.Output, tooLong):
+		return fmt.Errorf("the simulation was ended after %v of real time, the limit for a plan of %v: give the plan less time, or fewer of them "+
+			"a processor at once; one that does not get on at all is stuck, and what it printed tells where", o.limit, o.Plan.Time.Run)
 	}
 	return fmt.Errorf("simulation ended without an answer: %w: %s", err, lastLine(o.Output))
 }

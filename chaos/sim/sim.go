@@ -31,8 +31,6 @@ type Options struct {
 	Rerun, Shrink   string
 	// DiskLatency is what a write to the log takes; 0 means 1 ms, negative nothing.
 	DiskLatency time.Duration
-	// Limit bounds the run in real time; 0 means 5 minutes.
-	Limit time.Duration
 	// NoReplays leaves out the repetition of the log at the end.
 	NoReplays bool
 	// Logger receives what replicas tell their operators; nil drops it.

@@ -35,6 +35,15 @@ type chaosRun struct {
 	verified  int
 }
 
+// page is the path of the report's page, "" if there is none.
+func (r *chaosRun) page() string {
+	path := filepath.Join(r.dir, report.PageFile)
+	if _, err := os.Stat(path); err != nil || !r.kept {
+		return ""
+	}
+	return path
+}
+
 // runOne runs one plan and tells everything about it.
 func (o *chaosOptions) runOne(ctx context.Context, out *chaosOutput, p *plan.Plan, rerun string) error {
 	dir, err := o.reportDir()

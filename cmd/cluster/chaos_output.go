@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"lockstep/chaos/history"
 	"lockstep/chaos/plan"
 	"lockstep/chaos/real"
-	"lockstep/chaos/report"
 )
 
 // chaosOutput is what `cluster chaos` prints, for people or as JSON Lines. Any goroutine may use it.
@@ -97,8 +95,8 @@ func (t *chaosOutput) verdict(r chaosRun) {
 	if r.verdict.Judgement == check.Violated {
 		t.explain(&r)
 	}
-	if r.kept {
-		fmt.Fprintf(t.w, "\nreport   %s\n", filepath.Join(r.dir, report.PageFile))
+	if page := r.page(); page != "" {
+		fmt.Fprintf(t.w, "\nreport   %s\n", page)
 	}
 	if r.rerun != "" {
 		fmt.Fprintf(t.w, "again    %s\n", r.rerun)
@@ -144,11 +142,14 @@ func (t *chaosOutput) events(title string, events []history.Event) {
 func (r *chaosRun) fields() map[string]any {
 	m := map[string]any{"judgement": r.verdict.Judgement, "sentence": r.verdict.Sentence, "verdict": r.verdict, "took_ns": r.took,
 		"figures": r.figures, "struck": r.struck, "verified": r.verified}
-	if r.kept {
-		m["report"] = filepath.Join(r.dir, report.PageFile)
+	if page := r.page(); page != "" {
+		m["report"] = page
 	}
 	if r.rerun != "" {
-		m["rerun"], m["shrink"] = r.rerun, r.rerun+" --shrink"
+		m["rerun"] = r.rerun
+	}
+	if r.rerun != "" && r.verdict.Judgement == check.Violated {
+		m["shrink"] = r.rerun + " --shrink"
 	}
 	return m
 }
@@ -169,9 +170,12 @@ func (t *chaosOutput) line(seed uint64, r chaosRun) {
 	if r.verdict.Judgement == check.Agreed {
 		return
 	}
-	fmt.Fprintf(t.w, "    %s\n    again    %s\n    shrink   %s --shrink\n", r.verdict.Sentence, r.rerun, r.rerun)
-	if r.kept {
-		fmt.Fprintf(t.w, "    report   %s\n", filepath.Join(r.dir, report.PageFile))
+	fmt.Fprintf(t.w, "    %s\n    again    %s\n", r.verdict.Sentence, r.rerun)
+	if r.verdict.Judgement == check.Violated {
+		fmt.Fprintf(t.w, "    shrink   %s --shrink\n", r.rerun)
+	}
+	if page := r.page(); page != "" {
+		fmt.Fprintf(t.w, "    report   %s\n", page)
 	}
 }
 
