@@ -47,8 +47,8 @@ func Create(dir, plan string, c history.RecorderConfig) (*Run, error) {
 	if err := os.MkdirAll(filepath.Join(dir, LogsFolder), 0o755); err != nil {
 		return nil, fmt.Errorf("make the report's folder: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, HistoryFile)); err == nil {
-		return nil, fmt.Errorf("%s holds the report of a run already", dir)
+	if name := Occupied(dir); name != "" {
+		return nil, fmt.Errorf("%s holds the report of a run already (%s)", dir, name)
 	}
 	r := &Run{dir: dir, plan: plan}
 	if err := write(dir, PlanFile, func(w io.Writer) error { _, err := io.WriteString(w, plan); return err }); err != nil {
@@ -70,6 +70,16 @@ func Create(dir, plan string, c history.RecorderConfig) (*Run, error) {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
+}
+
+// Occupied gives the name of something in a folder that a report would write over, "" if there is nothing.
+func Occupied(dir string) string {
+	for _, name := range []string{HistoryFile, PageFile, VerdictFile, PlanFile, FaultsFile, RootsFile, OutputFile} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return name
+		}
+	}
+	return ""
 }
 
 // Recorder takes the run's events.

@@ -78,7 +78,7 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
 	f.DurationVar(&o.time, "time", 0, "how long faults go on in each run (default: 5s with --real, else drawn)")
 	f.IntVar(&o.nodes, "nodes", 0, "number of replicas of drawn plans (default: 3 with --real, else 3 or 5)")
 	f.StringVar(&o.out, "out", "", "folder for the report (default: a temporary one; of several runs only the bad ones keep theirs)")
-	f.IntVar(&o.jobs, "jobs", 0, "runs at the same time (default: one a processor with --sim, 1 with --real)")
+	f.IntVar(&o.jobs, "jobs", 0, "runs of --seeds or --planted at the same time (default: one a processor with --sim, 1 with --real)")
 	f.BoolVar(&o.planted, "planted", false, "plant bugs, one after the other, and see which check finds each")
 	f.StringVar(&o.plant, "plant", "", "plant this bug in a simulated run; without --plan under the plan that provokes it")
 	f.BoolVar(&o.shrink, "shrink", false, "look for the least plan that still fails")
@@ -94,7 +94,7 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
 
 // run does what the flags say.
 func (o *chaosOptions) run(c *cobra.Command) error {
-	first, last, err := o.check()
+	first, last, err := o.check(given(c.Flags()))
 	if err != nil {
 		return usageError(c, err)
 	}
@@ -123,13 +123,14 @@ func (o *chaosOptions) run(c *cobra.Command) error {
 	return o.runOne(ctx, out, p, rerun)
 }
 
-// check reports everything that is wrong with the flags by themselves.
-func (o *chaosOptions) check() (first, last uint64, err error) {
+// check reports everything that is wrong with the flags by themselves, of which some were given.
+func (o *chaosOptions) check(given []string) (first, last uint64, err error) {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if o.sim && o.real {
 		bad("--sim and --real: choose one")
 	}
+	errs = append(errs, o.checkAlone(given))
 	if err := o.own.check(); err != nil {
 		errs = append(errs, err)
 	}

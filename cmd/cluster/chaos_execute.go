@@ -74,8 +74,8 @@ func (o *chaosOptions) reportDir() (string, error) {
 		if err = errors.Join(err, os.MkdirAll(dir, 0o755)); err != nil {
 			return "", fmt.Errorf("--out: %w", err)
 		}
-		if _, err := os.Stat(filepath.Join(dir, report.HistoryFile)); err == nil {
-			return "", fmt.Errorf("--out: %s holds the report of a run already", dir)
+		if name := report.Occupied(dir); name != "" {
+			return "", fmt.Errorf("--out: %s holds the report of a run already (%s): name another folder", dir, name)
 		}
 		return dir, nil
 	}

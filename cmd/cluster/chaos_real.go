@@ -12,6 +12,7 @@ import (
 	"lockstep/chaos/check"
 	"lockstep/chaos/plan"
 	"lockstep/chaos/real"
+	"lockstep/chaos/sim/plant"
 )
 
 // defaultRealTime makes the first verdict come soon.
@@ -100,16 +101,20 @@ func (o *chaosOptions) plantReal(ctx context.Context, out *chaosOutput) error {
 	if err := errors.Join(r.err, os.RemoveAll(dir)); err != nil {
 		return &exitError{exitFault, err}
 	}
-	caught := "not caught"
+	caught := plant.Caught{Plant: plant.Plant{Name: "lying-replica", Doc: "a replica is given another message than the others"}, Seeds: 1,
+		Took: time.Since(began), CPU: r.cpu, OK: r.verdict.Judgement == check.Violated}
 	for _, f := range r.verdict.Findings {
-		if f.State == check.Broken {
-			caught = "caught by " + f.Checker
-			break
+		switch {
+		case f.State != check.Broken:
+		case caught.By == "":
+			caught.By = f.Checker
+		default:
+			caught.Others = append(caught.Others, f.Checker)
 		}
 	}
-	out.say(fmt.Sprintf("lying-replica  %s in %v", caught, time.Since(began).Round(10*time.Millisecond)))
-	if r.verdict.Judgement != check.Violated {
-		return &exitError{exitBad, nil}
+	planted := planting{o, out, 1, 0, 0}
+	if caught.OK || !r.interrupted {
+		planted.tell(caught)
 	}
-	return nil
+	return planted.end()
 }

@@ -30,9 +30,6 @@ func (o *chaosOptions) runShrink(ctx context.Context, out *chaosOutput, p *plan.
 		most = realRunsToFail
 	}
 	checker, runs, err := o.firstFailure(ctx, out, p, most)
-	if err != nil && ctx.Err() != nil {
-		return o.undecided(out, "before the plan had failed: there is nothing to shrink yet")
-	}
 	if err != nil {
 		return &exitError{exitFault, err}
 	}
@@ -126,9 +123,6 @@ func (o *chaosOptions) judged(ctx context.Context, out *chaosOutput, p *plan.Pla
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 	r := o.execute(ctx, out, execution{plan: p, dir: dir})
-	if ctx.Err() != nil { // what was ended on the way says nothing about the plan
-		return v, context.Cause(ctx)
-	}
 	return r.verdict, r.err
 }
 
