@@ -99,6 +99,9 @@ func (d *drawer) options(n int) Options {
 		o.Opt = pick(d, t...)
 	}
 	o.Workers, o.Procs = pick(d, 0, 1, 2, 4), pick(d, 0, 1, 2)
+	if d.shape.Layer == Sim { // whose replicas are in one process
+		o.Procs = 0
+	}
 	o.Checkpoint, o.Trailing = 16+d.IntN(120), d.size(16, 1024)
 	o.Kept = pick(d, 0, 2, 3)
 	switch {

@@ -294,3 +294,20 @@ func TestRecipesKeepToTheShape(t *testing.T) {
 		}
 	}
 }
+
+// Only replicas that are processes are drawn with a number of processors.
+func TestProcessorsAreDrawnForProcesses(t *testing.T) {
+	drawn := map[Layer]int{}
+	for _, layer := range []Layer{Sim, Real} {
+		for seed := range uint64(20) {
+			for _, o := range Generate(seed+1, Shape{Layer: layer}).Replicas {
+				if o.Procs != 0 {
+					drawn[layer]++
+				}
+			}
+		}
+	}
+	if drawn[Sim] != 0 || drawn[Real] == 0 {
+		t.Errorf("simulated replicas with a number of processors: %d, real ones: %d", drawn[Sim], drawn[Real])
+	}
+}

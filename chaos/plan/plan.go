@@ -64,7 +64,8 @@ type Cluster struct {
 type Options struct {
 	// Tracker and Opt are the names of memstore's trackers and of canister's optimisation levels.
 	Tracker, Opt string
-	// Workers bounds the canisters that run beside each other, Procs is the process's GOMAXPROCS.
+	// Workers bounds the canisters that run beside each other, Procs is the GOMAXPROCS of a process;
+	// simulated replicas, which have none of their own, do not heed it.
 	Workers, Procs int
 	// Checkpoint is the number of rounds between two checkpoints, Kept how many are kept, Trailing the log entries kept
 	// behind a checkpoint.
