@@ -33,6 +33,9 @@ func (s *Suite) conclude(v *Verdict) (Judgement, string) {
 			open = append(open, f.Checker+": "+f.Reason)
 		}
 	}
+	if s.early != "" && len(open) == 1 {
+		open[0] += ", and everything held until then"
+	}
 	if len(open) > 0 {
 		return Undecided, "UNDECIDED: " + strings.Join(open, "; ") + "."
 	}

@@ -55,6 +55,9 @@ come with Lockstep alone; everything else holds for any module.
 
 cluster chaos explain says what faults, checks and rare paths are meant by the names in plans and verdicts.
 
+Ctrl-C ends what runs. A real run heals first and is judged as far as it went, unless a second Ctrl-C ends that too; a simulated one is
+judged when it is over or not at all. What is not done then leaves the command undecided.
+
 Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wrong use or the run could not be made.`,
 		Example: `  cluster chaos
   cluster chaos --real --seed 42 --time 1m --out ./report
