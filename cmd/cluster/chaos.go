@@ -97,7 +97,7 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
 
 // run does what the flags say.
 func (o *chaosOptions) run(c *cobra.Command) error {
-	first, last, err := o.check(given(c.Flags()))
+	first, last, err := o.check(given(c))
 	if err != nil {
 		return usageError(c, err)
 	}

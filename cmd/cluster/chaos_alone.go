@@ -5,13 +5,21 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 )
 
+// chaosFlags are the flags of the command, in the order of its help.
+var chaosFlags = []string{"sim", "real", "seed", "seeds", "plan", "time", "nodes", "out", "jobs", "runs", "planted", "plant", "shrink", "rejudge", "json",
+	"module", "did", "init", "call", "query", "workload", "lie"}
+
 // given are the names of the flags that the user gave.
-func given(f *pflag.FlagSet) []string {
+func given(c *cobra.Command) []string {
 	var names []string
-	f.Visit(func(f *pflag.Flag) { names = append(names, f.Name) })
+	for _, name := range chaosFlags {
+		if c.Flags().Changed(name) {
+			names = append(names, name)
+		}
+	}
 	return names
 }
 
