@@ -15,7 +15,7 @@ import (
 	"lockstep/chaos/plan"
 )
 
-// asHarness makes this test program one that runs a simulation of an hour, until it is killed.
+// asHarness makes this test program one that runs a simulation of a day, until it is killed.
 const asHarness = "lockstep-sim-harness"
 
 func beHarness() {
@@ -25,7 +25,12 @@ func beHarness() {
 		return
 	}
 	fmt.Println(pool.Dir)
-	p := plan.Generate(1, plan.Shape{Time: plan.Time{Run: time.Hour}})
+	p, err := plan.Parse(strings.NewReader("lockstep-plan 1\nseed 1\ntime run=24h quiet=10s\nworkload name=demo seed=1 clients=4 rate=50\n"+
+		"replica 1\nreplica 2\nreplica 3\n"), "plan")
+	if err != nil {
+		fmt.Println("no plan:", err)
+		return
+	}
 	o := pool.Run(context.Background(), Job{Plan: p})
 	fmt.Println("the simulation is over:", o.Result.Verdict.Sentence, o.Err)
 }
@@ -40,6 +45,7 @@ func TestKilledHarnessLeavesNothing(t *testing.T) {
 	if err := harness.Start(); err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = harness.Process.Kill() }() // if the test ends before
 	lines := bufio.NewScanner(told)
 	if !lines.Scan() {
 		t.Fatal("the harness says nothing")

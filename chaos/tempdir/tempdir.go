@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 )
 
@@ -23,6 +24,10 @@ type Dir struct {
 	mark *os.File
 }
 
+// living holds the folders of this process: the lock of one that nobody refers to any more must not be dropped by the collector of garbage,
+// which closes files.
+var living sync.Map
+
 // Make makes a folder in parent, "" for the system's one for temporary files, with a name that begins with prefix. Before that it
 // removes those of processes that were killed. The caller must call Remove or Keep.
 func Make(parent, prefix string) (*Dir, error) {
@@ -35,6 +40,7 @@ func Make(parent, prefix string) (*Dir, error) {
 		return nil, fmt.Errorf("make a temporary folder: %w", err)
 	}
 	d := &Dir{Path: path}
+	living.Store(d, nil)
 	if err := d.lock(); err != nil {
 		return nil, errors.Join(fmt.Errorf("mark the temporary folder %s: %w", path, err), d.Remove())
 	}
@@ -72,6 +78,7 @@ func (d *Dir) Remove() error {
 }
 
 func (d *Dir) unlock() error {
+	living.Delete(d)
 	if d.mark == nil {
 		return nil
 	}

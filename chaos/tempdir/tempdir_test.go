@@ -4,7 +4,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 )
 
 func TestFoldersOfKilledProcessesAreRemoved(t *testing.T) {
@@ -47,5 +49,29 @@ func TestFoldersOfKilledProcessesAreRemoved(t *testing.T) {
 func TestWithoutAParentThereIsNone(t *testing.T) {
 	if _, err := Make(filepath.Join(t.TempDir(), "nowhere"), "x-"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A process that has forgotten its folder has it until it ends.
+func TestForgottenFoldersStay(t *testing.T) {
+	parent := t.TempDir()
+	path := func() string {
+		d, err := Make(parent, "x-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Path
+	}()
+	for range 3 { // the first finds the file, a later one has closed it
+		runtime.GC()
+		time.Sleep(10 * time.Millisecond)
+	}
+	next, err := Make(parent, "x-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Remove()
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
 	}
 }
