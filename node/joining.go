@@ -17,7 +17,7 @@ import (
 // term that is committed, in its log or as the last one of a checkpoint: it has everything committed before then. A marker keeps this
 // through restarts.
 //
-// A cluster that begins is not to hang if its first leader ends before it could tell what is committed. When a replica that is new
+// A cluster of one has nobody to join. A larger one that begins is not to hang if its first leader ends before it could tell what is committed. When a replica that is new
 // is elected, everybody in its majority is, so nothing is committed: who has voted for it, or is it, has joined with that.
 //
 // A replica that has set its log aside is joining strictly: it certainly belonged to a cluster with a history, so it votes for
@@ -32,6 +32,8 @@ type joiner struct {
 	strict      bool
 	// voted and stood are the newest terms in which the replica, new itself, has voted for another that is new, and has asked for votes.
 	voted, stood atomic.Uint64
+	// heard is the newest term in which a leader has sent entries, founded the one in which this replica leads a cluster that begins.
+	heard, founded atomic.Uint64
 }
 
 // strictMarker is a Marker that tells a folder whose log was set aside from one that is new.
@@ -65,6 +67,37 @@ func (j *joiner) stands(last uint64) bool {
 	}
 	j.logger.Warn("did not stand for election: "+untilJoined, "file", j.marker.String(), "index", last)
 	return false
+}
+
+// leads reports whether the replica may add an entry of a term to its log. One whose membership, as far as it has got it back, is of
+// itself alone needs no vote to lead, and would commit entries in the place of those that it has lost.
+func (j *joiner) leads(entry *raft.Log) bool {
+	if entry.Term <= j.heard.Load() || entry.Term == j.founded.Load() {
+		return true
+	}
+	if !j.stands(entry.Index - 1) {
+		return false
+	}
+	j.founded.Store(entry.Term)
+	return true
+}
+
+// joiningLog is the log of a replica that may be joining: entries that it would add as a leader of its own making are refused, at
+// which raft steps down.
+type joiningLog struct {
+	raft.LogStore
+	joiner *joiner
+}
+
+// StoreLog implements raft.LogStore.
+func (l *joiningLog) StoreLog(entry *raft.Log) error { return l.StoreLogs([]*raft.Log{entry}) }
+
+// StoreLogs implements raft.LogStore.
+func (l *joiningLog) StoreLogs(entries []*raft.Log) error {
+	if l.joiner.on.Load() && len(entries) > 0 && !l.joiner.leads(entries[0]) {
+		return errJoining
+	}
+	return l.LogStore.StoreLogs(entries)
 }
 
 // untilJoined is what one can do about a joining replica that a cluster has no majority without.

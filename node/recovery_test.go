@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"io"
 	"log/slog"
 	"net"
@@ -286,6 +287,61 @@ func TestJoiningReplicaDoesNotStand(t *testing.T) {
 	c.eventually("the folder has joined", func() bool { return !strings.Contains(joiningOf(c), "true") })
 	c.stop(leader)
 	c.add(client, "counter", 1) // now it votes or leads again
+}
+
+// A cluster of one has nobody to join: it leads at once, also where its first start was cut off before it could say so.
+func TestSingleReplicaDoesNotJoin(t *testing.T) {
+	c, client := startCounting(t, 1, 3, nil)
+	c.stop(0)
+	marker := filepath.Join(c.cfgs[0].DataDir, joiningFile)
+	if err := os.WriteFile(marker, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.start(0)
+	c.add(client, "counter", 1)
+	if _, err := os.Stat(marker); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+// What a joining replica adds to its log is what a leader sent, or what it adds as the leader of a cluster that begins.
+func TestJoiningLog(t *testing.T) {
+	for name, tc := range map[string]struct {
+		marker      string
+		heard       uint64
+		index, term uint64
+		next        uint64 // term of another entry
+		refused     bool
+	}{
+		"a cluster that begins":           {index: 2, term: 2, next: 2},
+		"sent by a leader":                {heard: 7, index: 60, term: 4, next: 7},
+		"its own, behind what was sent":   {heard: 7, index: 60, term: 8, refused: true},
+		"its own after a restart":         {index: 60, term: 8, refused: true},
+		"its own, with its log set aside": {marker: joiningStrictly, index: 2, term: 2, refused: true},
+	} {
+		dir := &dataDir{path: t.TempDir()}
+		if err := os.WriteFile(dir.file(joiningFile), []byte(tc.marker), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j, err := newJoiner(dir, raft.NewInmemStore(), raft.NewInmemSnapshotStore(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.heard.Store(tc.heard)
+		log := &joiningLog{raft.NewInmemStore(), j}
+		if err := log.StoreLog(&raft.Log{Index: tc.index, Term: tc.term}); (err != nil) != tc.refused {
+			t.Errorf("%s: %v", name, err)
+		}
+		if tc.next != 0 {
+			if err := log.StoreLog(&raft.Log{Index: tc.index + 1, Term: tc.next}); err != nil {
+				t.Errorf("%s, the next: %v", name, err)
+			}
+		}
+		j.joined()
+		if err := log.StoreLog(&raft.Log{Index: 99, Term: 99}); err != nil {
+			t.Errorf("%s, when it has joined: %v", name, err)
+		}
+	}
 }
 
 // joiningOf tells which nodes are joining.

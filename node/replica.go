@@ -197,6 +197,9 @@ func (r *replica) startRaft() error {
 	if r.joiner, err = newJoiner(r.parts.Marker, r.log, r.checkpoints, r.logger); err != nil {
 		return err
 	}
+	if len(r.cfg.Peers) == 1 && r.joiner.on.Load() {
+		r.joiner.joined("replicas", 1)
+	}
 	guard := &installGuard{logger: r.logger, log: r.log, onInstalled: r.installed, onConflict: func(c *conflict) { r.stop(c) },
 		base: r.guarded.base.Load}
 	transport := newTransport(r.parts.Network, guard, r.joiner, &stateSync{logger: r.logger, timeout: r.cfg.PeerTimeout,
@@ -221,7 +224,7 @@ func (r *replica) startRaft() error {
 	if start.last, err = r.log.LastIndex(); err != nil {
 		return err
 	}
-	r.raft, err = raft.NewRaft(conf, r.machine, r.log, r.stable, start, transport)
+	r.raft, err = raft.NewRaft(conf, r.machine, &joiningLog{r.log, r.joiner}, r.stable, start, transport)
 	if err != nil {
 		err = fmt.Errorf("start Raft: %w", err)
 		if after, listErr := r.checkpoints.List(); listErr == nil && len(after) < len(before) && (len(after) == 0 || after[0].Index < before[0].Index) {

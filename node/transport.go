@@ -93,6 +93,7 @@ func (t *transport) hear(rpc raft.RPC) {
 		defer t.turn.Unlock()
 		req = t.guard.onward(req)
 		rpc.Command = req
+		t.joiner.heard.Store(max(t.joiner.heard.Load(), req.Term)) // the only place that does, one request after the other
 		t.joiner.elected(&t.joiner.voted, req.Term)
 		if !t.joiner.on.Load() {
 			t.hand(rpc)
