@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"lockstep/chaos/check"
@@ -168,10 +167,8 @@ func (p *Pool) run(ctx context.Context, o *Outcome) error {
 	output := &tail{most: 64 << 10}
 	child.Stdin, child.Stderr, child.ExtraFiles = bytes.NewReader(input), output, []*os.File{write}
 	child.Env = append(os.Environ(), "GOMAXPROCS=1")
-	// Its own process group: a Ctrl-C on the terminal is for this process to handle. It does not outlive this process: the system kills it
-	// when the thread ends that started it, which is kept until the child has ended.
-	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	runtime.LockOSThread()
+	child.SysProcAttr = bound()
+	runtime.LockOSThread() // see bound
 	defer runtime.UnlockOSThread()
 	err = child.Start()
 	if closeErr := write.Close(); err == nil {

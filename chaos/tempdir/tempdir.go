@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"syscall"
 )
 
 // mark is the file that makes a folder a temporary one. It holds the process id.
@@ -54,7 +53,7 @@ func (d *Dir) lock() error {
 	if d.mark, err = os.OpenFile(unnamed, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
 		return err
 	}
-	if err := syscall.Flock(int(d.mark.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := lockFile(d.mark); err != nil {
 		return err
 	}
 	if _, err := d.mark.WriteString(strconv.Itoa(os.Getpid()) + "\n"); err != nil {
@@ -99,7 +98,7 @@ func sweep(parent, prefix string) {
 		if err != nil {
 			continue
 		}
-		if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		if lockFile(file) == nil {
 			os.RemoveAll(filepath.Dir(name))
 		}
 		file.Close()
