@@ -57,10 +57,10 @@ func (c EngineConfig) Validate() error {
 
 // Config is what canisters run with.
 type Config struct {
-	Engine  *Engine          // required
-	Store   *memstore.Store  // holds the pages of their memories; required
-	Tracker memstore.Tracker // how changed pages are found; required
-	Limits  Limits           // replicated; what programs were prepared with
+	Engine  *Engine           // required
+	Store   *memstore.Store   // holds the pages of their memories; required
+	Tracker memstore.Tracking // how changed pages are found; required
+	Limits  Limits            // replicated; what programs were prepared with
 }
 
 // Validate reports every fault.
@@ -72,8 +72,13 @@ func (c Config) Validate() error {
 	if c.Store == nil {
 		errs = append(errs, errors.New("no Store"))
 	}
-	if _, err := memstore.ParseTracker(string(c.Tracker)); err != nil {
-		errs = append(errs, err)
+	switch t := c.Tracker.(type) {
+	case nil:
+		errs = append(errs, errors.New("no Tracker"))
+	case memstore.Tracker:
+		if _, err := memstore.ParseTracker(string(t)); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(append(errs, c.Limits.Validate())...)
 }

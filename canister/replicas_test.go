@@ -98,7 +98,7 @@ func TestReplicasAgree(t *testing.T) {
 			if i%29 == n+3 { // goes on as another replica, in a store of its own
 				other := replicas[(n+1)%len(replicas)]
 				s := plainSetup()
-				s.tracker, s.engine, s.limits = rep.config.Tracker, rep.config.Engine.config, rep.config.Limits
+				s.tracker, s.engine, s.limits = rep.config.Tracker.(memstore.Tracker), rep.config.Engine.config, rep.config.Limits
 				replicas[n] = other.replica(s, other.State())
 				replicas[n].messages = rep.messages
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lockstep/canister"
+	"lockstep/memstore"
 )
 
 func TestCallsAnswerThroughRounds(t *testing.T) {
@@ -314,7 +315,7 @@ func TestBestEffortCallsEndAtTheirDeadline(t *testing.T) {
 		t.Fatalf("completed %+v", ended.Completed)
 	}
 	wantNumber(t, ended.Completed[0].Result, codeUnknown)
-	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
+	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: memstore.TrackerCompare})
 	for _, replica := range []*replica{r, restored} {
 		replica.rest()
 		if got := replica.count("a") - before; got != 1 { // what b asked for; no callback has run twice
@@ -355,7 +356,7 @@ func TestDeadlinesEndEachCallOnce(t *testing.T) {
 	if at, set := r.NextTimer(); set {
 		t.Fatalf("calls that have ended have a deadline, %d", at)
 	}
-	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
+	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: memstore.TrackerCompare})
 	for _, replica := range []*replica{r, restored} {
 		done := replica.apply(&Round{Time: 7 * second}).Completed
 		if len(done) != 1 || done[0].Ref != sent.Results[0].Ref {

@@ -15,7 +15,8 @@ import (
 // tableVersion is the version of the state table's format.
 const tableVersion = 3
 
-type stateTable struct {
+// StateTable is a checkpoint's table.
+type StateTable struct {
 	_ struct{} `cbor:",toarray"`
 
 	Version      uint64
@@ -26,10 +27,11 @@ type stateTable struct {
 	NextCanister CanisterID
 	Limits       Limits
 	Sessions     []*session
-	Canisters    []canisterTable
+	Canisters    []CanisterTable
 }
 
-type canisterTable struct {
+// CanisterTable is a canister's part of it.
+type CanisterTable struct {
 	_ struct{} `cbor:",toarray"`
 
 	Head          canisterHead
@@ -75,7 +77,7 @@ func codeName(id CanisterID) string   { return fmt.Sprintf("module-%d", id) }
 // checkpoint describes the published state for the checkpoint writer, which reads the pages as it goes.
 func (p *published) checkpoint() (snapshot.State, error) {
 	s, pages := &p.state, p.world.pages
-	table := stateTable{Version: tableVersion, Index: p.index, Round: s.Round, Time: s.Time, NextSession: s.NextSession,
+	table := StateTable{Version: tableVersion, Index: p.index, Round: s.Round, Time: s.Time, NextSession: s.NextSession,
 		NextCanister: s.NextCanister, Limits: s.Limits, Sessions: s.sessions.all()}
 	out := snapshot.State{Round: uint64(s.Round), Root: p.root}
 	memories := p.world.memories(s)
@@ -87,16 +89,13 @@ func (p *published) checkpoint() (snapshot.State, error) {
 		table.Canisters = append(table.Canisters, c.table())
 	}
 	var err error
-	out.Table, err = encMode.Marshal(&table)
-	if err != nil {
-		return snapshot.State{}, fmt.Errorf("encode state table: %w", err)
-	}
-	return out, nil
+	out.Table, err = table.Encode()
+	return out, err
 }
 
 // table is the record as the state table has it.
-func (c *canisterRecord) table() canisterTable {
-	return canisterTable{Head: c.head(), CodeBytes: c.CodeBytes, Globals: c.State.Globals, CertifiedData: c.State.CertifiedData,
+func (c *canisterRecord) table() CanisterTable {
+	return CanisterTable{Head: c.head(), CodeBytes: c.CodeBytes, Globals: c.State.Globals, CertifiedData: c.State.CertifiedData,
 		Contexts: c.Contexts, Calls: c.Calls, Queue: c.Queue}
 }
 
@@ -131,14 +130,34 @@ func describeMemory(m, since namedMemory, pages *memstore.Store) snapshot.Memory
 	return out
 }
 
-func decodeTable(c *snapshot.Checkpoint) (*stateTable, error) {
-	table := new(stateTable)
-	if err := decMode.Unmarshal(c.Table, table); err != nil {
+// Encode gives the table's one encoding.
+func (t *StateTable) Encode() ([]byte, error) {
+	encoded, err := encMode.Marshal(t)
+	if err != nil {
+		return nil, fmt.Errorf("encode state table: %w", err)
+	}
+	return encoded, nil
+}
+
+// DecodeTable reads what Encode gave. Whether it is a state that a machine can have is found out when it is restored.
+func DecodeTable(encoded []byte) (*StateTable, error) {
+	table := new(StateTable)
+	if err := decMode.Unmarshal(encoded, table); err != nil {
 		return nil, fmt.Errorf("state table: %w", err)
 	}
-	switch {
-	case table.Version != tableVersion:
+	if table.Version != tableVersion {
 		return nil, fmt.Errorf("state table has format version %d, this program reads version %d", table.Version, tableVersion)
+	}
+	return table, nil
+}
+
+// tableOf reads the table of a checkpoint and holds it against the checkpoint's head.
+func tableOf(c *snapshot.Checkpoint) (*StateTable, error) {
+	table, err := DecodeTable(c.Table)
+	if err != nil {
+		return nil, err
+	}
+	switch {
 	case uint64(table.Round) != c.Round:
 		return nil, fmt.Errorf("state table is of round %d, the checkpoint of round %d", table.Round, c.Round)
 	case table.Index > c.Index:

@@ -54,7 +54,7 @@ type CanisterContents struct {
 
 // ReadContents reads the state table of a checkpoint. The pages are not looked at.
 func ReadContents(c *snapshot.Checkpoint) (*Contents, error) {
-	table, err := decodeTable(c)
+	table, err := tableOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (s *session) contents() SessionContents {
 	return SessionContents{ID: s.ID, LastUse: s.LastUse, Sequence: s.Sequence, Result: s.Result, ReplyDropped: s.ReplyDropped}
 }
 
-func (t *canisterTable) contents() CanisterContents {
+func (t *CanisterTable) contents() CanisterContents {
 	h := &t.Head
 	return CanisterContents{ID: h.ID, Name: h.Name, Module: h.Module, CodeBytes: t.CodeBytes, Globals: t.Globals,
 		CertifiedData: t.CertifiedData, Controllers: h.Controllers, Version: h.Version, Life: h.Life, Timer: h.Timer,

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"lockstep/canister"
+	"lockstep/memstore"
 )
 
 func limits(name, changes string) Message {
@@ -35,7 +36,7 @@ func TestLimitsOfACanister(t *testing.T) {
 		t.Errorf("a stranger: %+v", got)
 	}
 	wantStatus(t, r.one(limits("a", "ReplyBytes=100 Fuel=50000 MemoryBytes=131072")), StatusReplied)
-	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
+	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: memstore.TrackerCompare})
 	for _, replica := range []*replica{r, restored} {
 		wantStatus(t, replica.one(run("a", reply(strings.Repeat("x", 200)))), StatusTrapped)
 		wantReply(t, replica.one(run("b", reply(strings.Repeat("x", 200)))), strings.Repeat("x", 200))
@@ -127,7 +128,7 @@ func TestLimitsOfStableMemory(t *testing.T) {
 	wantStatus(t, r.one(limits("s", "StableBytes=655360")), StatusReplied)
 	ask(r, "grow", 1, none)
 	wantStatus(t, r.one(limits("s", "StableBytes=786432")), StatusReplied)
-	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
+	restored := r.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: memstore.TrackerCompare})
 	for _, replica := range []*replica{r, restored} {
 		ask(replica, "grow", 3, none)
 		ask(replica, "grow32", 1, 10)

@@ -18,8 +18,8 @@ type Config struct {
 	// Engine compiles and runs modules; one per replica. nil for a machine that is never given one: it has sessions, checkpoints and the
 	// management canister.
 	Engine *canister.Engine
-	// Tracker finds the pages that messages change; "" is memstore's default.
-	Tracker memstore.Tracker
+	// Tracker finds the pages that messages change; nil or "" is memstore's default.
+	Tracker memstore.Tracking
 	// Workers bounds the canisters of a round that run beside each other; 0 means GOMAXPROCS.
 	Workers int
 	// RootsKept is the number of recent rounds whose roots are kept for Roots and for attestations; 0 means 65536.
@@ -69,7 +69,7 @@ func New(cfg Config) (*Machine, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
-	if cfg.Tracker == "" {
+	if cfg.Tracker == nil || cfg.Tracker == memstore.Tracker("") {
 		cfg.Tracker = memstore.TrackerAuto
 	}
 	if cfg.RootsKept == 0 {

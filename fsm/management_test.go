@@ -9,6 +9,7 @@ import (
 
 	"lockstep/canister"
 	"lockstep/canister/candid"
+	"lockstep/memstore"
 )
 
 // candidArg encodes an argument of a management method as its interface says.
@@ -139,7 +140,7 @@ func TestLifeByTheManagementCanister(t *testing.T) {
 			bad("install_code", installCode("install", ""), codeError, "already")
 			wantReply(t, first.one(run(name, count+count+reply("x"))), "x")
 
-			restored := first.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: "compare"})
+			restored := first.restored(Config{Engine: newEngine(t, canister.OptNone, sharedCache), Tracker: memstore.TrackerCompare})
 			replicas = append(replicas, restored)
 
 			good("install_code", installCode("upgrade = opt record { wasm_memory_persistence = opt variant { keep } }", ""))
@@ -216,7 +217,7 @@ func TestMotokoAwaitsAcrossARestore(t *testing.T) {
 			pending := r.one(update("store", "fill", encode(`("k", 5 : nat)`)))
 			wantStatus(t, pending, StatusPending)
 			r.apply(&Round{})
-			restored := r.restored(Config{Engine: newEngine(t, canister.OptSpeed, sharedCache), Tracker: "compare"})
+			restored := r.restored(Config{Engine: newEngine(t, canister.OptSpeed, sharedCache), Tracker: memstore.TrackerCompare})
 			for _, replica := range []*replica{r, restored} {
 				done := replica.rest()
 				if len(done) != 1 || done[0].Ref != pending.Ref {

@@ -47,7 +47,7 @@ func (m *Machine) proveRestored(w *world) {
 // read is verified when it is used.
 func CheckCheckpoint(c *snapshot.Checkpoint) (err error) {
 	defer pagetrie.CatchUnreadable(&err)
-	if _, err := decodeTable(c); err != nil {
+	if _, err := tableOf(c); err != nil {
 		return err
 	}
 	for _, memory := range c.Memories {

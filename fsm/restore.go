@@ -23,7 +23,7 @@ func (m *Machine) RestoreCheckpoint(c *snapshot.Checkpoint) error {
 
 // load builds the world of a checkpoint. Nothing of the machine changes.
 func (m *Machine) load(c *snapshot.Checkpoint) (world, uint64, error) {
-	table, err := decodeTable(c)
+	table, err := tableOf(c)
 	if err != nil {
 		return world{}, 0, err
 	}
@@ -40,13 +40,13 @@ func (m *Machine) load(c *snapshot.Checkpoint) (world, uint64, error) {
 	return w, table.Index, nil
 }
 
-func (t *stateTable) state() State {
+func (t *StateTable) state() State {
 	return State{Round: t.Round, Time: t.Time, NextSession: t.NextSession, NextCanister: t.NextCanister, Limits: t.Limits}
 }
 
 // fill fills a new world and holds its root against the checkpoint's. The memories stay in their files: each of them is
 // known by its root, and what is read of it later is checked on the way.
-func (m *Machine) fill(w *world, table *stateTable, c *snapshot.Checkpoint) (err error) {
+func (m *Machine) fill(w *world, table *StateTable, c *snapshot.Checkpoint) (err error) {
 	defer pagetrie.CatchUnreadable(&err)
 	for _, s := range table.Sessions {
 		if s == nil || s.ID == 0 || s.ID >= table.NextSession || w.state.sessions.get(s.ID) != nil {
@@ -105,7 +105,7 @@ func (w *world) mapMemory(memory *snapshot.MemoryFile) (memstore.Version, error)
 	}), nil
 }
 
-func (m *Machine) restoreCanister(w *world, t *canisterTable, memories map[string]memstore.Version) error {
+func (m *Machine) restoreCanister(w *world, t *CanisterTable, memories map[string]memstore.Version) error {
 	memory, haveMemory := memories[memoryName(t.Head.ID)]
 	stable, haveStable := memories[stableName(t.Head.ID)]
 	code, haveCode := memories[codeName(t.Head.ID)]
@@ -145,7 +145,7 @@ func (m *Machine) restoreCanister(w *world, t *canisterTable, memories map[strin
 
 // record is the table's entry without memories and live canister. What no machine could have written is refused: a machine
 // must not go on from it, whatever the root says.
-func (t *canisterTable) record() (*canisterRecord, error) {
+func (t *CanisterTable) record() (*canisterRecord, error) {
 	h := &t.Head
 	c := &canisterRecord{ID: h.ID, Name: h.Name, Module: h.Module, CodeBytes: t.CodeBytes, Controllers: h.Controllers, Limits: h.Limits, Version: h.Version,
 		Life: h.Life, Timer: h.Timer, traffic: traffic{NextContext: h.NextContext, NextCall: h.NextCall, Stops: h.Stops}}

@@ -36,11 +36,11 @@ func sampleTable(t testing.TB) []byte {
 func FuzzStateTable(f *testing.F) {
 	f.Add(sampleTable(f))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		table := new(stateTable)
+		table := new(StateTable)
 		if decMode.Unmarshal(data, table) != nil {
 			return
 		}
-		if _, err := decodeTable(&snapshot.Checkpoint{}); err == nil {
+		if _, err := tableOf(&snapshot.Checkpoint{}); err == nil {
 			t.Fatal("an empty table is read")
 		}
 		for i := range table.Canisters {
@@ -62,30 +62,30 @@ func TestTablesThatNoMachineWroteAreRefused(t *testing.T) {
 	data := sampleTable(t)
 	cases := []struct {
 		name, want string
-		change     func(*canisterTable)
+		change     func(*CanisterTable)
 	}{
-		{"nothing", "", func(*canisterTable) {}},
-		{"call without a context", "do not fit", func(c *canisterTable) { c.Calls[0].Context = 77 }},
-		{"context that waits for nothing", "do not fit", func(c *canisterTable) { c.Contexts[0].Outstanding = 0 }},
-		{"context that waits for more", "do not fit", func(c *canisterTable) { c.Contexts[0].Outstanding++ }},
-		{"context of the future", "do not fit", func(c *canisterTable) { c.Head.NextContext = 1 }},
-		{"context twice", "do not fit", func(c *canisterTable) { c.Contexts = append(c.Contexts, c.Contexts[0]) }},
-		{"call twice", "not in order", func(c *canisterTable) { c.Calls[1] = c.Calls[0] }},
-		{"call of the future", "not in order", func(c *canisterTable) { c.Head.NextCall = 2 }},
-		{"no call", "not in order", func(c *canisterTable) { c.Calls[0] = nil }},
-		{"two cleanups", "not in order", func(c *canisterTable) { c.Calls[0].OnCleanup = append(c.Calls[0].OnCleanup, callback{}) }},
-		{"hole in the queue", "hole", func(c *canisterTable) { c.Queue = append(c.Queue, nil) }},
-		{"unknown life", "life is 9", func(c *canisterTable) { c.Head.Life = 9 }},
-		{"stopped with calls", "is stopped", func(c *canisterTable) { c.Head.Life, c.Head.Stops = Stopped, nil }},
-		{"running, but awaited", "is running", func(c *canisterTable) { c.Head.Life = Running }},
+		{"nothing", "", func(*CanisterTable) {}},
+		{"call without a context", "do not fit", func(c *CanisterTable) { c.Calls[0].Context = 77 }},
+		{"context that waits for nothing", "do not fit", func(c *CanisterTable) { c.Contexts[0].Outstanding = 0 }},
+		{"context that waits for more", "do not fit", func(c *CanisterTable) { c.Contexts[0].Outstanding++ }},
+		{"context of the future", "do not fit", func(c *CanisterTable) { c.Head.NextContext = 1 }},
+		{"context twice", "do not fit", func(c *CanisterTable) { c.Contexts = append(c.Contexts, c.Contexts[0]) }},
+		{"call twice", "not in order", func(c *CanisterTable) { c.Calls[1] = c.Calls[0] }},
+		{"call of the future", "not in order", func(c *CanisterTable) { c.Head.NextCall = 2 }},
+		{"no call", "not in order", func(c *CanisterTable) { c.Calls[0] = nil }},
+		{"two cleanups", "not in order", func(c *CanisterTable) { c.Calls[0].OnCleanup = append(c.Calls[0].OnCleanup, callback{}) }},
+		{"hole in the queue", "hole", func(c *CanisterTable) { c.Queue = append(c.Queue, nil) }},
+		{"unknown life", "life is 9", func(c *CanisterTable) { c.Head.Life = 9 }},
+		{"stopped with calls", "is stopped", func(c *CanisterTable) { c.Head.Life, c.Head.Stops = Stopped, nil }},
+		{"running, but awaited", "is running", func(c *CanisterTable) { c.Head.Life = Running }},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			table := new(stateTable)
+			table := new(StateTable)
 			if err := decMode.Unmarshal(data, table); err != nil {
 				t.Fatal(err)
 			}
-			i := slices.IndexFunc(table.Canisters, func(c canisterTable) bool { return c.Head.Name == "a" })
+			i := slices.IndexFunc(table.Canisters, func(c CanisterTable) bool { return c.Head.Name == "a" })
 			c.change(&table.Canisters[i])
 			_, err := table.Canisters[i].record()
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
@@ -99,7 +99,7 @@ func TestTablesThatNoMachineWroteAreRefused(t *testing.T) {
 func TestEveryPartOfARecordIsHashed(t *testing.T) {
 	data := sampleTable(t)
 	fresh := func() *canisterRecord {
-		table := new(stateTable)
+		table := new(StateTable)
 		if err := decMode.Unmarshal(data, table); err != nil {
 			t.Fatal(err)
 		}

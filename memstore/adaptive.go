@@ -38,9 +38,9 @@ type adaptive struct {
 	warm   bool
 	rent   time.Duration // what being cold has cost
 	cow    copying
-	ahead  *ahead // while cold; nil where nothing can be brought in
-	own    []run  // while cold: the pages that the last walk found written
-	walked bool   // own is of the mapping as it is
+	ahead  *ahead    // while cold; nil where nothing can be brought in
+	own    []PageRun // while cold: the pages that the last walk found written
+	walked bool      // own is of the mapping as it is
 	limits adaptiveLimits
 
 	kinds   map[uint64]*kind
@@ -103,20 +103,20 @@ type hotPage struct {
 // maxKinds bounds the memory for prediction; with more kinds it starts afresh.
 const maxKinds = 64
 
-func newAdaptive(m *Memory) tracker {
+func newAdaptive(m *Memory) Mechanism {
 	return &adaptive{m: m, limits: defaultLimits(), kinds: map[uint64]*kind{}, audits: 2}
 }
 
 func (t *adaptive) chunks() int { return int(t.m.reserved+chunkPages-1) / chunkPages }
 
-func (t *adaptive) attach() error {
+func (t *adaptive) Attach() error {
 	if _, err := uffd(); err != nil {
 		return err
 	}
 	t.cow = copying{m: t.m, least: 1 << 30}
 	t.isHot = newBitset(int(t.m.reserved))
 	t.dense = newBitset(t.chunks())
-	return t.cow.attach()
+	return t.cow.Attach()
 }
 
 func (t *adaptive) begin() error {
@@ -198,7 +198,7 @@ func (t *adaptive) unlock() {
 	}
 }
 
-func (t *adaptive) collect(runs []run) ([]run, error) {
+func (t *adaptive) Collect(runs []PageRun) ([]PageRun, error) {
 	faults, known, err := t.endFaults()
 	if err != nil {
 		return nil, err
@@ -228,13 +228,13 @@ func (t *adaptive) audit(found []uint32) error {
 		return nil
 	}
 	t.audits = t.m.stats.Messages * 4
-	return t.closedRanges(func(r run) error {
+	return t.closedRanges(func(r PageRun) error {
 		runs, err := t.m.scan(nil, r, queryWritten)
 		if err != nil {
 			return err
 		}
 		for _, w := range runs {
-			for p := w.start; p < w.end; p++ {
+			for p := w.Start; p < w.End; p++ {
 				if !t.isOpen(p) {
 					return errUnaccounted
 				}
@@ -245,7 +245,7 @@ func (t *adaptive) audit(found []uint32) error {
 }
 
 // join makes candidates of found, hot and dense pages.
-func (t *adaptive) join(runs []run, found []uint32) []run {
+func (t *adaptive) join(runs []PageRun, found []uint32) []PageRun {
 	if len(t.hot) > 0 {
 		found = t.withHot(found, false)
 	}

@@ -38,7 +38,7 @@ func (t *adaptive) freeAhead() {
 }
 
 // collectCold gives the pages that are the memory's own. Without a fault there are no new ones.
-func (t *adaptive) collectCold(runs []run, faults uint64) ([]run, error) {
+func (t *adaptive) collectCold(runs []PageRun, faults uint64) ([]PageRun, error) {
 	audit := t.m.stats.Messages >= t.audits
 	if audit {
 		t.audits = t.m.stats.Messages * 4
@@ -46,7 +46,7 @@ func (t *adaptive) collectCold(runs []run, faults uint64) ([]run, error) {
 	if faults > 0 || !t.walked || audit {
 		start := time.Now()
 		before := countPages(t.own)
-		own, err := t.cow.collect(t.own[:0])
+		own, err := t.cow.Collect(t.own[:0])
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +67,7 @@ func (t *adaptive) rollbackCold(faults uint64) error {
 	}
 	t.m.runs = own
 	for _, r := range own {
-		for i := r.start; i < r.end; i++ {
+		for i := r.Start; i < r.End; i++ {
 			t.m.put(i)
 		}
 	}
@@ -105,18 +105,18 @@ func (t *adaptive) heat() error {
 func (t *adaptive) populate() error {
 	m := t.m
 	for _, e := range m.layout.extents {
-		runs, err := populated(m, nil, run{e.start, e.start + e.count})
+		runs, err := populated(m, nil, PageRun{e.start, e.start + e.count})
 		if err != nil {
 			return err
 		}
-		var chunks []run
+		var chunks []PageRun
 		for _, r := range runs {
-			chunks = appendRun(chunks, max(e.start, r.start&^(chunkPages-1)), min(e.start+e.count, (r.end+chunkPages-1)&^(chunkPages-1)))
+			chunks = appendRun(chunks, max(e.start, r.Start&^(chunkPages-1)), min(e.start+e.count, (r.End+chunkPages-1)&^(chunkPages-1)))
 		}
 		for _, c := range chunks {
 			m.stats.Syscalls++
 			// Advice only: what is not mapped now is mapped by a fault later.
-			_ = madviseRaw(m.addr(c.start), uintptr(c.pages())<<pageShift, unix.MADV_POPULATE_READ)
+			_ = madviseRaw(m.addr(c.Start), uintptr(c.pages())<<pageShift, unix.MADV_POPULATE_READ)
 		}
 	}
 	return nil

@@ -42,7 +42,7 @@ func (t *adaptive) findSampled(found []uint32) ([]uint32, error) {
 
 // settle arms written pages again, but for those that the last message of this kind wrote, too: they become hot.
 func (t *adaptive) settle(found []uint32) error {
-	var again []run
+	var again []PageRun
 	last := t.kind.last
 	if len(last) > 4*len(found)+t.limits.hotShared { // another sort of message: no guess
 		last = nil
@@ -54,10 +54,10 @@ func (t *adaptive) settle(found []uint32) error {
 		if len(last) > 0 && last[0] == p && t.heatUp(p) {
 			continue
 		}
-		if n := len(again); n > 0 && p < again[n-1].end+rearmGap && !t.opensBetween(again[n-1].end, p) {
-			again[n-1].end = p + 1
+		if n := len(again); n > 0 && p < again[n-1].End+rearmGap && !t.opensBetween(again[n-1].End, p) {
+			again[n-1].End = p + 1
 		} else {
-			again = append(again, run{p, p + 1})
+			again = append(again, PageRun{p, p + 1})
 		}
 	}
 	t.sortHot()
@@ -92,17 +92,17 @@ func (t *adaptive) findPredicted(found []uint32, faults uint64) (_ []uint32, don
 		return found, false, nil
 	}
 	n := len(found)
-	var runs []run
+	var runs []PageRun
 	for k := 0; k < len(last); {
 		first := last[k]
 		for k++; k < len(last) && last[k] < last[k-1]+rearmGap; k++ {
 		}
-		if runs, err = t.m.scan(runs, run{first, last[k-1] + 1}, queryWritten); err != nil {
+		if runs, err = t.m.scan(runs, PageRun{first, last[k-1] + 1}, queryWritten); err != nil {
 			return found, false, err
 		}
 	}
 	for _, r := range runs {
-		for p := r.start; p < r.end; p++ {
+		for p := r.Start; p < r.End; p++ {
 			if !t.isOpen(p) {
 				found = append(found, p)
 			}
@@ -127,8 +127,8 @@ func (t *adaptive) findAll(found []uint32) ([]uint32, error) {
 	if t.kind.same {
 		query = queryWritten
 	}
-	var runs []run
-	err := t.closedRanges(func(r run) (err error) {
+	var runs []PageRun
+	err := t.closedRanges(func(r PageRun) (err error) {
 		runs, err = t.m.scan(runs, r, query)
 		return err
 	})
@@ -136,7 +136,7 @@ func (t *adaptive) findAll(found []uint32) ([]uint32, error) {
 		return nil, err
 	}
 	for _, r := range runs {
-		for p := r.start; p < r.end; p++ {
+		for p := r.Start; p < r.End; p++ {
 			found = append(found, p)
 		}
 	}
@@ -147,17 +147,17 @@ func (t *adaptive) findAll(found []uint32) ([]uint32, error) {
 }
 
 // closedRanges calls f with the ranges between dense chunks.
-func (t *adaptive) closedRanges(f func(run) error) error {
+func (t *adaptive) closedRanges(f func(PageRun) error) error {
 	end := uint32(t.m.tracked)
 	start := uint32(0)
 	for w, x := range t.dense {
 		for ; x != 0; x &= x - 1 {
 			c := uint32(w<<6 + bits.TrailingZeros64(x))
-			if err := f(run{start, max(start, min(c<<chunkShift, end))}); err != nil {
+			if err := f(PageRun{start, max(start, min(c<<chunkShift, end))}); err != nil {
 				return err
 			}
 			start = min((c+1)<<chunkShift, end)
 		}
 	}
-	return f(run{start, end})
+	return f(PageRun{start, end})
 }

@@ -43,16 +43,16 @@ func (t *adaptive) coolAll() {
 
 // closeHot arms all hot pages again.
 func (t *adaptive) closeHot() error {
-	var again []run
+	var again []PageRun
 	for _, h := range t.hot {
 		if t.dense.has(h.page >> chunkShift) {
 			continue
 		}
 		n := len(again)
-		if n > 0 && h.page < again[n-1].end+rearmGap && !t.denseBetween(again[n-1].end, h.page) {
-			again[n-1].end = h.page + 1
+		if n > 0 && h.page < again[n-1].End+rearmGap && !t.denseBetween(again[n-1].End, h.page) {
+			again[n-1].End = h.page + 1
 		} else {
-			again = append(again, run{h.page, h.page + 1})
+			again = append(again, PageRun{h.page, h.page + 1})
 		}
 	}
 	t.coolAll()
@@ -64,7 +64,7 @@ func (t *adaptive) denseBetween(from, to uint32) bool {
 	return t.nDense > 0 && (t.dense.has(from>>chunkShift) || t.dense.has(to>>chunkShift))
 }
 
-func (t *adaptive) rearmAll(runs []run) error {
+func (t *adaptive) rearmAll(runs []PageRun) error {
 	for _, r := range runs {
 		if err := t.m.rearm(r); err != nil {
 			return err
@@ -104,7 +104,7 @@ func (t *adaptive) coolHot(changed []PageIndex) error {
 		}
 		t.isHot.clear(h.page)
 		if !t.dense.has(h.page >> chunkShift) {
-			if err := t.m.rearm(run{h.page, h.page + 1}); err != nil {
+			if err := t.m.rearm(PageRun{h.page, h.page + 1}); err != nil {
 				return err
 			}
 		}

@@ -36,8 +36,8 @@ func (t *adaptive) committed(changed []PageIndex, grown PageCount) error {
 }
 
 func (t *adaptive) watchFrom(from PageCount) error {
-	r := run{uint32(from), uint32(t.m.tracked)}
-	if r.start >= r.end {
+	r := PageRun{uint32(from), uint32(t.m.tracked)}
+	if r.Start >= r.End {
 		return nil
 	}
 	if err := t.m.watch(r); err != nil {
@@ -102,15 +102,15 @@ func (t *adaptive) setDense(want bitset) error {
 		return nil
 	}
 	end := uint32(t.m.tracked)
-	var open, shut []run
+	var open, shut []PageRun
 	for w := range want {
 		for x := want[w] ^ t.dense[w]; x != 0; x &= x - 1 {
 			c := uint32(w<<6 + bits.TrailingZeros64(x))
-			r := run{min(c<<chunkShift, end), min((c+1)<<chunkShift, end)}
+			r := PageRun{min(c<<chunkShift, end), min((c+1)<<chunkShift, end)}
 			if want.has(c) {
-				open = appendRun(open, r.start, r.end)
+				open = appendRun(open, r.Start, r.End)
 			} else {
-				shut = appendRun(shut, r.start, r.end)
+				shut = appendRun(shut, r.Start, r.End)
 			}
 		}
 	}
@@ -155,7 +155,7 @@ func (t *adaptive) thinDense(changed []PageIndex) {
 	}
 }
 
-func (t *adaptive) rollback() error {
+func (t *adaptive) Rollback() error {
 	faults, known, err := t.endFaults()
 	if err != nil {
 		return err
@@ -171,12 +171,12 @@ func (t *adaptive) rollback() error {
 	t.remember(found)
 	t.m.runs = t.join(t.m.runs[:0], found)
 	for _, p := range found {
-		t.owns(run{p, p + 1})
+		t.owns(PageRun{p, p + 1})
 	}
 	var changed []PageIndex
-	var again []run
+	var again []PageRun
 	for _, r := range t.m.runs {
-		for i := r.start; i < r.end; i++ {
+		for i := r.Start; i < r.End; i++ {
 			if !t.m.put(i) {
 				continue
 			}
@@ -198,9 +198,9 @@ func (t *adaptive) advance(pages []PageIndex) error {
 		t.walked = false
 		return t.cow.advance(pages)
 	}
-	var again []run
+	var again []PageRun
 	for _, i := range pages {
-		t.owns(run{uint32(i), uint32(i) + 1})
+		t.owns(PageRun{uint32(i), uint32(i) + 1})
 		if t.m.put(uint32(i)); !t.isOpen(uint32(i)) {
 			again = appendRun(again, uint32(i), uint32(i)+1)
 		}
@@ -222,5 +222,5 @@ func (t *adaptive) detach() error {
 	if !t.warm {
 		return nil
 	}
-	return t.m.unwatch(run{0, uint32(t.m.tracked)})
+	return t.m.unwatch(PageRun{0, uint32(t.m.tracked)})
 }

@@ -52,13 +52,13 @@ func (m *Memory) Commit(size PageCount) (Commit, error) {
 
 func (m *Memory) commit(size PageCount) (Commit, error) {
 	t0 := m.clock()
-	runs, err := m.tracker.collect(m.runs[:0])
+	runs, err := m.tracker.Collect(m.runs[:0])
 	if err != nil {
 		return Commit{}, err
 	}
 	runs = clip(runs, uint32(m.tracked))
 	if size > m.tracked {
-		if runs, err = populated(m, runs, run{uint32(m.tracked), uint32(size)}); err != nil {
+		if runs, err = populated(m, runs, PageRun{uint32(m.tracked), uint32(size)}); err != nil {
 			return Commit{}, err
 		}
 	}
@@ -91,18 +91,18 @@ func (m *Memory) commit(size PageCount) (Commit, error) {
 }
 
 // clip cuts ascending runs at end.
-func clip(runs []run, end uint32) []run {
-	for len(runs) > 0 && runs[len(runs)-1].start >= end {
+func clip(runs []PageRun, end uint32) []PageRun {
+	for len(runs) > 0 && runs[len(runs)-1].Start >= end {
 		runs = runs[:len(runs)-1]
 	}
-	if n := len(runs); n > 0 && runs[n-1].end > end {
-		runs[n-1].end = end
+	if n := len(runs); n > 0 && runs[n-1].End > end {
+		runs[n-1].End = end
 	}
 	return runs
 }
 
 // compare gives the pages of runs that differ from the version, ascending.
-func (m *Memory) compare(runs []run) []PageIndex {
+func (m *Memory) compare(runs []PageRun) []PageIndex {
 	n := countPages(runs)
 	m.stats.Candidate += uint64(n)
 	m.stats.Compared += uint64(n)
@@ -112,7 +112,7 @@ func (m *Memory) compare(runs []run) []PageIndex {
 	}
 	m.ownLines()
 	for _, r := range runs { // workers only read the flat table
-		for c := r.start >> chunkShift; c <= (r.end-1)>>chunkShift; c++ {
+		for c := r.Start >> chunkShift; c <= (r.End-1)>>chunkShift; c++ {
 			if !m.filled[c] {
 				m.fill(c)
 			}
@@ -128,10 +128,10 @@ func (m *Memory) compare(runs []run) []PageIndex {
 	return slices.Concat(found...)
 }
 
-func (m *Memory) compareRuns(runs []run, changed []PageIndex) []PageIndex {
+func (m *Memory) compareRuns(runs []PageRun, changed []PageIndex) []PageIndex {
 	var b batch
 	for _, r := range runs {
-		for i := r.start; i < r.end; i++ {
+		for i := r.Start; i < r.End; i++ {
 			b.page[b.n] = i
 			if b.n++; b.n == compareBatch {
 				changed = m.compareBatched(&b, changed)
@@ -144,15 +144,15 @@ func (m *Memory) compareRuns(runs []run, changed []PageIndex) []PageIndex {
 }
 
 // splitRuns cuts runs into parts of about the given number of pages, in order.
-func splitRuns(runs []run, pages int) [][]run {
-	var parts [][]run
-	var part []run
+func splitRuns(runs []PageRun, pages int) [][]PageRun {
+	var parts [][]PageRun
+	var part []PageRun
 	room := pages
 	for _, r := range runs {
-		for r.start < r.end {
-			cut := run{r.start, min(r.end, r.start+uint32(room))}
+		for r.Start < r.End {
+			cut := PageRun{r.Start, min(r.End, r.Start+uint32(room))}
 			part = append(part, cut)
-			r.start = cut.end
+			r.Start = cut.End
 			if room -= cut.pages(); room == 0 {
 				parts, part, room = append(parts, part), nil, pages
 			}
@@ -220,18 +220,18 @@ func (m *Memory) merge(changed []PageIndex, handles []pagetrie.Value) []pagetrie
 // comparing is the tracker that does not track.
 type comparing struct{ m *Memory }
 
-func (t *comparing) attach() error {
+func (t *comparing) Attach() error {
 	if t.m.tracked == 0 {
 		return nil
 	}
 	return t.m.lay()
 }
 func (t *comparing) begin() error { return nil }
-func (t *comparing) collect(runs []run) ([]run, error) {
+func (t *comparing) Collect(runs []PageRun) ([]PageRun, error) {
 	return appendRun(runs, 0, uint32(t.m.tracked)), nil
 }
 func (t *comparing) committed([]PageIndex, PageCount) error { return nil }
-func (t *comparing) rollback() error {
+func (t *comparing) Rollback() error {
 	for i := range uint32(t.m.tracked) {
 		t.m.put(i)
 	}
@@ -255,12 +255,12 @@ func (m *Memory) prove() error {
 	if m.proven == nil {
 		m.proven = newBitset(int(m.reserved))
 	}
-	runs, err := populated(m, nil, run{0, uint32(m.tracked)})
+	runs, err := populated(m, nil, PageRun{0, uint32(m.tracked)})
 	if err != nil {
 		return err
 	}
 	for _, r := range runs {
-		for i := r.start; i < r.end; i++ {
+		for i := r.Start; i < r.End; i++ {
 			if m.proven.has(i) {
 				continue
 			}

@@ -12,7 +12,7 @@ import (
 )
 
 // conform runs one generated program under a tracker and gives the roots of its committed versions.
-func conform(dir string, name Tracker, c choices, sabotage func(*Memory) tracker) ([]string, error) {
+func conform(dir string, name Tracker, c choices, sabotage func(*Memory) Mechanism) ([]string, error) {
 	perWrite := []int{-1, 3, 1 << 20}[c.below(3)]
 	s, err := OpenStore(StoreConfig{ReserveBytes: 1 << 30, CopyIn: CopyInConfig{PerWrite: perWrite, LeastBytes: 1, Manual: true}})
 	if err != nil {
@@ -87,7 +87,7 @@ func TestConformance(t *testing.T) {
 }
 
 // eager makes trackers take their dear steps on small programs, too.
-func eager(m *Memory) tracker {
+func eager(m *Memory) Mechanism {
 	switch t := m.tracker.(type) {
 	case *copying:
 		t.least = 4
@@ -142,19 +142,19 @@ func FuzzProgram(f *testing.F) {
 
 // saboteur is a tracker with a planted bug.
 type saboteur struct {
-	tracker
+	Mechanism
 	m        *Memory
 	bug      string
-	previous []run
+	previous []PageRun
 }
 
-func (s *saboteur) collect(runs []run) ([]run, error) {
+func (s *saboteur) Collect(runs []PageRun) ([]PageRun, error) {
 	if s.bug == "protects late" && s.m.tracked > 0 { // arming after the writes loses their marks
-		if err := s.m.arm(run{0, uint32(s.m.tracked) / 2}); err != nil {
+		if err := s.m.arm(PageRun{0, uint32(s.m.tracked) / 2}); err != nil {
 			return nil, err
 		}
 	}
-	if a, ok := s.tracker.(*adaptive); ok && s.bug == "brings pages in while they are dirty" { // arming them loses their marks
+	if a, ok := s.Mechanism.(*adaptive); ok && s.bug == "brings pages in while they are dirty" { // arming them loses their marks
 		if a.bring.own == nil {
 			a.bring.own = newBitset(int(s.m.reserved))
 		}
@@ -165,7 +165,7 @@ func (s *saboteur) collect(runs []run) ([]run, error) {
 			}
 		}
 	}
-	runs, err := s.tracker.collect(runs)
+	runs, err := s.Mechanism.Collect(runs)
 	switch s.bug {
 	case "misses a page":
 		if len(runs) > 1 {
@@ -174,14 +174,14 @@ func (s *saboteur) collect(runs []run) ([]run, error) {
 	case "misses the page behind a border":
 		for i := range runs {
 			if runs[i].pages() > 1 {
-				runs[i].end--
+				runs[i].End--
 			}
 		}
 	case "forgets what was brought in":
-		if a, ok := s.tracker.(*adaptive); ok && a.ahead != nil {
-			var kept []run
+		if a, ok := s.Mechanism.(*adaptive); ok && a.ahead != nil {
+			var kept []PageRun
 			for _, r := range runs {
-				for i := r.start; i < r.end; i++ {
+				for i := r.Start; i < r.End; i++ {
 					if !a.ahead.has(i) {
 						kept = appendRun(kept, i, i+1)
 					}
@@ -197,20 +197,20 @@ func (s *saboteur) collect(runs []run) ([]run, error) {
 
 // committed of a tracker that does not arm again what it reported.
 func (s *saboteur) committed(changed []PageIndex, grown PageCount) error {
-	err := s.tracker.committed(changed, grown)
-	if a, ok := s.tracker.(*adaptive); ok && s.bug == "leaves pages open" && err == nil && a.warm && s.m.tracked > 0 {
-		return s.m.open(run{0, uint32(s.m.tracked)})
+	err := s.Mechanism.committed(changed, grown)
+	if a, ok := s.Mechanism.(*adaptive); ok && s.bug == "leaves pages open" && err == nil && a.warm && s.m.tracked > 0 {
+		return s.m.open(PageRun{0, uint32(s.m.tracked)})
 	}
 	return err
 }
 
 // copyIn of a tracker that brings pages in and leaves them open.
 func (s *saboteur) copyIn() (more bool, err error) {
-	t, ok := s.tracker.(copier)
+	t, ok := s.Mechanism.(copier)
 	if !ok {
 		return false, nil
 	}
-	var r run
+	var r PageRun
 	if a, ok := t.(*adaptive); ok && a.mayCopyIn() && s.bug == "does not arm what it brings in" {
 		r = a.nextIn()
 	}
@@ -220,18 +220,18 @@ func (s *saboteur) copyIn() (more bool, err error) {
 	return more, s.m.open(r)
 }
 
-func (s *saboteur) rollback() error {
+func (s *saboteur) Rollback() error {
 	if s.bug == "keeps a page after rollback" {
 		for i := range uint32(s.m.size) {
 			if !pageEqual(s.m.page(i), s.m.old(i)) {
 				kept := slices.Clone(s.m.page(i))
-				err := s.tracker.rollback()
+				err := s.Mechanism.Rollback()
 				copy(s.m.page(i), kept)
 				return err
 			}
 		}
 	}
-	return s.tracker.rollback()
+	return s.Mechanism.Rollback()
 }
 
 // TestConformanceCatches shows that the suite fails for trackers that are wrong.
@@ -255,8 +255,8 @@ func TestConformanceCatches(t *testing.T) {
 			t.Run(bug.name+"/"+string(name), func(t *testing.T) {
 				skipUnavailable(t, name)
 				for seed := range uint64(200) {
-					_, err := conform(dir, name, newSeeded(seed, 30), func(m *Memory) tracker {
-						return &saboteur{tracker: eager(m), m: m, bug: bug.name}
+					_, err := conform(dir, name, newSeeded(seed, 30), func(m *Memory) Mechanism {
+						return &saboteur{Mechanism: eager(m), m: m, bug: bug.name}
 					})
 					if err != nil {
 						t.Logf("seed %d: %v", seed, err)

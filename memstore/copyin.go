@@ -164,7 +164,7 @@ func (t *adaptive) brings() bool {
 }
 
 // owns notes pages that are the memory's own without having earned anything.
-func (t *adaptive) owns(r run) {
+func (t *adaptive) owns(r PageRun) {
 	if !t.brings() {
 		return
 	}
@@ -172,7 +172,7 @@ func (t *adaptive) owns(r run) {
 	if b.own == nil {
 		b.own = newBitset(int(t.m.reserved))
 	}
-	for p := r.start; p < r.end; p++ {
+	for p := r.Start; p < r.End; p++ {
 		b.own.set(p)
 	}
 }
@@ -232,10 +232,10 @@ func (t *adaptive) copyIn() (more bool, err error) {
 	b.earned -= int(n)
 	t.m.stats.BroughtIn += uint64(n)
 	t.m.stats.Syscalls++
-	if madviseRaw(t.m.addr(r.start), uintptr(n)<<pageShift, unix.MADV_POPULATE_WRITE) != nil {
+	if madviseRaw(t.m.addr(r.Start), uintptr(n)<<pageShift, unix.MADV_POPULATE_WRITE) != nil {
 		b.off, b.earned = true, 0 // advice only: the pages are mapped by faults; what was brought in is armed all the same
 	}
-	if !t.dense.has(r.start >> chunkShift) {
+	if !t.dense.has(r.Start >> chunkShift) {
 		err = t.m.rearm(r)
 	}
 	return b.earned > 0, err
@@ -243,7 +243,7 @@ func (t *adaptive) copyIn() (more bool, err error) {
 
 // nextIn is a run of pages of one chunk to be brought in: around the latest first writes, else the lowest. It is empty
 // where nothing is left.
-func (t *adaptive) nextIn() run {
+func (t *adaptive) nextIn() PageRun {
 	b, end := &t.bring, uint32(t.m.tracked)
 	for n := len(b.recent); n > 0; n = len(b.recent) {
 		c := b.recent[n-1]
@@ -259,17 +259,17 @@ func (t *adaptive) nextIn() run {
 		}
 		b.next = border
 	}
-	return run{}
+	return PageRun{}
 }
 
 // missing is the first run of pages from start to end that are not the memory's own, at most a slice of what was earned.
-func (b *bringer) missing(start, end uint32) run {
+func (b *bringer) missing(start, end uint32) PageRun {
 	for start < end && b.own.has(start) {
 		start++
 	}
-	r := run{start, start}
-	for r.end < end && r.pages() < min(copyInSlice, b.earned) && !b.own.has(r.end) {
-		r.end++
+	r := PageRun{start, start}
+	for r.End < end && r.pages() < min(copyInSlice, b.earned) && !b.own.has(r.End) {
+		r.End++
 	}
 	return r
 }

@@ -21,12 +21,12 @@ type copying struct {
 	least  int      // pages that are too few to bother
 }
 
-func newCopying(m *Memory) tracker { return &copying{m: m, least: 2048} }
+func newCopying(m *Memory) Mechanism { return &copying{m: m, least: 2048} }
 
 // A move costs about as much as movePrice comparisons a page.
 const movePrice = 8
 
-func (t *copying) attach() error {
+func (t *copying) Attach() error {
 	t.moved = newBitset(int(t.m.reserved+chunkPages-1) / chunkPages)
 	if t.m.tracked == 0 {
 		return nil
@@ -36,14 +36,14 @@ func (t *copying) attach() error {
 
 func (t *copying) begin() error { return nil }
 
-func (t *copying) collect(runs []run) ([]run, error) {
+func (t *copying) Collect(runs []PageRun) ([]PageRun, error) {
 	t.m.stats.FullScans++
 	return t.m.private(runs)
 }
 
 // private appends the tracked pages that are the memory's own: all written ones are among them.
-func (m *Memory) private(runs []run) ([]run, error) {
-	all := run{0, uint32(m.tracked)}
+func (m *Memory) private(runs []PageRun) ([]PageRun, error) {
+	all := PageRun{0, uint32(m.tracked)}
 	found, err := m.scan(runs, all, queryPrivate)
 	if missing(err) {
 		const present, swapped, file = 1 << 63, 1 << 62, 1 << 61
@@ -63,7 +63,7 @@ func (t *copying) committed(changed []PageIndex, _ PageCount) error {
 }
 
 // move writes the chunks of runs to the image and maps them from it. The memory holds the version's bytes.
-func (t *copying) move(runs []run) error {
+func (t *copying) move(runs []PageRun) error {
 	if t.image == nil {
 		fd, err := unix.MemfdCreate("lockstep-image", unix.MFD_CLOEXEC)
 		if err != nil {
@@ -74,13 +74,13 @@ func (t *copying) move(runs []run) error {
 			return fmt.Errorf("memory image: %w", err)
 		}
 	}
-	var chunks []run
+	var chunks []PageRun
 	for _, r := range runs {
-		first, last := r.start>>chunkShift, (r.end-1)>>chunkShift
+		first, last := r.Start>>chunkShift, (r.End-1)>>chunkShift
 		for c := first; c <= last; c++ {
-			part := run{max(r.start, c<<chunkShift), min(r.end, (c+1)<<chunkShift)}
+			part := PageRun{max(r.Start, c<<chunkShift), min(r.End, (c+1)<<chunkShift)}
 			if !t.moved.has(c) { // the image needs the pages that were not written, too
-				part = run{c << chunkShift, min((c+1)<<chunkShift, uint32(t.m.tracked))}
+				part = PageRun{c << chunkShift, min((c+1)<<chunkShift, uint32(t.m.tracked))}
 				t.moved.set(c)
 			}
 			if err := t.write(part); err != nil {
@@ -91,8 +91,8 @@ func (t *copying) move(runs []run) error {
 	}
 	for _, c := range chunks {
 		t.m.stats.Syscalls++
-		length, at := uintptr(c.pages())<<pageShift, int64(c.start)<<pageShift
-		if err := mmapFixed(t.m.addr(c.start), length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE, int(t.image.Fd()), at); err != nil {
+		length, at := uintptr(c.pages())<<pageShift, int64(c.Start)<<pageShift
+		if err := mmapFixed(t.m.addr(c.Start), length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE, int(t.image.Fd()), at); err != nil {
 			return err
 		}
 	}
@@ -100,16 +100,16 @@ func (t *copying) move(runs []run) error {
 }
 
 // write copies pages to the image; what is zero there already stays a hole.
-func (t *copying) write(r run) error {
-	b := t.m.mem[uint64(r.start)<<pageShift : uint64(r.end)<<pageShift]
+func (t *copying) write(r PageRun) error {
+	b := t.m.mem[uint64(r.Start)<<pageShift : uint64(r.End)<<pageShift]
 	t.m.stats.Syscalls++
-	if _, err := t.image.WriteAt(b, int64(r.start)<<pageShift); err != nil {
+	if _, err := t.image.WriteAt(b, int64(r.Start)<<pageShift); err != nil {
 		return fmt.Errorf("memory image: %w", err)
 	}
 	return nil
 }
 
-func (t *copying) rollback() error {
+func (t *copying) Rollback() error {
 	t.m.stats.FullScans++
 	runs, err := t.m.private(t.m.runs[:0])
 	if err != nil {
@@ -117,7 +117,7 @@ func (t *copying) rollback() error {
 	}
 	t.m.runs = runs
 	for _, r := range runs {
-		for i := r.start; i < r.end; i++ {
+		for i := r.Start; i < r.End; i++ {
 			t.m.put(i)
 		}
 	}

@@ -39,7 +39,8 @@
 //
 // # Trackers
 //
-// See Tracker. They differ in cost only. The signal handler that naive, prefetch and wholepage need is C (handler.c): it is
+// See Tracker. They differ in cost only. A memory takes any Tracking: a Tracker makes the Mechanism of its name, and another package
+// can put a layer around what it makes. The signal handler that naive, prefetch and wholepage need is C (handler.c): it is
 // put on top of the engine's when a memory is attached, serves only addresses of registered memories, takes no lock, and
 // passes everything else on. Under these three a system call must not be given an address in the memory: the kernel
 // answers EFAULT instead of raising the signal. Go and guest code may touch any page.

@@ -25,9 +25,9 @@ type faulting struct {
 	fresh   bool // the mapping has no touched pages
 }
 
-func newFaulting(m *Memory, o faultingOptions) tracker { return &faulting{m: m, options: o} }
+func newFaulting(m *Memory, o faultingOptions) Mechanism { return &faulting{m: m, options: o} }
 
-func (t *faulting) attach() (err error) {
+func (t *faulting) Attach() (err error) {
 	m := t.m
 	for k, h := range m.version.Pages.All() {
 		m.handles[k] = h
@@ -86,7 +86,7 @@ func (t *faulting) begin() error {
 	return t.reset()
 }
 
-func (t *faulting) collect(runs []run) ([]run, error) {
+func (t *faulting) Collect(runs []PageRun) ([]PageRun, error) {
 	t.region.count(&t.m.stats)
 	if err := t.region.err(); err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (t *faulting) committed(changed []PageIndex, grown PageCount) error {
 	return nil
 }
 
-func (t *faulting) rollback() error {
+func (t *faulting) Rollback() error {
 	t.region.count(&t.m.stats)
 	if err := t.region.err(); err != nil {
 		return err

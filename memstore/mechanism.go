@@ -2,20 +2,27 @@
 
 package memstore
 
-// tracker is one mechanism at work on one Memory. Its methods are called by the Memory, on the goroutine that uses it.
-// Every error is a failure of the world and breaks the Memory.
-type tracker interface {
-	// attach lays the memory's version over its range and starts tracking.
-	attach() error
+// Tracking gives each memory that is attached the mechanism that tracks it. A Tracker is one, by its name.
+type Tracking interface {
+	// Track makes the mechanism of m, which is about to be attached as c says.
+	Track(m *Memory, c MemoryConfig) (Mechanism, error)
+}
+
+// Mechanism is a tracker at work on one Memory. Its methods are called by the Memory, on the goroutine that uses it. Every error
+// is a failure of the world and breaks the Memory. All are made here; another package can put a layer around one by embedding it. Under a
+// layer nothing is brought in between messages.
+type Mechanism interface {
+	// Attach lays the memory's version over its range and starts tracking.
+	Attach() error
 	// begin arms tracking for a message.
 	begin() error
-	// collect appends, in ascending order, runs of pages below m.size that cover every page written since begin.
-	collect(runs []run) ([]run, error)
-	// committed follows collect when the message's changes are in m.version. Pages from grown on are new to the
+	// Collect appends, in ascending order, runs of pages below the memory's size that cover every page written since begin.
+	Collect(runs []PageRun) ([]PageRun, error)
+	// committed follows Collect when the message's changes are in m.version. Pages from grown on are new to the
 	// tracker. changed are the pages that differ from the version before.
 	committed(changed []PageIndex, grown PageCount) error
-	// rollback puts back the bytes of every page written since begin. collect was not called.
-	rollback() error
+	// Rollback puts back the bytes of every page written since begin. Collect was not called.
+	Rollback() error
 	// abandon ends a message that is neither kept nor put back; only detach follows.
 	abandon()
 	// advance brings pages to m.version, which is already the new one. All of them are below m.size.
@@ -25,30 +32,31 @@ type tracker interface {
 }
 
 // mechanisms are what the trackers' names stand for.
-var mechanisms = map[Tracker]func(*Memory) tracker{
-	TrackerNaive: func(m *Memory) tracker { return newFaulting(m, faultingOptions{}) },
-	TrackerPrefetch: func(m *Memory) tracker {
+var mechanisms = map[Tracker]func(*Memory) Mechanism{
+	TrackerNaive: func(m *Memory) Mechanism { return newFaulting(m, faultingOptions{}) },
+	TrackerPrefetch: func(m *Memory) Mechanism {
 		return newFaulting(m, faultingOptions{mapFiles: true, readWriteBit: true, ahead: true})
 	},
-	TrackerWholePage: func(m *Memory) tracker {
+	TrackerWholePage: func(m *Memory) Mechanism {
 		return newFaulting(m, faultingOptions{mapFiles: true, readWriteBit: true, whole: true})
 	},
 	TrackerCow:           newCopying,
-	TrackerUffd:          func(m *Memory) tracker { return &marking{m: m} },
+	TrackerUffd:          func(m *Memory) Mechanism { return &marking{m: m} },
 	TrackerAdaptive:      newAdaptive,
-	TrackerCompare:       func(m *Memory) tracker { return &comparing{m: m} },
-	trackerPrefetchMap:   func(m *Memory) tracker { return newFaulting(m, faultingOptions{mapFiles: true}) },
-	trackerPrefetchQuery: func(m *Memory) tracker { return newFaulting(m, faultingOptions{readWriteBit: true}) },
-	trackerPrefetchAhead: func(m *Memory) tracker { return newFaulting(m, faultingOptions{ahead: true}) },
+	TrackerCompare:       func(m *Memory) Mechanism { return &comparing{m: m} },
+	trackerPrefetchMap:   func(m *Memory) Mechanism { return newFaulting(m, faultingOptions{mapFiles: true}) },
+	trackerPrefetchQuery: func(m *Memory) Mechanism { return newFaulting(m, faultingOptions{readWriteBit: true}) },
+	trackerPrefetchAhead: func(m *Memory) Mechanism { return newFaulting(m, faultingOptions{ahead: true}) },
 }
 
-func newTracker(name Tracker, m *Memory) (tracker, error) {
-	if name == TrackerAuto {
-		name = Probe().Tracker
+// Track implements Tracking.
+func (t Tracker) Track(m *Memory, _ MemoryConfig) (Mechanism, error) {
+	if t == TrackerAuto {
+		t = Probe().Tracker
 	}
-	if mechanism := mechanisms[name]; mechanism != nil {
+	if mechanism := mechanisms[t]; mechanism != nil {
 		return mechanism(m), nil
 	}
-	_, err := ParseTracker(string(name))
+	_, err := ParseTracker(string(t))
 	return nil, err
 }

@@ -14,8 +14,8 @@ import (
 
 // MemoryConfig says what a Memory is laid over.
 type MemoryConfig struct {
-	Store   *Store  // holds the version's pages; required
-	Tracker Tracker // required
+	Store   *Store   // holds the version's pages; required
+	Tracker Tracking // required; a Tracker, or a layer around one
 	// Base is the address of the memory's first byte, a multiple of 4096. The engine keeps the range until Detach.
 	Base uintptr
 	// Reserved is how far the memory can grow in place, in bytes: the engine's reservation without its guards.
@@ -50,6 +50,7 @@ func (c MemoryConfig) Validate() error {
 		}
 	}
 	fault(c.Store == nil, "Store is missing")
+	fault(c.Tracker == nil, "Tracker is missing")
 	fault(c.Base%PageSize != 0, "Base %#x is not a multiple of %d", c.Base, PageSize)
 	fault(c.Reserved > maxReserved, "Reserved %d is more than %d", c.Reserved, uint64(maxReserved))
 	fault(c.Size > c.Reserved, "Size %d is more than Reserved %d", c.Size, c.Reserved)
@@ -81,7 +82,7 @@ type Memory struct {
 	counts bool        // among the Store's running messages
 
 	store    *Store
-	tracker  tracker
+	tracker  Mechanism
 	base     uintptr
 	mem      []byte // the reserved range; what is above size is not accessible
 	reserved PageCount
@@ -107,8 +108,8 @@ type Memory struct {
 	proven bitset // pages whose bytes were held against their hash, or need not be; nil while there are none
 
 	state memoryState
-	err   error // what broke it
-	runs  []run // collect's, kept for its memory
+	err   error     // what broke it
+	runs  []PageRun // collect's, kept for its memory
 	clock func() time.Duration
 	stats Stats
 }
@@ -152,7 +153,7 @@ func Attach(c MemoryConfig) (*Memory, error) {
 		m.clock = func() time.Duration { return time.Since(start) }
 	}
 	var err error
-	if m.tracker, err = newTracker(c.Tracker, m); err != nil {
+	if m.tracker, err = c.Tracker.Track(m, c); err != nil {
 		return nil, fmt.Errorf("attach memory: %w", err)
 	}
 	if m.handles, err = mapTable[pagetrie.Value](uint32(max(m.reserved, 1))); err != nil {
@@ -162,7 +163,7 @@ func Attach(c MemoryConfig) (*Memory, error) {
 	m.filled = make([]bool, (m.reserved+chunkPages-1)/chunkPages)
 	m.misses = make([]uint8, len(m.filled))
 	m.layout = newLayout(m, c.Like)
-	if err := m.tracker.attach(); err != nil {
+	if err := m.tracker.Attach(); err != nil {
 		_ = m.tracker.detach()
 		m.free()
 		return nil, fmt.Errorf("attach memory: %w", err)
@@ -247,7 +248,7 @@ func (m *Memory) Rollback(size PageCount) error {
 		m.state = grown
 		return ErrGrown
 	}
-	if err := m.tracker.rollback(); err != nil {
+	if err := m.tracker.Rollback(); err != nil {
 		return m.fail("roll back message", err)
 	}
 	m.state = idle

@@ -4,6 +4,11 @@ package memstore
 
 import "os"
 
+// Tracking is how memories find what was written; without cgo there are none.
+type Tracking interface{ tracks() }
+
+func (Tracker) tracks() {}
+
 // heapSlots is how many pages a Store without cgo can hold at most: 256 MiB. The tables beside them are made at once.
 const heapSlots = 1 << 16
 

@@ -64,15 +64,15 @@ var (
 )
 
 // scan appends the pages of r that the query selects, in ascending runs. cost: 0.01 to 20 ms a GiB, by what is mapped.
-func (m *Memory) scan(runs []run, r run, q scanQuery) ([]run, error) {
+func (m *Memory) scan(runs []PageRun, r PageRun, q scanQuery) ([]PageRun, error) {
 	f, err := pagemapFD()
 	if err != nil {
 		return nil, err
 	}
 	var vec [scanVector]scanRegion
-	end := uint64(m.addr(r.end))
+	end := uint64(m.addr(r.End))
 	arg := scanArg{
-		size: uint64(unsafe.Sizeof(scanArg{})), flags: q.flags, start: uint64(m.addr(r.start)), end: end,
+		size: uint64(unsafe.Sizeof(scanArg{})), flags: q.flags, start: uint64(m.addr(r.Start)), end: end,
 		vec: uint64(uintptr(unsafe.Pointer(&vec))), vecLen: scanVector,
 		inverted: q.inverted, mask: q.mask, anyOf: q.anyOf, returned: q.mask | q.anyOf,
 	}
@@ -99,7 +99,7 @@ func (m *Memory) scan(runs []run, r run, q scanQuery) ([]run, error) {
 func (m *Memory) pageAt(addr uint64) uint32 { return uint32((uintptr(addr) - m.base) >> pageShift) }
 
 // populated appends the pages of r that hold anything: of a mapping of zeroes, those that can be other than zero.
-func populated(m *Memory, runs []run, r run) ([]run, error) {
+func populated(m *Memory, runs []PageRun, r PageRun) ([]PageRun, error) {
 	found, err := m.scan(runs, r, queryPopulated)
 	if missing(err) {
 		return m.readPagemap(runs, r, func(entry uint64) bool { return entry>>62 != 0 })
@@ -112,14 +112,14 @@ func missing(err error) bool { return errors.Is(err, unix.ENOTTY) || errors.Is(e
 
 // readPagemap is the slower way, for kernels before 6.7: one 64-bit entry a page. Bit 63 is present, 62 swapped, 61 file
 // or shared.
-func (m *Memory) readPagemap(runs []run, r run, want func(entry uint64) bool) ([]run, error) {
+func (m *Memory) readPagemap(runs []PageRun, r PageRun, want func(entry uint64) bool) ([]PageRun, error) {
 	f, err := pagemap()
 	if err != nil {
 		return nil, fmt.Errorf("page tables: %w", err)
 	}
 	var buf [8 * chunkPages]byte
-	for i := r.start; i < r.end; {
-		n := min(r.end-i, chunkPages)
+	for i := r.Start; i < r.End; {
+		n := min(r.End-i, chunkPages)
 		b := buf[:8*n]
 		m.stats.Syscalls++
 		if _, err := f.ReadAt(b, int64(m.addr(i)>>pageShift)*8); err != nil {

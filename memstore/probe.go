@@ -92,7 +92,7 @@ func tryOn(f func(*Memory) error) error {
 }
 
 func tryMarks(m *Memory) error {
-	all := run{0, tryPages}
+	all := PageRun{0, tryPages}
 	if err := m.watch(all); err != nil {
 		return err
 	}
@@ -114,8 +114,8 @@ func tryPrivate(m *Memory) error {
 	return wantPage(m.private(nil))
 }
 
-func wantPage(runs []run, err error) error {
-	if err == nil && (len(runs) != 1 || runs[0] != run{3, 4}) {
+func wantPage(runs []PageRun, err error) error {
+	if err == nil && (len(runs) != 1 || runs[0] != PageRun{3, 4}) {
 		err = fmt.Errorf("after a write to page 3 the kernel reports %v", runs)
 	}
 	return err

@@ -77,8 +77,8 @@ type testbed struct {
 	choices
 	store    *Store
 	tracker  Tracker
-	sabotage func(*Memory) tracker // replaces or tunes the tracker, or nil
-	maxWasm  int                   // reservation in Wasm pages
+	sabotage func(*Memory) Mechanism // replaces or tunes the tracker, or nil
+	maxWasm  int                     // reservation in Wasm pages
 	dir      string
 
 	engine *engine

@@ -6,7 +6,7 @@ package memstore
 // every message. No signals, no fault is served by anybody but the kernel.
 type marking struct{ m *Memory }
 
-func (t *marking) attach() error {
+func (t *marking) Attach() error {
 	if _, err := uffd(); err != nil {
 		return err
 	}
@@ -20,7 +20,7 @@ func (t *marking) attach() error {
 }
 
 func (t *marking) watchFrom(from PageCount) error {
-	r := run{uint32(from), uint32(t.m.tracked)}
+	r := PageRun{uint32(from), uint32(t.m.tracked)}
 	if err := t.m.watch(r); err != nil {
 		return err
 	}
@@ -29,9 +29,9 @@ func (t *marking) watchFrom(from PageCount) error {
 
 func (t *marking) begin() error { return nil }
 
-func (t *marking) collect(runs []run) ([]run, error) {
+func (t *marking) Collect(runs []PageRun) ([]PageRun, error) {
 	t.m.stats.FullScans++
-	return t.m.scan(runs, run{0, uint32(t.m.tracked)}, queryRearm)
+	return t.m.scan(runs, PageRun{0, uint32(t.m.tracked)}, queryRearm)
 }
 
 func (t *marking) committed(_ []PageIndex, grown PageCount) error {
@@ -41,10 +41,10 @@ func (t *marking) committed(_ []PageIndex, grown PageCount) error {
 	return t.watchFrom(grown)
 }
 
-func (t *marking) rollback() error {
+func (t *marking) Rollback() error {
 	m := t.m
 	m.stats.FullScans++
-	runs, err := m.scan(m.runs[:0], run{0, uint32(m.tracked)}, queryWritten)
+	runs, err := m.scan(m.runs[:0], PageRun{0, uint32(m.tracked)}, queryWritten)
 	if err != nil {
 		return err
 	}
@@ -60,13 +60,13 @@ func (t *marking) detach() error {
 	if t.m.tracked == 0 {
 		return nil
 	}
-	return t.m.unwatch(run{0, uint32(t.m.tracked)})
+	return t.m.unwatch(PageRun{0, uint32(t.m.tracked)})
 }
 
 // restore puts the version's bytes back into armed memory and arms the pages again.
-func (m *Memory) restore(runs []run) error {
+func (m *Memory) restore(runs []PageRun) error {
 	for _, r := range runs {
-		for i := r.start; i < r.end; i++ {
+		for i := r.Start; i < r.End; i++ {
 			m.put(i)
 		}
 		if err := m.rearm(r); err != nil {
@@ -77,7 +77,7 @@ func (m *Memory) restore(runs []run) error {
 }
 
 // pageRuns joins ascending pages.
-func pageRuns(pages []PageIndex) (runs []run) {
+func pageRuns(pages []PageIndex) (runs []PageRun) {
 	for _, i := range pages {
 		runs = appendRun(runs, uint32(i), uint32(i)+1)
 	}

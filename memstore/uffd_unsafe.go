@@ -45,13 +45,13 @@ var uffd = sync.OnceValues(func() (uintptr, error) {
 	return fd, nil
 })
 
-func (m *Memory) uffdCall(request uintptr, name string, r run, mode uint64) error {
+func (m *Memory) uffdCall(request uintptr, name string, r PageRun, mode uint64) error {
 	fd, err := uffd()
-	if err != nil || r.start >= r.end {
+	if err != nil || r.Start >= r.End {
 		return err
 	}
 	m.stats.Syscalls++
-	start, length := m.addr(r.start), uintptr(r.pages())<<pageShift
+	start, length := m.addr(r.Start), uintptr(r.pages())<<pageShift
 	arg := uffdioArg{a: uint64(start), b: uint64(length), c: mode}
 	for {
 		_, _, e := unix.Syscall(unix.SYS_IOCTL, fd, request, uintptr(unsafe.Pointer(&arg)))
@@ -66,22 +66,22 @@ func (m *Memory) uffdCall(request uintptr, name string, r run, mode uint64) erro
 }
 
 // watch lets the kernel mark writes to pages, from when they are armed.
-func (m *Memory) watch(r run) error {
+func (m *Memory) watch(r PageRun) error {
 	return m.uffdCall(uffdioRegister, "UFFDIO_REGISTER", r, uffdRegisterWP)
 }
 
-func (m *Memory) unwatch(r run) error {
+func (m *Memory) unwatch(r PageRun) error {
 	return m.uffdCall(uffdioUnregister, "UFFDIO_UNREGISTER", r, 0)
 }
 
 // arm marks pages as not written, also those that were never touched. Dear where many pages are populated; to arm again
 // what was written use rearm.
-func (m *Memory) arm(r run) error {
+func (m *Memory) arm(r PageRun) error {
 	return m.uffdCall(uffdioWriteProtect, "UFFDIO_WRITEPROTECT", r, uffdWriteProtectOn)
 }
 
 // open lets pages be written without a fault and without a mark.
-func (m *Memory) open(r run) error {
+func (m *Memory) open(r PageRun) error {
 	return m.uffdCall(uffdioWriteProtect, "UFFDIO_WRITEPROTECT", r, 0)
 }
 
@@ -94,8 +94,8 @@ var (
 )
 
 // rearm arms the written pages of r again. cost: 0.6 us for one page.
-func (m *Memory) rearm(r run) error {
-	if r.start >= r.end {
+func (m *Memory) rearm(r PageRun) error {
+	if r.Start >= r.End {
 		return nil
 	}
 	f, err := pagemapFD()
@@ -104,7 +104,7 @@ func (m *Memory) rearm(r run) error {
 	}
 	// Without a vector to report to, the kernel goes through the page table entries only.
 	arg := scanArg{
-		size: uint64(unsafe.Sizeof(scanArg{})), flags: scanWriteProtect, start: uint64(m.addr(r.start)), end: uint64(m.addr(r.end)),
+		size: uint64(unsafe.Sizeof(scanArg{})), flags: scanWriteProtect, start: uint64(m.addr(r.Start)), end: uint64(m.addr(r.End)),
 		mask: pageIsWritten,
 	}
 	call := unix.Syscall

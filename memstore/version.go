@@ -93,25 +93,25 @@ func (v Version) Root(h pagetrie.Hasher) pagetrie.Hash {
 	return sha256.Sum256(b[:])
 }
 
-// run is a half-open range of pages.
-type run struct{ start, end uint32 }
+// PageRun is a run of pages: those from Start on, below End.
+type PageRun struct{ Start, End uint32 }
 
-func (r run) pages() int { return int(r.end - r.start) }
+func (r PageRun) pages() int { return int(r.End - r.Start) }
 
 // appendRun adds [start, end) to ascending runs, joining it with the last one where they touch.
 // Preconditions: start is not below the start of the last run.
-func appendRun(runs []run, start, end uint32) []run {
+func appendRun(runs []PageRun, start, end uint32) []PageRun {
 	if start >= end {
 		return runs
 	}
-	if n := len(runs); n > 0 && start <= runs[n-1].end {
-		runs[n-1].end = max(runs[n-1].end, end)
+	if n := len(runs); n > 0 && start <= runs[n-1].End {
+		runs[n-1].End = max(runs[n-1].End, end)
 		return runs
 	}
-	return append(runs, run{start, end})
+	return append(runs, PageRun{start, end})
 }
 
-func countPages(runs []run) (n int) {
+func countPages(runs []PageRun) (n int) {
 	for _, r := range runs {
 		n += r.pages()
 	}

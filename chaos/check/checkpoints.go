@@ -9,7 +9,7 @@ import (
 
 const checkpointsDoc = `A checkpoint is what it says: its root is the one that the replicas found after its round, and its index lies at that round's entry or
 behind it and before the next round's. That holds for checkpoints that are written, that a node starts from and that are installed.
-A node that refuses its own was given a damaged one by a fault, and one that begins without the newest that it had published has lost
+A node that refuses its own, or to write one, was given a damaged one by a fault, and one that begins without the newest that it had published has lost
 it to a fault, or could not read it at that start. Judged by checkpoint, started and installed against applied, by checkpoint-refused
 against damaged, and in simulated runs, where power is lost, by started against checkpoint and checkpoint-unread. A checkpoint of a round that nobody has reported is compared when
 somebody does, as long as few enough wait.`

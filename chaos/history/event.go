@@ -89,7 +89,7 @@ const (
 	// Applied is a round that a node has applied. Executed is one message of it, with the digest of its reply.
 	Applied
 	Executed
-	// Published is a checkpoint that is visible on a node's disk. CheckpointRefused is a checkpoint that the node would not use;
+	// Published is a checkpoint that is visible on a node's disk. CheckpointRefused is a checkpoint that the node would not write or use;
 	// Text says why. Damaged is one that the harness has damaged; if Index is 0, it is the node's log,
 	// all that it has, or what of a checkpoint is verified only when it is read. CheckpointUnread is one that the disk failed to give to
 	// a node that was starting, with Text as the error: it may be whole, and it stays where it is.

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,7 +118,11 @@ func (l *life) Open(stop func(error)) (*node.Parts, error) {
 	if s.Stable != nil {
 		p.Stable = s.Stable(l.m.number, p.Stable)
 	}
-	machine, err := c.newMachine(l.m.number, l.options.Opt, fsm.Config{Tracker: memstore.Tracker(l.options.Tracker), Workers: l.options.Workers,
+	var tracking memstore.Tracking = memstore.Tracker(l.options.Tracker)
+	if s.Tracking != nil {
+		tracking = s.Tracking(l.m.number, tracking)
+	}
+	machine, err := c.newMachine(l.m.number, l.options.Opt, fsm.Config{Tracker: tracking, Workers: l.options.Workers,
 		RootsKept: rootsKept, StatesKept: statesKept, ProveRestored: true, OnStop: stop})
 	if err != nil {
 		return nil, err
@@ -158,6 +163,8 @@ func (l *life) openCheckpoints() (node.Checkpoints, error) {
 	}
 	store, err := open(config)
 	if err != nil {
+		_, id, _ := strings.Cut(err.Error(), "verify checkpoint ")
+		l.refused(checkpointIndex(id), err)
 		return nil, err
 	}
 	l.mu.Lock()

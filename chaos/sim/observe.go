@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -13,6 +14,7 @@ import (
 	"lockstep/chaos/plan"
 	"lockstep/fsm"
 	"lockstep/pagetrie"
+	"lockstep/snapshot"
 )
 
 // checkpointState is what a checkpoint says of itself.
@@ -225,6 +227,16 @@ func (l *life) damaged(id string, err error) {
 	case l.aside <- struct{}{}:
 	default:
 	}
+}
+
+// refused records a checkpoint that the replica would not write or begin with, unless its disk or its power is the reason.
+func (l *life) refused(index uint64, err error) {
+	for _, world := range []error{errIO, syscall.ENOSPC, errDead, snapshot.ErrClosed} {
+		if errors.Is(err, world) {
+			return
+		}
+	}
+	l.record(history.Event{Kind: history.CheckpointRefused, Index: index, Text: err.Error()})
 }
 
 // checkpointIndex is the log index in a checkpoint's name, 0 if it is named otherwise.

@@ -5,6 +5,7 @@ import (
 
 	"lockstep/chaos/history"
 	"lockstep/fsm"
+	"lockstep/memstore"
 	"lockstep/node"
 	"lockstep/snapshot"
 )
@@ -24,6 +25,8 @@ type Seams struct {
 	// NewMachine makes the state machines in place of fsm's with an engine: of a program that has no engine, or in which it is elsewhere.
 	// cfg has no engine. As replica 0 it makes those that repeat the log.
 	NewMachine func(replica int, cfg fsm.Config) (Machine, error)
+	// Tracking lies between canisters and the tracker of a replica's memories.
+	Tracking func(replica int, under memstore.Tracking) memstore.Tracking
 	// Replays puts Machine's layers round the machines that repeat the log too, as replica 0: for a bug of all that ever apply a round.
 	Replays bool
 	// Event changes what is recorded; false leaves it out.

@@ -126,7 +126,11 @@ func (w *watchedSink) WriteState(s snapshot.State) error {
 		return err
 	}
 	w.state = &checkpointState{s.Round, s.Root}
-	return w.SnapshotSink.(interface{ WriteState(snapshot.State) error }).WriteState(s)
+	err := w.SnapshotSink.(interface{ WriteState(snapshot.State) error }).WriteState(s)
+	if err != nil {
+		w.life.refused(w.index, err)
+	}
+	return err
 }
 
 // Close implements raft.SnapshotSink.

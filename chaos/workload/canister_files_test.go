@@ -104,14 +104,14 @@ func TestEmbeddedNames(t *testing.T) {
 	if got, want := testdata.Canisters(), []string{"bank", "counter", "faulty", "kv", "memory"}; !slices.Equal(got, want) {
 		t.Errorf("canisters %v, want %v", got, want)
 	}
-	if got, want := testdata.Workloads(), []string{"bank", "demo", "fuel", "memory", "skewed", "small", "uniform"}; !slices.Equal(got, want) {
+	if got, want := testdata.Workloads(), []string{"bank", "demo", "fuel", "memory", "skewed", "small", "uniform", "zeroed"}; !slices.Equal(got, want) {
 		t.Errorf("workloads %v, want %v", got, want)
 	}
 	_, _, err := testdata.Canister("kw")
 	if want := `no canister "kw" comes with Lockstep; there are bank, counter, faulty, kv, memory`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if _, err = testdata.Workload("demmo"); err == nil || !strings.Contains(err.Error(), "there are bank, demo, fuel, memory, skewed, small, uniform") {
+	if _, err = testdata.Workload("demmo"); err == nil || !strings.Contains(err.Error(), "there are bank, demo, fuel, memory, skewed, small, uniform, zeroed") {
 		t.Errorf("got %v", err)
 	}
 }

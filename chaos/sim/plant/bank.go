@@ -43,9 +43,9 @@ func also(m fsm.Message) func() *sim.Seams {
 
 // bankPlants are bugs that all replicas share, so that they agree on a state that is wrong.
 var bankPlants = []Plant{
-	{Name: "money-lost", Doc: "a message that failed leaves a part of its changes behind, on all replicas alike.", Expect: []string{"conservation"},
+	{Name: "money-lost", Doc: "a message that nobody has sent makes money vanish, on all replicas alike.", Expect: []string{"conservation"},
 		shape: banks, seams: also(fsm.Message{Kind: fsm.KindUpdate, Canister: "bank-b", Method: "leak"})},
-	{Name: "call-delivered-twice", Doc: "a call between canisters is carried out a second time, on all replicas alike.",
+	{Name: "call-delivered-twice", Doc: "a deposit that a call has made is made again without a call, on all replicas alike.",
 		Expect: []string{"conservation"}, shape: banks,
 		seams: also(fsm.Message{Kind: fsm.KindUpdate, Canister: "bank-a", Method: "deposit", Arg: append([]byte{5}, make([]byte, 15)...)})},
 }

@@ -1,9 +1,14 @@
 // Package plant holds bugs that are planted into a simulated cluster, to see that the checkers find them: a checker that has never
 // been seen to fail has shown nothing.
 //
-//	sim.Options.Seams ◄── Plant.Seams: layers around the log, the votes, the files, the state machine, the network
+//	sim.Options.Seams ◄── Plant.Seams: layers around the log, the votes, the files, the state machine, the network,
+//	                            │      and the trackers of memories
 //	                            │
 //	   plan that provokes it ───┴──► run ──► verdict ──► is the violation one that the plant expects?
+//
+// Files are by what is wrong: machine.go what is done with rounds, memory.go how pages are found, merged and laid, checkpoint.go
+// what is written of a state, log.go and network.go what is kept and sent, bank.go what all replicas do alike, recorder.go
+// what the checkers see, upstream.go defects of hashicorp/raft.
 //
 // Nothing in production code knows of plants: each is a layer around a public interface. A plant says in a sentence what is wrong
 // and which checkers are to find it. Three kinds besides the ordinary ones:

@@ -17,15 +17,22 @@ var localised = []struct {
 	wanted []string
 }{
 	{"missed-write", []string{"message 1 of 1 of round", "kv.put", "canister kv, page", "node 1 has"}},
-	{"float-bits", []string{"of round", "kv.put", "canister kv, page", "node 3 has"}},
-	{"map-order", []string{"node 2 has as round", "the difference came with entry"}},
+	{"altered-argument", []string{"of round", "kv.put", "canister kv, page", "node 3 has"}},
+	{"map-order", []string{"node 2 has as round", ", used at "}},
 	{"wall-clock", []string{"time: ", "the difference came with entry"}},
 	{"dropped-entry", []string{"node 2 has as round", "round: "}},
 	{"applied-twice", []string{"round: ", "node 3 has"}},
 	{"no-duplicate-check", []string{"session 1: ", "already round"}},
-	{"restore-leaves-old-pages", []string{"message 1 of 1 of round", "canister kv, page", " has as round"}},
+	{"merge-oldest-last", []string{"of round", "canister kv, page", "node 1 has"}},
+	{"rollback-skipped", []string{"canister faulty, page", "node 3 has"}},
+	{"restore-leaves-absent-pages", []string{"canister memory, page", " has as round"}},
+	{"restore-half-done", []string{"canister kv, page", " has as round"}},
+	{"restore-skipped", []string{"message 1 of 1 of round", "canister kv, page", " has as round"}},
 	{"restart-trusts-index", []string{"canister kv: only"}},
-	{"checkpoint-without-globals", []string{"checkpoint of entry", "can't be read", "state table"}},
+	{"checkpoint-without-globals", []string{"checkpoint of entry", "canister kv", "global 0"}},
+	{"checkpoint-without-sessions", []string{"checkpoint of entry", "session 1"}},
+	{"checkpoint-wrong-size", []string{"checkpoint of entry", "canister kv, memory pages: the log has"}},
+	{"checkpoint-table-cut", []string{"checkpoint of entry", "can't be read", "state table"}},
 	{"checkpoint-without-memory", []string{"checkpoint of entry", "canister kv, page"}},
 	{"checkpoint-of-another-round", []string{"checkpoint of entry", "state table is of round"}},
 	{"checkpoint-old-root", []string{"node 1's checkpoint has", "with nothing else that differs"}},
@@ -39,7 +46,7 @@ var localised = []struct {
 }
 
 // localisedSlice is what an ordinary test runs of them.
-const localisedSlice = "missed-write map-order checkpoint-without-globals checkpoint-without-memory restore-leaves-old-pages money-lost " +
+const localisedSlice = "missed-write map-order checkpoint-without-globals checkpoint-without-sessions restore-leaves-absent-pages money-lost " +
 	"entries-altered ack-before-durable stale-read"
 
 // localiseWithin is the goal for a state of 1 GiB; states here are small, and only a search that hangs takes longer.

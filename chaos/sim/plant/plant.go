@@ -31,7 +31,7 @@ type Plant struct {
 
 // All lists the plants.
 func All() []Plant {
-	return slices.Concat(machinePlants, bankPlants, checkpointPlants, logPlants, networkPlants, recorderPlants, barePlants)
+	return slices.Concat(machinePlants, memoryPlants, bankPlants, checkpointPlants, logPlants, networkPlants, recorderPlants, barePlants)
 }
 
 // guarded is behind the name of a bare plant whose layers are to be put around node.

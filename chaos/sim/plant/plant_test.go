@@ -33,8 +33,10 @@ func testPool(t *testing.T) *sim.Pool {
 	return p
 }
 
-// slice are the plants of an ordinary test: one for each checker, and both kinds of odd ones.
-const slice = "wall-clock missed-write no-duplicate-check applied-twice restart-trusts-index canary checkpoint-old-root no-folder-sync " +
+// slice are the plants of an ordinary test: one for each checker, those of the memory system, and both kinds of odd ones.
+const slice = "wall-clock missed-write merge-oldest-last rollback-skipped restore-leaves-absent-pages restore-half-done " +
+	"checkpoint-without-globals checkpoint-without-sessions checkpoint-wrong-size checkpoint-table-cut overlay-oldest-last " +
+	"no-duplicate-check applied-twice restart-trusts-index canary checkpoint-old-root no-folder-sync " +
 	"money-lost ack-before-durable vote-not-kept entries-altered stale-read blind-roots raft-install-livelock raft-bad-checkpoint-panic"
 
 // Every planted bug is caught by a checker that is to catch it. LOCKSTEP_PLANTS=all plants all, a list of names those.
