@@ -32,7 +32,7 @@ func (b *run) speeds() error {
 }
 
 func speedPlan(workload string, checkpoint int) *plan.Plan {
-	p := &plan.Plan{Seed: 1, Time: plan.Time{Run: 10 * time.Minute, Quiet: 4 * time.Second},
+	p := &plan.Plan{Seed: 1, Time: plan.Time{Run: 10 * time.Minute, Quiet: 10 * time.Second},
 		Workload: plan.Workload{Name: workload, Seed: 1, Clients: 4, Rate: 10}}
 	for _, t := range []string{"prefetch", "cow", "adaptive"} {
 		p.Replicas = append(p.Replicas, plan.Options{Tracker: t, Checkpoint: checkpoint})

@@ -40,6 +40,23 @@ func TestNothingSeenIsUndecided(t *testing.T) {
 	}
 }
 
+// A cluster that nobody asks for anything need not do anything: only a message that it does not get on with is a violation.
+func TestAQuietEndingWithoutMessagesIsUndecided(t *testing.T) {
+	l := load(t, "testdata/bad/liveness.nothing-after-healing.jsonl")
+	isMessage := func(e history.Event) bool { return e.Kind == history.Invoked }
+	query := *l
+	query.Events = slices.Clone(l.Events)
+	query.Events[slices.IndexFunc(query.Events, isMessage)].Class = history.Query
+	l.Events = slices.DeleteFunc(l.Events, isMessage)
+	for _, l := range []*history.Log{l, &query} {
+		v := Judge(t.Context(), l, Config{})
+		f := finding(t, v, "liveness")
+		if v.Judgement != Undecided || f.State != Open || !strings.Contains(f.Reason, "nobody sent a message in the quiet ending") {
+			t.Errorf("%s: liveness is %s, %q", v.Sentence, f.State, f.Reason)
+		}
+	}
+}
+
 func TestJudgementsAreExitCodesAndWords(t *testing.T) {
 	for code, j := range []Judgement{Agreed, Violated, Undecided, HarnessError} {
 		text, err := json.Marshal(j)
@@ -81,6 +98,48 @@ func TestAViolationComesWithWhatWasBefore(t *testing.T) {
 	v := Judge(t.Context(), l, Config{}).Findings[0].Violation
 	if v == nil || !slices.ContainsFunc(v.Before, func(e history.Event) bool { return e.Kind == history.FaultBegin }) {
 		t.Errorf("the fault is not among what was before: %+v", v)
+	}
+}
+
+// However much happens after a fault began, a violation tells of it if it is on, and of the newest others.
+func TestFaultsAreNotLostAmongWhatWasBefore(t *testing.T) {
+	var r recent
+	add := func(n int, e history.Event) {
+		for range n {
+			r.add(&e)
+		}
+	}
+	fault := func(kind history.Kind, n uint32) { r.add(&history.Event{Kind: kind, Fault: n, Text: "a fault"}) }
+	fault(history.FaultBegin, 1)
+	for n := range uint32(20) {
+		fault(history.FaultBegin, n+2)
+		fault(history.FaultEnd, n+2)
+	}
+	add(100, history.Event{Kind: history.RoleChanged, Node: 1, Role: history.Candidate})
+	add(100, history.Event{Kind: history.Mark, Text: string(history.MarkStaleRead)})
+	add(100, history.Event{Kind: history.Mark, Text: string(history.MarkOutOfFuel)})
+	add(1, history.Event{Kind: history.Mark, Text: string(history.MarkDiskFull)})
+	events := r.events()
+	if len(events) != 1+recentFaults+recentOthers || events[0].Fault != 1 || events[len(events)-1].Text != string(history.MarkDiskFull) {
+		t.Errorf("%d events: %v", len(events), events)
+	}
+	for i, e := range events {
+		if e.Kind == history.Mark && i != len(events)-1 {
+			t.Errorf("event %d is %s", i, e.Text)
+		}
+		if want := uint32(21 - (recentFaults-i)/2); i >= 1 && i <= recentFaults && e.Fault != want {
+			t.Errorf("event %d is of fault %d, want %d", i, e.Fault, want)
+		}
+	}
+	fault(history.FaultEnd, 1)
+	if events := r.events(); slices.ContainsFunc(events, func(e history.Event) bool { return e.Kind == history.FaultBegin && e.Fault == 1 }) {
+		t.Error("a fault that was over long ago is told of")
+	}
+	for n := range uint32(1000) {
+		fault(history.FaultBegin, n+100)
+	}
+	if events := r.events(); len(events) != recentOn+recentOthers || events[len(events)-1].Fault != 1099 {
+		t.Errorf("%d events of a thousand faults that are on", len(events))
 	}
 }
 

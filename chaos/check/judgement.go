@@ -111,6 +111,9 @@ type Finding struct {
 	// Checked counts what was looked at, and Of says what that is: "rounds compared".
 	Checked uint64 `json:"checked"`
 	Of      string `json:"of"`
+	// Outside says that it was not found in the history, which cannot give it again: by repeating the log, or by the end of the process that
+	// ran the cluster.
+	Outside bool `json:"outside,omitempty"`
 	// Reason says why the state is not Held.
 	Reason    string     `json:"reason,omitempty"`
 	Violation *Violation `json:"violation,omitempty"`

@@ -9,8 +9,8 @@ import (
 
 const livenessDoc = `Once everything is healed, the cluster gets on: a new round is applied, and in the end every replica is up and has applied the newest
 round; and at no time does a replica work without getting on. Replicas that the plan excuses need not come back. Judged by healed, ended,
-applied, installed, started, stopped, crashed and stuck. Somebody must send messages in the quiet ending, which lasts as long as
-the cluster may take. A run without one is undecided, and so is one
+applied, installed, started, stopped, crashed, stuck and the invoked messages. Somebody must send messages in the quiet ending, which lasts
+as long as the cluster may take. A run without one, or without a message in it, is undecided, and so is one
 that was stopped at another violation.`
 
 // liveness is progress.
@@ -18,6 +18,7 @@ type liveness struct {
 	suite           *Suite
 	header          history.Header
 	healed, ended   bool
+	asked           bool // somebody sent a message after everything was healed
 	newest, atHeal  uint64
 	nodes           []standing
 	healedAt, endAt history.Event
@@ -41,6 +42,9 @@ func (c *liveness) observe(e *history.Event) *Violation {
 		return nil
 	case history.Ended:
 		c.ended, c.endAt = true, *e
+		return nil
+	case history.Invoked:
+		c.asked = c.asked || c.healed && e.Class == history.Update
 		return nil
 	case history.Stuck:
 		return broken(e, "%s", e.Words())
@@ -67,6 +71,10 @@ func (c *liveness) finish() Finding {
 	}
 	if first := c.suite.first; first != nil {
 		f.State, f.Reason, f.Checked = Open, "the run was stopped at a violation of "+first.Checker, 0
+		return f
+	}
+	if c.newest == c.atHeal && !c.asked {
+		f.State, f.Reason = Open, "nobody sent a message in the quiet ending"
 		return f
 	}
 	if c.newest == c.atHeal {

@@ -67,7 +67,7 @@ func (m mismatch) Error() string { return m.Sentence }
 func (c *replayed) run(ctx context.Context) Finding {
 	f := c.finish()
 	for _, r := range c.suite.cfg.Replays {
-		f.State, f.Reason = Held, ""
+		f.State, f.Reason, f.Outside = Held, "", true
 		before := f.Checked
 		err := r.Run(ctx, func(got Replayed) error {
 			f.Checked++

@@ -13,6 +13,9 @@ type Config struct {
 	Bounds []Bound
 	// Replays are run at the end; none leaves replay equivalence unseen.
 	Replays []Replay
+	// Before is the verdict that the run had, if it is judged again: what its history cannot give again is taken from there. nil if it had
+	// none.
+	Before *Verdict
 	// Window is how many of the newest rounds, and log indexes, stay comparable; 0 means 1<<20.
 	Window uint64
 	// Without leaves checkers out, by name: for judging the checkers.
@@ -151,10 +154,13 @@ func (s *Suite) Finish(ctx context.Context) Verdict {
 		if r.found != nil {
 			f.State, f.Violation = Broken, r.found
 		}
+		if old := s.outside(r.name); old != nil && f.Violation == nil {
+			f = *old
+		}
 		if f.Violation != nil {
 			f.Violation.Checker = r.name
 			s.told.complete(f.Violation)
-			if f.Reason = f.Violation.Sentence; s.excuses(&r.entry) {
+			if f.State, f.Reason = Broken, f.Violation.Sentence; s.excuses(&r.entry) {
 				f.State = Excused
 			}
 		}
@@ -164,7 +170,23 @@ func (s *Suite) Finish(ctx context.Context) Verdict {
 		v.Faults, v.Marks = s.fired.faults(), s.fired.marks
 	}
 	v.Judgement, v.Sentence = s.conclude(&v)
+	if b := s.cfg.Before; b != nil && b.Judgement == HarnessError && v.Judgement != Violated {
+		v.Judgement, v.Sentence = HarnessError, b.Sentence
+	}
 	return v
+}
+
+// outside is the finding of a checker in the verdict before that the history cannot give again; nil if there is none.
+func (s *Suite) outside(checker string) *Finding {
+	if s.cfg.Before == nil {
+		return nil
+	}
+	for i := range s.cfg.Before.Findings {
+		if f := &s.cfg.Before.Findings[i]; f.Checker == checker && f.Outside {
+			return f
+		}
+	}
+	return nil
 }
 
 // Judge judges a whole history.
@@ -175,28 +197,4 @@ func Judge(ctx context.Context, l *history.Log, c Config) Verdict {
 		s.Observe(&l.Events[i])
 	}
 	return s.Finish(ctx)
-}
-
-// recent keeps the newest events that are not everyday ones.
-type recent struct {
-	ring [32]history.Event
-	n    int
-}
-
-func (r *recent) add(e *history.Event) {
-	switch e.Kind {
-	case history.Applied, history.Executed, history.Appended, history.Committed, history.Invoked, history.Returned,
-		history.Gauge, history.Audited, history.Compacted, history.Published, history.Voted:
-		return
-	}
-	r.ring[r.n%len(r.ring)] = *e
-	r.n++
-}
-
-func (r *recent) events() []history.Event {
-	var all []history.Event
-	for i := max(0, r.n-len(r.ring)); i < r.n; i++ {
-		all = append(all, r.ring[i%len(r.ring)])
-	}
-	return all
 }

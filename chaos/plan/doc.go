@@ -24,7 +24,7 @@
 // Invariants:
 //
 //   - Parse(p.String()) equals p, and the text of a parsed plan is the same for all spellings of it.
-//   - Every fault ends by Time.Run; after that comes Time.Quiet with none.
+//   - Every fault ends by Time.Run; after that comes Time.Quiet with none, which is no shorter than LeastQuiet.
 //   - A plan whose faults go beyond what a cluster of its size must survive says so in its line "allow", with the words that
 //     Budget finds; a run of it is judged by that.
 //   - Most drawn plans of simulated runs begin with a recipe (rare.go): an episode of its own, whatever kinds are drawn, that leads to a rare path. So a

@@ -14,7 +14,7 @@ type Shape struct {
 	// Replicas is their number; 0 draws 3 or 5.
 	Replicas int
 	// Time is the runs' shape; a zero member means: Run drawn from 10 s to 40 s, Quiet 20 s, Window three election timeouts, but
-	// at least 1 s.
+	// at least 1 s. Quiet becomes longer if the drawn faults want that.
 	Time Time
 	// Cluster's zero Election is drawn from 300 ms to 1 s: the shorter, the more faults a run has.
 	Cluster Cluster
@@ -58,6 +58,7 @@ func Generate(seed uint64, s Shape) *Plan {
 	}
 	d.weather(p)
 	d.episodes(p)
+	p.Time.Quiet = max(p.Time.Quiet, p.LeastQuiet())
 	b := p.Budget()
 	p.Allow = Allow{Stall: b.MayStall, Loss: b.MayLose}
 	return p

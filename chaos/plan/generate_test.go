@@ -165,7 +165,7 @@ func TestBudget(t *testing.T) {
 		{"two of one replica cost it", 3, "at 1s corrupt-checkpoint nodes=1\nat 2s corrupt-checkpoint nodes=1", Allow{}, []int{1}},
 		{"a single replica has no spare", 1, "at 1s for 1s wipe nodes=1 mode=careful", Allow{Loss: true}, nil},
 	} {
-		p := &Plan{Time: Time{Run: 10 * time.Second, Window: 3 * time.Second}, Workload: Workload{Name: "demo", Clients: 1},
+		p := &Plan{Time: Time{Run: 10 * time.Second, Quiet: 20 * time.Second, Window: 3 * time.Second}, Workload: Workload{Name: "demo", Clients: 1},
 			Replicas: make([]Options, c.replicas), Allow: c.want}
 		got, err := Parse(strings.NewReader(p.String()+c.faults), "x")
 		if err != nil {
@@ -218,7 +218,7 @@ func TestShrinkFindsTheCulprits(t *testing.T) {
 		t.Errorf("what was found does not fail, or is no plan:\n%s", s.Plan)
 	}
 	got := s.Plan
-	if got.Faults[0].At != 0 || got.Time.Run > 3*time.Second || got.Time.Quiet > leastQuiet {
+	if got.Faults[0].At != 0 || got.Time.Run > 3*time.Second || got.Time.Quiet != p.Time.Quiet {
 		t.Errorf("time that nothing needs is left:\n%s", got)
 	}
 	if len(got.Faults) != 2 || len(got.Replicas) != 3 || got.Workload.Operations >= 8 || got.Workload.Clients != 1 || s.Exhausted {
@@ -309,5 +309,19 @@ func TestProcessorsAreDrawnForProcesses(t *testing.T) {
 	}
 	if drawn[Sim] != 0 || drawn[Real] == 0 {
 		t.Errorf("simulated replicas with a number of processors: %d, real ones: %d", drawn[Sim], drawn[Real])
+	}
+}
+
+// With one replica in place of several, or less time to get on, a correct cluster fails too: that is not what is looked for.
+func TestShrinkKeepsACluster(t *testing.T) {
+	for _, replicas := range []int{1, 2, 3, 4, 5, 7} {
+		p := Generate(5, Shape{Replicas: replicas, Time: Time{Run: 20 * time.Second}})
+		s, err := Shrink(t.Context(), p, func(_ context.Context, p *Plan) (bool, error) { return true, p.Validate() }, ShrinkLimits{Attempts: 1000})
+		if err != nil || s.Exhausted {
+			t.Fatalf("%d replicas: %v", replicas, err)
+		}
+		if n := len(s.Plan.Replicas); n != min(replicas, leastReplicas) || s.Plan.Time.Quiet != p.Time.Quiet {
+			t.Errorf("of %d replicas %d are left, of quiet=%v %v", replicas, n, p.Time.Quiet, s.Plan.Time.Quiet)
+		}
 	}
 }

@@ -1,6 +1,10 @@
 package plan
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Plan is everything that a run is made of. Two runs of equal plans are given the same faults, options and messages; only what
 // the operating system or Go's scheduler decide may differ.
@@ -47,7 +51,8 @@ type Drawn struct {
 type Time struct {
 	// Run is how long clients send and faults happen. Every fault ends by then.
 	Run time.Duration
-	// Quiet is the ending without faults in which the cluster must converge.
+	// Quiet is the ending without faults in which the cluster must converge. It is over as soon as it has; LeastQuiet is what a
+	// correct cluster may take.
 	Quiet time.Duration
 	// Window is the least time without any fault but weather between two episodes of faults.
 	Window time.Duration
@@ -55,7 +60,7 @@ type Time struct {
 
 // Cluster is what all replicas share.
 type Cluster struct {
-	// Election is the election timeout; 0 means the node's default.
+	// Election is the election timeout; 0 means the node's default, DefaultElection.
 	Election time.Duration
 }
 
@@ -127,6 +132,33 @@ type Fault struct {
 	Until Until
 	// Shift is the number of places by which a rolling restart moves the options on: replica i gets those of i+Shift.
 	Shift int
+}
+
+// DefaultElection is the election timeout of a node that is given none.
+const DefaultElection = time.Second
+
+// What a correct cluster may take to get on.
+const (
+	// elections are the election timeouts in which there is a leader whom all follow, split votes and stale candidates included;
+	// retried those that follow when a replica that was away is tried again.
+	elections = 8
+	retried   = 4
+	// maxRetry is how long hashicorp/raft may wait before it tries a follower again that did not answer: the longer it was away
+	// the longer, up to 10 ms << 10.
+	maxRetry = 10240 * time.Millisecond
+)
+
+// LeastQuiet is the shortest quiet ending in which a correct cluster converges: a leader is found, or has stayed and tries replicas that
+// were away again, after a time that grows with their absence.
+func (p *Plan) LeastQuiet() time.Duration {
+	longest := time.Duration(0)
+	for i := range p.Faults {
+		if f := &p.Faults[i]; !slices.Contains(weather, f.Kind) {
+			longest = max(longest, f.For)
+		}
+	}
+	election := cmp.Or(p.Cluster.Election, DefaultElection)
+	return max(elections*election, min(longest, maxRetry)+retried*election)
 }
 
 // End is when the fault is over.

@@ -78,7 +78,7 @@ func TestCloneSharesNothing(t *testing.T) {
 }
 
 func TestErrorsNameTheLineAndTheWord(t *testing.T) {
-	head := "lockstep-plan 1\ntime run=10s\nworkload name=demo clients=1\nreplica 1\nreplica 2\nreplica 3\n"
+	head := "lockstep-plan 1\ntime run=10s quiet=20s\nworkload name=demo clients=1\nreplica 1\nreplica 2\nreplica 3\n"
 	for _, c := range []struct{ text, want string }{
 		{"", "x: the plan is empty|x:0: the plan is empty"},
 		{"plan\n", `x:1: the first line is "plan", a plan begins with "lockstep-plan 1"`},
@@ -109,6 +109,9 @@ func TestErrorsNameTheLineAndTheWord(t *testing.T) {
 		{head + "weather rain", `x:7: unknown line "weather"; lines begin with seed, replica, allow, at, drawn, time, cluster, workload`},
 		{head + "replica 4 checkpoint=0", "x:7: checkpoint=0: write a whole number from 1 to"},
 		{"lockstep-plan 1\nreplica 1\n", "x: no time to run"},
+		{strings.Replace(head, "quiet=20s", "quiet=1s", 1), "x: quiet=1s is too short: after these faults a correct cluster may take 8s to get on; write quiet=8s or more"},
+		{strings.Replace(head, " quiet=20s", "", 1) + "at 1s for 8s pause nodes=1\nat 1s for 9s loss nodes=1 to=2 rate=0.5", "quiet=0s is too short: after these faults a correct cluster may take 12s"},
+		{strings.Replace(head, "run=10s quiet=20s", "run=1m quiet=14s", 1) + "at 1s for 40s pause nodes=1", "quiet=14s is too short: after these faults a correct cluster may take 14.24s"},
 		{"lockstep-plan 1\ntime run=1s\nworkload name=a clients=1\n", "x: 0 replicas: 1 to 9 are possible"},
 	} {
 		_, err := Parse(strings.NewReader(c.text), "x")
@@ -242,7 +245,7 @@ func TestLinesOfKinds(t *testing.T) {
 		for i := range words {
 			words[i], _, _ = strings.Cut(words[i], "|")
 		}
-		text := "lockstep-plan 1\nseed 1\ntime run=5s quiet=5s\nreplica 1\nreplica 2\nreplica 3\nworkload name=demo clients=1\n"
+		text := "lockstep-plan 1\nseed 1\ntime run=5s quiet=20s\nreplica 1\nreplica 2\nreplica 3\nworkload name=demo clients=1\n"
 		for _, allow := range []string{"", "allow loss\n", "allow stall\n", "allow loss,stall\n"} {
 			if _, err := Parse(strings.NewReader(text+allow+strings.Join(words, " ")+"\n"), "plan"); err == nil {
 				words = nil

@@ -47,7 +47,7 @@ var errAttempts = errors.New("no attempts left")
 // until nothing changes. The plan itself is taken to fail and is not changed. A plan is never made to exceed a budget that it kept: then another failure would be found than the one
 // that is looked for.
 //
-// fails must be able to fail: if a run depends on chance it should run each plan a few times. An error of fails ends the
+// fails must be able to fail: if a run depends on chance it should run each plan a few times. An error of fails, or the end of ctx, ends the
 // search and is returned with what was found until then.
 func Shrink(ctx context.Context, p *Plan, fails func(context.Context, *Plan) (bool, error), l ShrinkLimits) (Shrunk, error) {
 	if l.Attempts == 0 {
@@ -110,6 +110,9 @@ func (s *shrinker) try(change func(*Plan)) (bool, error) {
 	s.tried[text] = true
 	s.attempts++
 	failed, err := s.fails(s.ctx, p)
+	if err == nil {
+		err = s.ctx.Err() // what was interrupted says nothing
+	}
 	if err != nil {
 		return false, fmt.Errorf("shrink, attempt %d: %w", s.attempts, err)
 	}
@@ -228,10 +231,8 @@ func (p *Plan) advance(fault int, share time.Duration) {
 	p.Time.Run -= min(by, p.Time.Run-time.Millisecond)
 }
 
-// leastQuiet is how long a quiet ending must be for replicas to converge in it.
-const leastQuiet = 2 * time.Second
-
-// shorterTime ends the run soon after the last fault, and the quiet ending too.
+// shorterTime ends the run soon after the last fault. The quiet ending stays: it ends by itself when the cluster gets on, and in a
+// shorter one another failure would be found than the one that is looked for.
 func (s *shrinker) shorterTime() error {
 	end := func(p *Plan) (end time.Duration) {
 		for i := range p.Faults {
@@ -241,18 +242,21 @@ func (s *shrinker) shorterTime() error {
 	}
 	return s.repeat(
 		func(p *Plan) { p.Time.Run = end(p) },
-		func(p *Plan) { p.Time.Run = max(end(p), p.Time.Run/2).Round(time.Millisecond) },
-		func(p *Plan) {
-			if p.Time.Quiet > leastQuiet {
-				p.Time.Quiet = max(p.Time.Quiet/2, leastQuiet).Round(time.Millisecond)
-			}
-		})
+		func(p *Plan) { p.Time.Run = max(end(p), p.Time.Run/2).Round(time.Millisecond) })
 }
+
+// leastReplicas is the smallest cluster that a larger one is made: with fewer, one replica is the whole cluster or each is needed, and
+// another failure would be found than the one that is looked for.
+const leastReplicas = 3
 
 // plainReplicas takes options back to their defaults, and leaves out replicas that no fault names.
 func (s *shrinker) plainReplicas() error {
 	changes := []func(*Plan){
-		func(p *Plan) { p.Replicas = p.Replicas[:max(len(p.Replicas)-2, 1)] },
+		func(p *Plan) {
+			if n := len(p.Replicas); n > leastReplicas {
+				p.Replicas = p.Replicas[:max(n-2, leastReplicas)]
+			}
+		},
 		func(p *Plan) { clear(p.Replicas) },
 	}
 	for i := range s.best.Replicas {

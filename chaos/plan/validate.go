@@ -18,7 +18,7 @@ func (p *Plan) Validate() error {
 		fail("%d replicas: 1 to %d are possible, a line each: replica 1", len(p.Replicas), MaxReplicas)
 	}
 	if p.Time.Run <= 0 {
-		fail("no time to run: write a line such as: time run=30s quiet=10s")
+		fail("no time to run: write a line such as: time run=30s quiet=20s")
 	}
 	if p.Workload.Name == "" || p.Workload.Clients == 0 {
 		fail("no workload: write a line such as: workload name=demo clients=4")
@@ -45,6 +45,10 @@ func (p *Plan) Validate() error {
 			fail("fault %d (%s) comes after one at %v: faults are in the order of their beginnings", i+1, f, last)
 		}
 		last = f.At
+	}
+	if least := p.LeastQuiet(); p.Time.Quiet < least {
+		fail("quiet=%v is too short: after these faults a correct cluster may take %v to get on; write quiet=%[2]v or more, it ends as soon as all replicas are equal",
+			p.Time.Quiet, least)
 	}
 	if len(errs) > 0 {
 		return errors.Join(errs...)

@@ -58,6 +58,8 @@ func (q *request) title() string {
 func (q *request) url(address string) string {
 	base := "http://" + address + "/v1/canisters/" + url.PathEscape(q.canister)
 	switch q.change {
+	case fsm.KindOpenSession:
+		return "http://" + address + "/v1/sessions"
 	case fsm.KindInstall, fsm.KindUpgrade, fsm.KindReinstall:
 		return base + "?mode=" + q.change.String()
 	case fsm.KindStop, fsm.KindStart:

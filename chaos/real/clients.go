@@ -66,6 +66,20 @@ func startClients(r *run, w *work, c *caller) *clients {
 	return cs
 }
 
+// probe asks for rounds besides what clients send, from healing on: they may send seldom, or nothing but queries.
+func (cs *clients) probe() {
+	prober := &client{clients: cs, number: cs.work.spec.Clients, at: 1}
+	cs.wait.Go(func() {
+		for cs.ctx.Err() == nil {
+			q := &request{class: history.Update, node: prober.at, change: fsm.KindOpenSession} // every cluster can
+			if e, _ := prober.call(q); e.Outcome != history.OK {
+				prober.turn()
+			}
+			prober.sleep(probeEvery)
+		}
+	})
+}
+
 // end lets the calls on their way come back and ends the clients.
 func (cs *clients) end() {
 	cs.stop()
@@ -116,6 +130,7 @@ func (c *client) open() uint64 {
 // Pauses and bounds of a client.
 const (
 	errorPause = 30 * time.Millisecond
+	probeEvery = 100 * time.Millisecond
 	patience   = 6 // tries of one message
 )
 

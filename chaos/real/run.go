@@ -264,8 +264,9 @@ func (r *run) settle(ctx context.Context, clients *clients) (converged time.Dura
 	}
 	r.healed.Store(true)
 	r.record(history.Event{Kind: history.Healed})
+	clients.probe()
 	began, at := time.Now(), r.track.view().newest
-	quiet := max(r.plan.Time.Quiet, time.Second)
+	quiet := r.plan.Time.Quiet
 	if !r.track.wait(quiet, done, func(v view) bool { return v.least > at && clients.newest.Load() > at }) {
 		return 0
 	}

@@ -94,6 +94,16 @@ func TestRunSurvivesFaults(t *testing.T) {
 	}
 }
 
+// Clients that send nothing but queries make no round: somebody asks for rounds in the quiet ending.
+func TestRunOfQueriesAgrees(t *testing.T) {
+	text := strings.Replace(shortPlan, "queries=0.1 duplicates=0.2", "operations=20 queries=1", 1)
+	text = strings.Replace(text, "run=2.6s quiet=20s", "run=300ms quiet=5s", 1)
+	result, l := runText(t, real.Options{}, text)
+	if result.Verdict.Judgement != check.Agreed || result.Converged == 0 || count(l, history.Invoked) == 0 {
+		t.Errorf("equal after %v: %s", result.Converged, result.Verdict.Sentence)
+	}
+}
+
 // A replica that stands still when it is asked to stop is woken up, and stops in order.
 func TestStopOfAPausedReplica(t *testing.T) {
 	result, l := run(t, real.Options{}, "at 200ms for 900ms pause nodes=leader", "at 500ms for 100ms restart nodes=1,2,3")

@@ -196,7 +196,7 @@ type Loaded struct {
 	Verdict *check.Verdict
 }
 
-// Load reads a run's folder.
+// Load reads a run's folder. A plan that is not the one that its history tells of is refused.
 func Load(dir string) (*Loaded, error) {
 	var l Loaded
 	plan, err := readSmall(filepath.Join(dir, PlanFile), maxPlanBytes)
@@ -206,6 +206,9 @@ func Load(dir string) (*Loaded, error) {
 	l.Plan = string(plan)
 	if l.Log, err = readHistory(dir); err != nil {
 		return nil, err
+	}
+	if got, want := history.DigestOf(plan), l.Log.Header.Plan; got != want {
+		return nil, fmt.Errorf("%s has the digest %s, the run of %s had a plan with %s: they are not of one run", filepath.Join(dir, PlanFile), got, HistoryFile, want)
 	}
 	text, err := readSmall(filepath.Join(dir, VerdictFile), maxVerdictBytes)
 	if errors.Is(err, os.ErrNotExist) {
@@ -244,12 +247,14 @@ func readSmall(path string, limit int64) ([]byte, error) {
 	return text, err
 }
 
-// Rejudge judges a run's folder again, by today's checkers, and writes its verdict and pages anew.
+// Rejudge judges a run's folder again, by today's checkers, and writes its verdict and pages anew. What its history cannot give again is
+// taken from the verdict that it has: findings of other means, and what a search found when the replicas' states were there.
 func Rejudge(ctx context.Context, dir string, c check.Config) (check.Verdict, error) {
 	l, err := Load(dir)
 	if err != nil {
 		return check.Failed(err), err
 	}
+	c.Before = l.Verdict
 	v := check.Judge(ctx, l.Log, c)
 	if l.Verdict != nil {
 		keepWhere(&v, l.Verdict)
@@ -257,11 +262,12 @@ func Rejudge(ctx context.Context, dir string, c check.Config) (check.Verdict, er
 	return v, writeAll(dir, Page{Plan: l.Plan, Log: l.Log, Verdict: v})
 }
 
-// keepWhere carries over what a search found when the replicas' states were there: a history has none.
+// keepWhere carries over what a search found about the same violations.
 func keepWhere(v, before *check.Verdict) {
 	for _, old := range before.Findings {
 		for _, f := range v.Findings {
-			if f.Checker == old.Checker && f.Violation != nil && old.Violation != nil && f.Violation.Sentence == old.Violation.Sentence {
+			if f.Checker == old.Checker && f.Violation != nil && old.Violation != nil && f.Violation.At == old.Violation.At &&
+				f.Violation.Round == old.Violation.Round && f.Violation.Index == old.Violation.Index {
 				f.Violation.Where, f.Violation.Searched = old.Violation.Where, old.Violation.Searched
 			}
 		}

@@ -2,7 +2,9 @@ package report
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -33,6 +35,7 @@ func spoil(l *history.Log, node uint8, from time.Duration) {
 func record(t testing.TB, dir string, l *history.Log) check.Verdict {
 	t.Helper()
 	l.Header.Rerun, l.Header.Shrink = "cluster chaos --sim --plan testdata/plan/x", "cluster chaos --sim --shrink --plan testdata/plan/x"
+	l.Header.Plan = history.DigestOf([]byte(planText))
 	l.Header.Parameters = []history.Parameter{{Name: "replica 1", Value: "tracker=adaptive checkpoint=64"}, {Name: "replica 2", Value: "tracker=cow <&>"}}
 	suite := check.New(check.Config{Header: l.Header})
 	r, err := Create(dir, planText, history.RecorderConfig{Header: l.Header, Observe: func(e *history.Event) { suite.Observe(e) }})
@@ -233,6 +236,7 @@ func TestOldFoldersAreJudgedAgain(t *testing.T) {
 	dir := t.TempDir()
 	l := synth.Make(synth.Busy(3, 3, 10*time.Second))
 	spoil(l, 3, 6*time.Second)
+	l.Header.Plan = history.DigestOf([]byte(planText))
 	r, err := Create(dir, planText, history.RecorderConfig{Header: l.Header})
 	if err != nil {
 		t.Fatal(err)
@@ -265,8 +269,78 @@ func TestOldFoldersAreJudgedAgain(t *testing.T) {
 	if err != nil || !slices.ContainsFunc(v.Findings, func(f check.Finding) bool { return f.Violation != nil && len(f.Violation.Where) == 1 }) {
 		t.Errorf("judged again, the verdict has lost where replicas differ: %v", err)
 	}
+	for i := range v.Findings { // today's sentence may be another
+		if f := v.Findings[i].Violation; f != nil {
+			f.Sentence += ", as it was said then"
+		}
+	}
+	if err := Complete(dir, planText, v); err != nil {
+		t.Fatal(err)
+	}
+	v, err = Rejudge(t.Context(), dir, check.Config{})
+	if err != nil || !slices.ContainsFunc(v.Findings, func(f check.Finding) bool { return f.Violation != nil && len(f.Violation.Where) == 1 }) {
+		t.Errorf("judged again by other words, the verdict has lost where replicas differ: %v", err)
+	}
 	if _, err := Rejudge(t.Context(), t.TempDir(), check.Config{}); err == nil {
 		t.Error("an empty folder can be judged")
+	}
+}
+
+// What a history cannot give again stays in the verdict of a run that is judged again: what a replay found, and how its process ended.
+func TestJudgedAgainNothingIsForgotten(t *testing.T) {
+	replay := check.Replay{Name: "empty state", Run: func(_ context.Context, visit func(check.Replayed) error) error {
+		return visit(check.Replayed{Round: 5, Index: 999, Root: pagetrie.Hash{9}})
+	}}
+	for name, c := range map[string]struct {
+		before func(l *history.Log) check.Verdict
+		want   check.Judgement
+		text   string
+	}{
+		"a replay that differs": {func(l *history.Log) check.Verdict {
+			return check.Judge(t.Context(), l, check.Config{Replays: []check.Replay{replay}})
+		}, check.Violated, "VIOLATION: replay-equivalence at "},
+		"a process that panicked": {func(l *history.Log) check.Verdict {
+			v := &check.Violation{Checker: "no-panic", Sentence: "a replica panicked: gone"}
+			return check.Verdict{Judgement: check.Violated, Findings: []check.Finding{{Checker: v.Checker, State: check.Broken, Outside: true, Violation: v}}}
+		}, check.Violated, "a replica panicked: gone"},
+		"a harness that failed": {func(*history.Log) check.Verdict { return check.Failed(errors.New("no port")) }, check.HarnessError, "no port"},
+		"a checker that was wrong": {func(l *history.Log) check.Verdict {
+			v := &check.Violation{Checker: "one-leader", Sentence: "false alarm"}
+			return check.Verdict{Judgement: check.Violated, Findings: []check.Finding{{Checker: v.Checker, State: check.Broken, Violation: v}}}
+		}, check.Agreed, "AGREED"},
+	} {
+		dir, l := t.TempDir(), synth.Make(synth.Busy(3, 3, 10*time.Second))
+		record(t, dir, l)
+		if err := Complete(dir, planText, c.before(l)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // what was taken over is taken over again
+			v, err := Rejudge(t.Context(), dir, check.Config{})
+			if err != nil || v.Judgement != c.want || !strings.Contains(v.Sentence, c.text) {
+				t.Errorf("%s: %s, %v", name, v.Sentence, err)
+			}
+		}
+	}
+}
+
+// A plan beside another run's history would be shown, and run again, as if it were that run's.
+func TestAnotherRunsPlanIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	record(t, dir, synth.Make(synth.Busy(3, 3, 5*time.Second)))
+	before, err := os.ReadFile(filepath.Join(dir, VerdictFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, plan := range []string{"x", planText + "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, PlanFile), []byte(plan), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Rejudge(t.Context(), dir, check.Config{}); err == nil || !strings.Contains(err.Error(), "not of one run") {
+			t.Errorf("with the plan %q the error is %v", plan, err)
+		}
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, VerdictFile)); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the verdict was written: %v", err)
 	}
 }
 

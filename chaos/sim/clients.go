@@ -84,17 +84,20 @@ var ops atomic.Uint64
 
 func (c *cluster) startClients() *clients {
 	cs := &clients{c: c, stop: make(chan struct{})}
-	for i := range max(c.plan.Workload.Clients, 1) {
-		cl := &client{clients: cs, number: i, rng: c.dice.fork(), stream: c.work.workload.Stream(c.plan.Workload.Seed, i, max(c.plan.Workload.Clients, 1))}
+	for i := range c.plan.Workload.Clients {
+		cl := &client{clients: cs, number: i, rng: c.dice.fork(), stream: c.work.workload.Stream(c.plan.Workload.Seed, i, c.plan.Workload.Clients)}
 		cs.wait.Go(cl.run)
 	}
 	return cs
 }
 
-// settle lets the clients send until progress is seen, and then ends them.
+// settle lets the clients send until progress is seen, for as long as the quiet ending lasts, and then ends them. They may have sent all
+// that they are to, send seldom or nothing but queries: a prober asks for rounds besides.
 func (cs *clients) settle() {
 	cs.healed.Store(true)
-	deadline := time.Now().Add(min(cs.c.plan.Time.Quiet/2, 8*time.Second))
+	prober := &client{clients: cs, number: cs.c.plan.Workload.Clients, rng: cs.c.dice.fork()}
+	cs.wait.Go(prober.probe)
+	deadline := time.Now().Add(cs.c.plan.Time.Quiet)
 	for time.Now().Before(deadline) && cs.advanced.Load() < settledAfter && sleep(100*time.Millisecond, cs.c.failed) {
 	}
 	close(cs.stop)
@@ -181,6 +184,23 @@ func (cl *client) repeat(m fsm.Message) (answered, expired bool) {
 		}
 	}
 	return false, false
+}
+
+// probeEvery is the pause between two messages of a prober.
+const probeEvery = 100 * time.Millisecond
+
+// probe opens sessions, which every cluster can, until the clients end.
+func (cl *client) probe() {
+	for {
+		cl.open()
+		select {
+		case <-cl.stop:
+			return
+		case <-cl.c.failed:
+			return
+		case <-time.After(probeEvery):
+		}
+	}
 }
 
 // open opens a session.

@@ -199,7 +199,7 @@ func (o *Outcome) died(err error) error {
 		seen := o.seen()
 		v := &check.Violation{Checker: "no-panic", Sentence: "a replica panicked: " + what, At: seen.Totals.Duration}
 		o.Result.Verdict = check.Verdict{Judgement: check.Violated, Sentence: "VIOLATION: " + v.String() + ".", Leading: v.Checker,
-			Findings: []check.Finding{{Checker: v.Checker, State: check.Broken, Of: "starts of nodes", Reason: v.Sentence, Violation: v}},
+			Findings: []check.Finding{{Checker: v.Checker, State: check.Broken, Of: "starts of nodes", Outside: true, Reason: v.Sentence, Violation: v}},
 			Totals:   seen.Totals, Faults: seen.Faults, Marks: seen.Marks}
 		return nil
 	case strings.Contains(o.Output, tooLong):

@@ -123,7 +123,7 @@ func Run(ctx context.Context, p *plan.Plan, o Options, done func(Result, error))
 		c.record(history.Event{Kind: history.Ended})
 		finish()
 	}
-	time.AfterFunc(p.Time.Run+p.Time.Quiet+overtime, func() {
+	time.AfterFunc(p.Time.Run+quietSteps*p.Time.Quiet+overtime, func() {
 		c.fail(fmt.Errorf("the run goes on %v of virtual time after its end", overtime))
 		finish()
 	})
@@ -133,6 +133,9 @@ func Run(ctx context.Context, p *plan.Plan, o Options, done func(Result, error))
 
 // overtime bounds what a run takes besides what its plan says: for a first leader, and for calls that nobody answers.
 const overtime = 5 * time.Minute
+
+// quietSteps are the steps of the quiet ending, each of which may last as long as the plan says: settle, audit and converge.
+const quietSteps = 3
 
 func newCluster(p *plan.Plan, o Options) (*cluster, error) {
 	if o.DiskLatency == 0 {

@@ -90,6 +90,15 @@ func TestMessagesRunOutOfFuel(t *testing.T) {
 	}
 }
 
+// A cluster to which nothing happens agrees, however little its clients send: somebody asks for rounds in the quiet ending.
+func TestIdleClustersAgree(t *testing.T) {
+	for _, workload := range []string{"clients=4 operations=10 rate=40", "clients=1 operations=1 rate=60", "clients=2 rate=0.01", "clients=2 rate=20 queries=1",
+		"clients=2 rate=20 stale=1"} {
+		agree(t, testPool(t).Run(t.Context(), Job{Plan: parse(t, "lockstep-plan 1\nseed 1\ntime run=2s quiet=8s\nworkload name=demo seed=1 "+workload+
+			"\nreplica 1\nreplica 2\nreplica 3\n")}))
+	}
+}
+
 // shape is that of the seeds in tests.
 func shape() plan.Shape {
 	s := plan.Shape{Opts: []string{"none", "speed"}, Workloads: []string{"small", "fuel", "uniform"}}

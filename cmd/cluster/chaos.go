@@ -23,6 +23,7 @@ type chaosOptions struct {
 	nodes     int
 	out       string
 	jobs      int
+	runs      int
 	planted   bool
 	plant     string
 	shrink    bool
@@ -82,6 +83,7 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
 	f.IntVar(&o.nodes, "nodes", 0, "number of replicas of drawn plans (default: 3 with --real, else 3 or 5)")
 	f.StringVar(&o.out, "out", "", "folder for the report (default: a temporary one; of several runs only the bad ones keep theirs)")
 	f.IntVar(&o.jobs, "jobs", 0, "runs of --seeds or --planted at the same time (default: one a processor with --sim, 1 with --real)")
+	f.IntVar(&o.runs, "runs", 0, "run one plan up to so often, until a run does not agree (default: once; with --shrink 20 times, 5 with --real)")
 	f.BoolVar(&o.planted, "planted", false, "plant bugs, one after the other, and see which check finds each")
 	f.StringVar(&o.plant, "plant", "", "plant this bug in a simulated run; without --plan under the plan that provokes it")
 	f.BoolVar(&o.shrink, "shrink", false, "look for the least plan that still fails")
@@ -94,6 +96,9 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
 	}
 	return c
 }
+
+// maxRuns bounds --runs.
+const maxRuns = 10_000
 
 // run does what the flags say.
 func (o *chaosOptions) run(c *cobra.Command) error {
@@ -116,14 +121,14 @@ func (o *chaosOptions) run(c *cobra.Command) error {
 	case o.seeds != "":
 		return o.runBatch(ctx, batch{out: out, first: first, last: last})
 	}
-	p, rerun, err := o.onePlan(c)
+	p, err := o.onePlan(c)
 	if err != nil {
 		return &exitError{exitFault, err}
 	}
 	if o.shrink {
 		return o.runShrink(ctx, out, p)
 	}
-	return o.runOne(ctx, out, p, rerun)
+	return o.runOne(ctx, out, p)
 }
 
 // check reports everything that is wrong with the flags by themselves, of which some were given.
@@ -176,6 +181,12 @@ func (o *chaosOptions) check(given []string) (first, last uint64, err error) {
 	}
 	if o.jobs < 0 || o.jobs > 256 {
 		bad("--jobs %d: use 1 to 256", o.jobs)
+	}
+	if o.runs < 0 || o.runs > maxRuns {
+		bad("--runs %d: use 1 to %d", o.runs, maxRuns)
+	}
+	if o.runs != 0 && (o.planted || o.seeds != "" || o.rejudge != "") {
+		bad("--runs is for one plan: --seed or --plan")
 	}
 	if o.planFile != "" && (o.nodes != 0 || o.time != 0) {
 		bad("--nodes and --time are for drawn plans: %s has its own", o.planFile)

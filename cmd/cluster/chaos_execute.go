@@ -44,17 +44,32 @@ func (r *chaosRun) page() string {
 	return path
 }
 
-// runOne runs one plan and tells everything about it.
-func (o *chaosOptions) runOne(ctx context.Context, out *chaosOutput, p *plan.Plan, rerun string) error {
-	dir, err := o.reportDir()
-	if err != nil {
-		return &exitError{exitFault, err}
+// runOne runs one plan, as often as --runs says until a run does not agree, and tells everything about the last run.
+func (o *chaosOptions) runOne(ctx context.Context, out *chaosOutput, p *plan.Plan) error {
+	for n := 1; ; n++ {
+		dir, err := o.reportDir(n)
+		if err != nil {
+			return &exitError{exitFault, err}
+		}
+		if n == 1 {
+			out.plan(p, o.layer())
+		}
+		r := o.execute(ctx, out, execution{plan: p, dir: dir, rerun: o.again(dir), progress: true})
+		if n < o.runs && r.err == nil && r.verdict.Judgement == check.Agreed && ctx.Err() == nil && !o.interrupted() {
+			out.say(fmt.Sprintf("run %d of %d agreed: %d rounds", n, o.runs, r.verdict.Totals.Rounds))
+			if o.out == "" {
+				r.err = os.RemoveAll(dir)
+			}
+			if r.err == nil {
+				continue
+			}
+		}
+		if r.kept = !(r.interrupted && !o.real); o.runs > 1 {
+			r.figures = fmt.Sprintf("run %d of %d; %s", n, o.runs, r.figures)
+		}
+		out.verdict(r)
+		return o.exit(r.verdict.Judgement, r.err)
 	}
-	out.plan(p, o.layer())
-	r := o.execute(ctx, out, execution{plan: p, dir: dir, rerun: rerun, progress: true})
-	r.kept = !(r.interrupted && !o.real)
-	out.verdict(r)
-	return o.exit(r.verdict.Judgement, r.err)
 }
 
 func (o *chaosOptions) exit(j check.Judgement, err error) error {
@@ -67,10 +82,13 @@ func (o *chaosOptions) exit(j check.Judgement, err error) error {
 	return &exitError{j.ExitCode(), nil}
 }
 
-// reportDir makes the report's folder; one that has a run's report already is refused.
-func (o *chaosOptions) reportDir() (string, error) {
+// reportDir makes the folder for the report of the run of a number; one that has a run's report already is refused.
+func (o *chaosOptions) reportDir(run int) (string, error) {
 	if o.out != "" {
 		dir, err := filepath.Abs(o.out)
+		if o.runs > 1 {
+			dir = filepath.Join(dir, fmt.Sprintf("run-%d", run))
+		}
 		if err = errors.Join(err, os.MkdirAll(dir, 0o755)); err != nil {
 			return "", fmt.Errorf("--out: %w", err)
 		}

@@ -59,7 +59,7 @@ func (o *ownOptions) flags() string {
 
 // quoteArg quotes a word for a shell, if it needs that.
 func quoteArg(word string) string {
-	if !strings.ContainsAny(word, " '\"()$`\\;&|<>*?[]{}!#~") {
+	if word != "" && !strings.ContainsAny(word, " \t\n'\"()$`\\;&|<>*?[]{}!#~") {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

@@ -102,7 +102,7 @@ func (t *chaosOutput) verdict(r chaosRun) {
 		fmt.Fprintf(t.w, "again    %s\n", r.rerun)
 		if r.verdict.Judgement == check.Violated {
 			fmt.Fprintf(t.w, "shrink   %s --shrink\n", r.rerun)
-			fmt.Fprintln(t.w, "(the faults are the same again; what the scheduler decides is not, so it may take some runs to fail)")
+			fmt.Fprintln(t.w, "(the faults are the same again; what the scheduler decides is not: --runs 20 runs it until it fails)")
 		}
 	}
 }

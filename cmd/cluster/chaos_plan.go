@@ -3,31 +3,32 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"lockstep/chaos/plan"
 	"lockstep/chaos/real"
+	"lockstep/chaos/report"
 	"lockstep/chaos/sim/plant"
 )
 
-// onePlan gives the plan to run and the command that runs it again.
-func (o *chaosOptions) onePlan(c *cobra.Command) (*plan.Plan, string, error) {
+// onePlan gives the plan to run.
+func (o *chaosOptions) onePlan(c *cobra.Command) (*plan.Plan, error) {
 	if o.planFile == "" {
 		for o.seed == 0 {
 			o.seed = rand.Uint64() >> 40 // short enough to be typed
 		}
-		p, err := o.drawOne()
-		return p, o.rerun(o.seed), err
+		return o.drawOne()
 	}
 	text, err := readLimited(c, o.planFile, plan.MaxBytes)
 	if err != nil {
-		return nil, "", fmt.Errorf("--plan: %w", err)
+		return nil, fmt.Errorf("--plan: %w", err)
 	}
 	p, err := plan.Parse(strings.NewReader(string(text)), o.planFile)
 	if err != nil {
-		return nil, "", fmt.Errorf("--plan: %w", err)
+		return nil, fmt.Errorf("--plan: %w", err)
 	}
 	o.own.apply(p)
 	if !o.sim && !o.real {
@@ -39,9 +40,25 @@ func (o *chaosOptions) onePlan(c *cobra.Command) (*plan.Plan, string, error) {
 		err = p.Supports(plan.Sim)
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("--plan %s: %w", o.planFile, err)
+		return nil, fmt.Errorf("--plan %s: %w", o.planFile, err)
 	}
-	return p, fmt.Sprintf("cluster chaos %s --plan %s", o.layer(), o.planFile) + o.bugs(), nil
+	return p, nil
+}
+
+// again is the command that runs the one plan again, whose report is in a folder: what was read from standard input is there.
+func (o *chaosOptions) again(dir string) string {
+	switch o.planFile {
+	case "":
+		return o.rerun(o.seed)
+	case "-":
+		return o.rerunPlan(filepath.Join(dir, report.PlanFile))
+	}
+	return o.rerunPlan(o.planFile)
+}
+
+// rerunPlan is the command that runs the plan in a file.
+func (o *chaosOptions) rerunPlan(path string) string {
+	return fmt.Sprintf("cluster chaos %s --plan %s", o.layer(), quoteArg(path)) + o.bugs()
 }
 
 // bugs are the flags that plant bugs, as a command has them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,73 +18,117 @@ import (
 // So the plan itself is run until it fails, up to a bound, and each smaller one twice as often as that took before it counts as one that
 // does not fail.
 const (
-	runsToFail     = 20
+	simRunsToFail  = 20
 	realRunsToFail = 5
 	maxRunsOfOne   = 10
 )
 
-// runShrink looks for the least plan that still fails in the same way, and writes it.
+// shrinking is a search for the least plan that fails as a whole one does.
+type shrinking struct {
+	*chaosOptions
+	out *chaosOutput
+	// judge runs a plan once.
+	judge func(context.Context, *plan.Plan) (check.Verdict, error)
+}
+
+// runShrink looks for the least plan that still fails in the same way, prints it and writes it.
 func (o *chaosOptions) runShrink(ctx context.Context, out *chaosOutput, p *plan.Plan) error {
-	out.plan(p, o.layer())
-	most := runsToFail
-	if o.real {
-		most = realRunsToFail
-	}
-	checker, runs, err := o.firstFailure(ctx, out, p, most)
-	if err != nil {
+	s := shrinking{o, out, func(ctx context.Context, p *plan.Plan) (check.Verdict, error) { return o.judged(ctx, out, p) }}
+	return s.run(ctx, p)
+}
+
+func (s *shrinking) run(ctx context.Context, p *plan.Plan) error {
+	s.out.plan(p, s.layer())
+	first, err := s.untilFailure(ctx, p)
+	switch {
+	case ctx.Err() != nil:
+		s.out.say("interrupted before the plan failed: nothing was shrunk")
+		return &exitError{exitUndecided, nil}
+	case err != nil:
 		return &exitError{exitFault, err}
-	}
-	if checker == "" {
-		out.say(fmt.Sprintf("the plan did not fail in %d runs: there is nothing to shrink", most))
+	case first.checker == "":
+		s.out.say(fmt.Sprintf("the plan did not fail in %d runs, %d of them undecided: there is nothing to shrink", first.runs, first.undecided))
+		if first.undecided > 0 {
+			return &exitError{exitUndecided, nil}
+		}
 		return nil
 	}
-	each := min(2*runs, maxRunsOfOne)
-	out.say(fmt.Sprintf("run %d of it failed: %s. Now the least plan that fails so, in %d attempts at most of up to %d runs each:", runs, checker,
-		plan.ShrinkAttempts, each))
-	shrunk, err := plan.Shrink(ctx, p, func(ctx context.Context, p *plan.Plan) (bool, error) {
+	each := min(2*first.runs, maxRunsOfOne)
+	s.out.say(fmt.Sprintf("run %d of it failed: %s. Now the least plan that fails so, in %d attempts at most of up to %d runs each:", first.runs,
+		first.checker, plan.ShrinkAttempts, each))
+	shrunk, searchErr := plan.Shrink(ctx, p, func(ctx context.Context, p *plan.Plan) (bool, error) {
 		for range each {
-			v, err := o.judged(ctx, out, p)
-			if err != nil || broken(&v, checker) {
+			v, err := s.once(ctx, p)
+			if err != nil || broken(&v, first.checker) {
 				return err == nil, err
 			}
 		}
 		return false, nil
-	}, plan.ShrinkLimits{Tried: out.attempt})
-	if err != nil && ctx.Err() == nil {
-		return &exitError{exitFault, err}
-	}
-	path, err := o.keepPlan(shrunk.Plan)
-	if err != nil {
-		return &exitError{exitFault, err}
-	}
-	out.plan(shrunk.Plan, o.layer())
-	end := "nothing more can be left out"
-	if shrunk.Exhausted {
-		end = "there may be more to leave out: the attempts are used up, shrinking the plan below goes on"
-	}
-	if err != nil {
-		end = "interrupted: shrinking the plan below goes on"
-	}
+	}, plan.ShrinkLimits{Tried: s.out.attempt})
+	return s.conclude(p, shrunk, searchErr, ctx.Err() != nil)
+}
+
+// conclude prints the plan that was found, and writes it: what could not be searched or written to its end is there all the same.
+func (s *shrinking) conclude(whole *plan.Plan, shrunk plan.Shrunk, searchErr error, interrupted bool) error {
 	least := shrunk.Plan
-	out.say(fmt.Sprintf("left after %d attempts: %d of %d faults, %v of %v, %d of %d clients; %s\nplan     %s\nagain    cluster chaos %s --plan %s%s",
-		shrunk.Attempts, len(least.Faults), len(p.Faults), least.Time.Run, p.Time.Run, least.Workload.Clients, p.Workload.Clients, end,
-		path, o.layer(), path, o.bugs()))
+	s.out.plan(least, s.layer())
+	end := "nothing more can be left out"
+	switch {
+	case interrupted:
+		end = "interrupted: shrinking the plan above goes on"
+	case searchErr != nil:
+		end = "a run could not be made: shrinking the plan above goes on"
+	case shrunk.Exhausted:
+		end = "there may be more to leave out: the attempts are used up, shrinking the plan above goes on"
+	}
+	s.out.say(fmt.Sprintf("left after %d attempts: %d of %d faults, %v of %v, %d of %d clients; %s", shrunk.Attempts, len(least.Faults),
+		len(whole.Faults), least.Time.Run, whole.Time.Run, least.Workload.Clients, whole.Workload.Clients, end))
+	path, err := s.keepPlan(least)
+	if err == nil {
+		s.out.say(fmt.Sprintf("plan     %s\nagain    %s --runs %d", path, s.rerunPlan(path), s.runsToFail()))
+	}
+	if interrupted {
+		searchErr = nil
+	}
+	if err := errors.Join(searchErr, err); err != nil {
+		return &exitError{exitFault, err}
+	}
 	return &exitError{exitBad, nil}
 }
 
-// firstFailure runs a plan until it fails, most times at most, and gives the check that found it first, none if none did: what another
-// check finds is another failure.
-func (o *chaosOptions) firstFailure(ctx context.Context, out *chaosOutput, p *plan.Plan, most int) (checker string, runs int, err error) {
-	for runs = 1; runs <= most; runs++ {
-		v, err := o.judged(ctx, out, p)
-		if err != nil {
-			return "", runs, err
+// failure says which check found the first failure of a plan, "" if none did, after how many runs, and how many of these were undecided.
+type failure struct {
+	checker         string
+	runs, undecided int
+}
+
+// runsToFail is how often a plan is run until it fails.
+func (o *chaosOptions) runsToFail() int {
+	switch {
+	case o.runs > 0:
+		return o.runs
+	case o.real:
+		return realRunsToFail
+	}
+	return simRunsToFail
+}
+
+// untilFailure runs a plan until it fails. What another check finds than the one that found it first is another failure.
+func (s *shrinking) untilFailure(ctx context.Context, p *plan.Plan) (f failure, err error) {
+	for f.runs < s.runsToFail() {
+		v, err := s.once(ctx, p)
+		if f.runs++; err != nil {
+			return f, err
 		}
 		if broken(&v, v.Leading) {
-			return v.Leading, runs, nil
+			f.checker = v.Leading
+			return f, nil
+		}
+		if v.Judgement != check.Agreed {
+			f.undecided++
 		}
 	}
-	return "", most, nil
+	return f, nil
 }
 
 // broken reports whether a check has found a violation.
@@ -110,6 +155,15 @@ func (t *chaosOutput) attempt(a plan.Attempt) {
 		len(a.Plan.Faults), a.Plan.Time.Run, a.Plan.Time.Quiet, a.Plan.Workload.Clients, messages))
 }
 
+// once runs a plan once. A run that ctx has ended is judged as far as it went: that says nothing about the plan.
+func (s *shrinking) once(ctx context.Context, p *plan.Plan) (check.Verdict, error) {
+	v, err := s.judge(ctx, p)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return v, err
+}
+
 // judged runs a plan once.
 func (o *chaosOptions) judged(ctx context.Context, out *chaosOutput, p *plan.Plan) (v check.Verdict, err error) {
 	if ctx.Err() != nil {
@@ -126,14 +180,27 @@ func (o *chaosOptions) judged(ctx context.Context, out *chaosOutput, p *plan.Pla
 	return r.verdict, r.err
 }
 
-// keepPlan writes the plan that was found.
+// keepPlan writes the plan that was found, under a name that is free.
 func (o *chaosOptions) keepPlan(p *plan.Plan) (string, error) {
-	path := fmt.Sprintf("shrunk-%d.plan", p.Seed)
 	if o.out != "" {
 		if err := os.MkdirAll(o.out, 0o755); err != nil {
 			return "", err
 		}
-		path = filepath.Join(o.out, path)
 	}
-	return path, os.WriteFile(path, []byte(p.String()), 0o644)
+	for n := 1; ; n++ {
+		name := fmt.Sprintf("shrunk-%d.plan", p.Seed)
+		if n > 1 {
+			name = fmt.Sprintf("shrunk-%d-%d.plan", p.Seed, n)
+		}
+		path := filepath.Join(o.out, name)
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		_, err = f.WriteString(p.String())
+		return path, errors.Join(err, f.Close())
+	}
 }
