@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lockstep/chaos/check"
+	"lockstep/chaos/sim"
 	"lockstep/chaos/sim/plant"
 	"lockstep/figure"
 )
@@ -40,6 +41,54 @@ func (b *run) upstream() error {
 	}
 	b.figure(figure.Figure{Work: "runs that bring them out, with node's guards: agreed", Goal: "all", Met: len(fell) == 0,
 		Measured: fmt.Sprintf("%d of %d%s", survived, tried, list("; not ", fell))})
+	return b.upstreamDrawn()
+}
+
+// mostSeeds is how many drawn plans bare raft is run under at the most, until each known defect has shown.
+const mostSeeds = 300
+
+// upstreamDrawn runs drawn plans on bare raft until each of the four known defects has shown, and the same plans on node.
+func (b *run) upstreamDrawn() error {
+	first := map[plant.Defect]uint64{}
+	runs, violated := uint64(0), 0
+	for runs < mostSeeds && slices.ContainsFunc(plant.Known(), func(d plant.Defect) bool { return first[d] == 0 }) {
+		runs++
+		o := b.Pool.Run(b.ctx, sim.Job{Plan: b.Draw(runs), Plant: plant.BareRaft})
+		if err := b.ctx.Err(); err != nil {
+			return err
+		}
+		if o.Result.Verdict.Judgement == check.Violated {
+			violated++
+		}
+		for _, d := range plant.Causes(o) {
+			if first[d] == 0 {
+				first[d] = runs
+			}
+		}
+	}
+	var found, missing []string
+	for _, d := range plant.Known() {
+		if first[d] == 0 {
+			missing = append(missing, string(d))
+		} else {
+			found = append(found, fmt.Sprintf("%s by seed %d", d, first[d]))
+		}
+	}
+	b.figure(figure.Figure{Work: "known defects of hashicorp/raft that drawn plans find", Goal: fmt.Sprintf("%d of %d", len(plant.Known()), len(plant.Known())),
+		Met: len(missing) == 0, Measured: fmt.Sprintf("%d of %d%s%s; %d of %d seeds with a violation", len(found), len(plant.Known()), list(": ", found),
+			list("; not ", missing), violated, runs)})
+	var fell []string
+	for seed := range runs {
+		o := b.Pool.Run(b.ctx, sim.Job{Plan: b.Draw(seed + 1)})
+		if err := b.ctx.Err(); err != nil {
+			return err
+		}
+		if o.Result.Verdict.Judgement != check.Agreed {
+			fell = append(fell, fmt.Sprintf("seed %d", seed+1))
+		}
+	}
+	b.figure(figure.Figure{Work: "the same seeds on node: agreed", Goal: "all", Met: len(fell) == 0,
+		Measured: fmt.Sprintf("%d of %d%s", int(runs)-len(fell), runs, list("; not ", fell))})
 	return nil
 }
 

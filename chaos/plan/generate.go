@@ -50,6 +50,9 @@ func Generate(seed uint64, s Shape) *Plan {
 	for n := range d.shape.Replicas {
 		p.Replicas = append(p.Replicas, d.options(n))
 	}
+	if d.rare != nil && d.rare.diverges { // each has one entry at most on its way
+		p.Workload.Clients = max(p.Workload.Clients, 16)
+	}
 	p.Drawn = Drawn{Wild: d.wild, Kinds: d.kinds()}
 	if d.installs {
 		p.Workload.Rate = max(p.Workload.Rate, 30)
@@ -112,6 +115,9 @@ func (d *drawer) options(n int) Options {
 		o.Checkpoint, o.Trailing = 16+o.Checkpoint/4, 16
 	}
 	o.Messages, o.Inflight, o.Append = d.size(1<<d.IntN(6), 256), pick(d, 0, 1, 2, 8), pick(d, 0, 1, 7, 64)
+	if d.rare != nil && d.rare.diverges {
+		o.Checkpoint, o.Trailing = 16+d.IntN(16), 1
+	}
 	if d.rare != nil && d.rare.appends && o.Append == 1 {
 		o.Append = 0
 	}

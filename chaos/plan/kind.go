@@ -101,13 +101,21 @@ const (
 	OpVote       Op = "vote"
 	OpRead       Op = "read"
 	OpCheckpoint Op = "checkpoint"
+	OpReplace    Op = "replace" // the first append after entries were cut off the log's end
 )
 
 // Until ends a fault early.
 type Until string
 
-// Compacted ends a partition when the other side has cut its log behind what the nodes have, so that they need a checkpoint.
-const Compacted Until = "compacted"
+// What ends a partition.
+const (
+	// Compacted: the other side has cut its log behind what the nodes have, so that they need a checkpoint.
+	Compacted Until = "compacted"
+	// Diverged: another replica leads, and has cut its log behind where that of a node parts from it, but not behind what the node has:
+	// the node needs a checkpoint of entries in whose place it has others. Messages are refused meanwhile, not lost: who waits for an
+	// answer that was lost comes too late.
+	Diverged Until = "diverged"
+)
 
 // Layer is a way of running a plan.
 type Layer uint8

@@ -12,7 +12,9 @@ type recipe struct {
 	installs bool
 	// appends says that entries are to be sent several at a time.
 	appends bool
-	faults  func(d *drawer, from, to time.Duration) []Fault
+	// diverges says that a leader is to be left behind with entries of its own: many clients, next to nothing kept of logs.
+	diverges bool
+	faults   func(d *drawer, from, to time.Duration) []Fault
 }
 
 // recipes are as likely as each other. Batches of a hundred plans are to reach every mark: what a batch has missed it has proved nothing about.
@@ -24,12 +26,14 @@ var recipes = []recipe{
 	{kinds: []Kind{Pause}, faults: pausedLeader},
 	{kinds: []Kind{DiskError}, faults: failedAppend},
 	{kinds: []Kind{CorruptLog, Restart}, faults: damagedLog},
+	{kinds: []Kind{Partition}, installs: true, diverges: true, faults: deposedLeader},
+	{kinds: []Kind{Partition, DiskError}, faults: failedReplace},
 }
 
 // rareTakes is how long such an episode lasts, rareShare the share of plans that begin with one.
 const (
 	rareTakes = 2 * time.Second
-	rareShare = 0.85
+	rareShare = 0.95
 )
 
 // chooseRare draws the recipe that a plan begins with; nil for none, as in runs that are too short, dense ones and those on processes.
@@ -93,4 +97,15 @@ func damagedLog(d *drawer, from, _ time.Duration) []Fault {
 	one := d.listed(1)
 	return []Fault{{Kind: CorruptLog, At: from, Nodes: one, Mode: pick(d, Flip, Zero)},
 		{Kind: Restart, At: from, For: restartTakes, Nodes: one}}
+}
+
+// deposedLeader cuts a leader off until what the others have chosen in place of its last entries is in a checkpoint only.
+func deposedLeader(_ *drawer, from, to time.Duration) []Fault {
+	return []Fault{{Kind: Partition, At: from, For: 2 * (to - from), Nodes: Named(Leader), Until: Diverged}}
+}
+
+// failedReplace cuts a leader off for long enough that others choose entries in place of its last ones, and then lets its disk refuse these.
+func failedReplace(d *drawer, from, to time.Duration) []Fault {
+	return []Fault{{Kind: Partition, At: from, For: to - from, Nodes: Named(Leader)},
+		{Kind: DiskError, At: from, For: to + d.shape.Time.Window - from, Nodes: Named(Leader), Op: OpReplace, Mode: Once}}
 }

@@ -172,10 +172,10 @@ func (f *Fault) values() []value {
 	return []value{
 		targetValue("nodes", &f.Nodes), targetValue("to", &f.To),
 		wordValue("mode", &f.Mode, spec.Modes), wordValue("power", &f.Power, []Power{Kept, Lost, Torn}),
-		wordValue("op", &f.Op, []Op{OpAppend, OpTruncate, OpVote, OpRead, OpCheckpoint}),
+		wordValue("op", &f.Op, []Op{OpAppend, OpTruncate, OpVote, OpRead, OpCheckpoint, OpReplace}),
 		numberValue("rate", &f.Rate, 1), timeValue("delay", &f.Delay, 0, time.Hour), timeValue("jitter", &f.Jitter, 0, time.Hour),
 		timeValue("gap", &f.Gap, 0, time.Hour), timeValue("skew", &f.Skew, -MaxTime, MaxTime),
 		intValue("bytes", &f.Bytes, 0, 1<<40), intValue("after", &f.After, 0, 1<<30),
-		wordValue("until", &f.Until, []Until{Compacted}), intValue("shift", &f.Shift, 0, MaxReplicas),
+		wordValue("until", &f.Until, []Until{Compacted, Diverged}), intValue("shift", &f.Shift, 0, MaxReplicas),
 	}
 }

@@ -27,6 +27,10 @@ func refuses(f *plan.Fault) string {
 		return "a process that is killed loses no writes: power=lost and power=torn need --sim"
 	case f.Kind == plan.DiskError && f.Op == plan.OpCheckpoint:
 		return "op=checkpoint needs --sim; full-disk hits checkpoints here too"
+	case f.Kind == plan.DiskError && f.Op == plan.OpReplace:
+		return "op=replace needs --sim; op=append hits such appends too"
+	case f.Until == plan.Diverged:
+		return "until=diverged needs --sim"
 	case f.Kind == plan.CrashIn && f.Mode == plan.InRestore:
 		return "mode=restore needs --sim; mode=install is seen here, from the checkpoint's folder"
 	}

@@ -113,12 +113,17 @@ func (b *bare) Submit(ctx context.Context, m fsm.Message) (node.Answer, error) {
 	}
 	switch r := future.Response().(type) {
 	case *fsm.RoundResult:
+		if r.Results[0].Status == fsm.StatusPending { // it waits for other canisters; node tells when that is over
+			return node.Answer{}, errUnanswered
+		}
 		return node.Answer{Result: r.Results[0], Index: r.Index, Time: r.Time, Root: r.Root}, nil
 	case error:
 		return node.Answer{}, r
 	}
 	return node.Answer{}, errors.New("no result")
 }
+
+var errUnanswered = errors.New("the canister has not answered yet")
 
 // Query implements process.
 func (b *bare) Query(ctx context.Context, q fsm.Query) (node.Answer, error) {
@@ -160,7 +165,9 @@ func (b *bare) Err() error {
 // Stop implements process.
 func (b *bare) Stop() error {
 	close(b.quit)
-	_ = b.raft.Shutdown().Error() // it gives none
+	ended := b.raft.Shutdown()
+	_ = b.parts.Network.Close() // as at the end of a process: raft by itself may wait for a request for ever
+	_ = ended.Error()           // it gives none
 	b.loop.Wait()
 	return b.close()
 }

@@ -45,12 +45,22 @@ type disk struct {
 	mu    sync.Mutex
 	image image
 	undo  []undo
+	// cut says that entries were cut off the log's end and that nothing was written since.
+	cut bool
 }
 
 // undo takes back one operation; keep of its entries, for an append, may stay.
 type undo struct {
 	entries int
 	back    func(m *image, keep int)
+}
+
+// at is the entry of an index, nil if it is not there.
+func (m *image) at(index uint64) *raft.Log {
+	if len(m.log) == 0 || index < m.first || index > m.last() {
+		return nil
+	}
+	return m.log[index-m.first]
 }
 
 func newDisk(m image, f *diskFaults, g *gate, dead chan struct{}) *disk {
@@ -129,7 +139,13 @@ func (d *disk) StoreLogs(entries []*raft.Log) error {
 	for _, e := range entries {
 		size += len(e.Data)
 	}
-	rest, err := d.begin(plan.OpAppend, size)
+	op := plan.OpAppend
+	d.mu.Lock()
+	if d.cut {
+		op, d.cut = plan.OpReplace, false
+	}
+	d.mu.Unlock()
+	rest, err := d.begin(op, size)
 	if err != nil {
 		return err
 	}
@@ -168,9 +184,16 @@ func (d *disk) DeleteRange(low, high uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := d.remove(low, high); err != nil {
+	last, err := d.LastIndex()
+	if err == nil {
+		err = d.remove(low, high)
+	}
+	if err != nil {
 		return err
 	}
+	d.mu.Lock()
+	d.cut = last > 0 && high >= last
+	d.mu.Unlock()
 	d.reached(plan.InCompact, 1)
 	return d.finish(rest)
 }

@@ -119,7 +119,7 @@ func (f *diskFaults) decide(op plan.Op, size int) (wait time.Duration, hung <-ch
 				err = errFull
 			}
 		case plan.DiskError:
-			if r.fault.Op == op && f.strikes(r) {
+			if (r.fault.Op == op || r.fault.Op == plan.OpAppend && op == plan.OpReplace) && f.strikes(r) {
 				f.mark(history.MarkDiskFailed)
 				err = errIO
 			}

@@ -62,7 +62,7 @@
 //	client.run                  one a client: settle
 //	pipeline.run                one a follower that raft sends to: Close
 //	late, receive's             messages that nobody waits for: when they have arrived
-//	those of faults             rolling, swizzle, staleInstall, transfer, membership, untilCompacted: with the fault, or the run
+//	those of faults             rolling, swizzle, staleInstall, transfer, membership, partedUntil: with the fault, or the run
 //	seize                       one, at the first violation: when it holds the replicas' states
 //	limit                       outside the bubble: ends the process that takes too long
 //

@@ -109,7 +109,7 @@ func (l *life) Open(stop func(error)) (*node.Parts, error) {
 	l.mu.Unlock()
 	p := &node.Parts{Marker: l.m.marker(), Now: l.m.now, Logs: node.CheckedLog(l.disk), Stable: node.CheckedStable(l.disk), Close: func() error { return nil }}
 	if s.Bare { // raft's own stores check nothing
-		p.Logs, p.Stable = l.disk, l.disk
+		p.Logs, p.Stable = bareLog{l.disk}, bareStable{l.disk, l}
 	}
 	if s.Logs != nil {
 		p.Logs = s.Logs(l.m.number, p.Logs)

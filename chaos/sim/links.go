@@ -79,13 +79,18 @@ func (c *cluster) installRule(f *plan.Fault, nodes []int) *rule {
 // partition cuts replicas off from each other; clients reach them all.
 func (c *cluster) partition(f *plan.Fault, nodes []int) *running {
 	cut := c.cutBy(f, nodes)
-	r := &rule{links: cut, apply: func(_ *rand.Rand, _ int, m *fate) { m.lost = true }}
+	r := &rule{links: cut, apply: func(_ *rand.Rand, _ int, m *fate) {
+		m.lost, m.reset = f.Until != plan.Diverged, f.Until == plan.Diverged
+	}}
 	c.net.add(r)
 	if leader := c.leaderNow(); f.Kind == plan.Partition && slices.Contains(nodes, leader) {
 		c.record(history.Event{Kind: history.Mark, Node: uint8(leader), Text: string(history.MarkPartitionLeader)})
 	}
-	if f.Until == plan.Compacted {
-		go c.untilCompacted(nodes, r)
+	switch f.Until {
+	case plan.Compacted:
+		go c.partedUntil(r, func() bool { return c.compacted(nodes) })
+	case plan.Diverged:
+		go c.partedUntil(r, func() bool { return c.diverged(nodes) })
 	}
 	return &running{end: func() uint64 { return c.net.remove(r) }}
 }
@@ -122,29 +127,65 @@ func union(a, b links) links {
 	return a
 }
 
-// untilCompacted ends a partition when the others have cut their logs behind what the nodes have.
-func (c *cluster) untilCompacted(nodes []int, r *rule) {
-	for sleep(100*time.Millisecond, c.failed) {
-		var behind, first uint64
-		for _, m := range c.members {
-			l := m.current()
-			if l == nil {
-				continue
-			}
-			l.disk.mu.Lock()
-			low, high := l.disk.image.first, l.disk.image.last()
-			l.disk.mu.Unlock()
-			if slices.Contains(nodes, m.number) {
-				behind = max(behind, high)
-			} else {
-				first = max(first, low)
-			}
+// partedUntil ends a partition when something holds.
+func (c *cluster) partedUntil(r *rule, holds func() bool) {
+	for sleep(20*time.Millisecond, c.failed) {
+		if !c.net.has(r) {
+			return
 		}
-		if first > behind+1 || !c.net.has(r) {
+		if holds() {
 			c.net.remove(r)
 			return
 		}
 	}
+}
+
+// logs gives the logs of those that run: of some replicas, and of the others.
+func (c *cluster) logs(nodes []int) (of, others []image) {
+	for _, m := range c.members {
+		l := m.current()
+		if l == nil {
+			continue
+		}
+		l.disk.mu.Lock()
+		log := l.disk.image.clone()
+		l.disk.mu.Unlock()
+		if slices.Contains(nodes, m.number) {
+			of = append(of, log)
+		} else {
+			others = append(others, log)
+		}
+	}
+	return of, others
+}
+
+// compacted reports whether the others have cut their logs behind what the nodes have.
+func (c *cluster) compacted(nodes []int) bool {
+	var behind, first uint64
+	of, others := c.logs(nodes)
+	for i := range of {
+		behind = max(behind, of[i].last())
+	}
+	for i := range others {
+		first = max(first, others[i].first)
+	}
+	return first > behind+1
+}
+
+// diverged reports whether another replica leads whose log begins with an entry in whose place a node has another one.
+func (c *cluster) diverged(nodes []int) bool {
+	leader := c.leaderNow()
+	if leader == 0 || slices.Contains(nodes, leader) {
+		return false
+	}
+	of, _ := c.logs(nodes)
+	leaders, _ := c.logs([]int{leader})
+	return slices.ContainsFunc(of, func(own image) bool {
+		return slices.ContainsFunc(leaders, func(other image) bool {
+			theirs, held := other.at(other.first), own.at(other.first)
+			return theirs != nil && held != nil && theirs.Term != held.Term
+		})
+	})
 }
 
 // has reports whether a rule is in force.

@@ -3,6 +3,7 @@ package sim
 import (
 	"github.com/hashicorp/raft"
 
+	"lockstep/chaos/check"
 	"lockstep/chaos/history"
 	"lockstep/fsm"
 	"lockstep/memstore"
@@ -35,6 +36,8 @@ type Seams struct {
 	Without []string
 	// Bare runs hashicorp/raft by itself in place of node: without any of node's guards.
 	Bare bool
+	// Causes names what is behind a verdict, for Result.Causes.
+	Causes func(*check.Verdict) []string
 	// StaleReads answers linearizable queries without proving leadership.
 	StaleReads bool
 }

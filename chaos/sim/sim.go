@@ -46,6 +46,8 @@ type Options struct {
 // Result is what a run ends with.
 type Result struct {
 	Verdict check.Verdict
+	// Causes are what Seams.Causes has found.
+	Causes []string
 	// History is nil unless Options.Keep.
 	History *history.Log `json:"-"`
 	// Simulated is virtual time, Real what it took, CPU what the process used.
@@ -343,6 +345,9 @@ func (c *cluster) conclude(ctx context.Context) (Result, error) {
 		r.Verdict = c.suite.Finish(ctx)
 		c.seizing.Wait()
 		c.explain(ctx, &r.Verdict)
+		if c.seams.Causes != nil {
+			r.Causes = c.seams.Causes(&r.Verdict)
+		}
 	}
 	for _, f := range r.Verdict.Faults {
 		if f.Struck > 0 {

@@ -49,6 +49,9 @@ checkpoints, progress after healing.
 replica with TCP between them: kill -9, SIGSTOP, cut, slow and corrupting links, failing and full disks, damaged and wiped
 folders. Without either, a plan is simulated if it can be.
 
+--plant bare-raft plants no bug: it runs hashicorp/raft without what node guards it by, under drawn plans. A batch of those tells
+which checks found something and which known defects of raft are behind it.
+
 With --module it runs modules of yours. Clients send the calls of --call and --query, each as often as its weight says, or what a
 --workload says; without any, every method that the module exports. ARG is written as for cluster call; without one it is made up for
 each message where an interface says of what types, and else no bytes. What a canister means by its replies is judged for those that
@@ -65,6 +68,7 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
   cluster chaos --sim --seeds 1-500 --jobs 2
   cluster chaos --plan failing.plan --shrink
   cluster chaos --plant missed-write
+  cluster chaos --seeds 1-100 --plant bare-raft
   cluster chaos --rejudge ./report
   cluster chaos --real --module my.wasm
   cluster chaos --seeds 1-50 --module my.wasm --call '3 inc ()' --call 'put ("k", 5)' --query 'get ()'`,
@@ -85,7 +89,7 @@ Exit codes: 0 everything that must hold held, 1 a violation, 2 undecided, 3 wron
 	f.IntVar(&o.jobs, "jobs", 0, "runs of --seeds or --planted at the same time (default: one a processor with --sim, 1 with --real)")
 	f.IntVar(&o.runs, "runs", 0, "run one plan up to so often, until a run does not agree (default: once; with --shrink 20 times, 5 with --real)")
 	f.BoolVar(&o.planted, "planted", false, "plant bugs, one after the other, and see which check finds each")
-	f.StringVar(&o.plant, "plant", "", "plant this bug in a simulated run; without --plan under the plan that provokes it")
+	f.StringVar(&o.plant, "plant", "", "plant this bug: under the plan of --plan, the drawn ones of --seeds, else the one that provokes it")
 	f.BoolVar(&o.shrink, "shrink", false, "look for the least plan that still fails")
 	f.StringVar(&o.rejudge, "rejudge", "", "judge the report in this folder again; nothing is run")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object a line")
@@ -158,10 +162,10 @@ func (o *chaosOptions) check(given []string) (first, last uint64, err error) {
 		if _, err := plant.Find(o.plant); err != nil {
 			bad("--plant: %w; those that can: %s", err, strings.Join(plantNames(), ", "))
 		}
-		if o.real || o.planted || o.seeds != "" {
-			bad("--plant is for one simulated run")
+		if o.real || o.planted {
+			bad("--plant is for simulated runs")
 		}
-		if o.nodes != 0 || o.time != 0 {
+		if (o.nodes != 0 || o.time != 0) && o.seeds == "" && o.plant != plant.BareRaft {
 			bad("--nodes and --time are for drawn plans: the one that provokes %s has its own", o.plant)
 		}
 	}
@@ -196,7 +200,7 @@ func (o *chaosOptions) check(given []string) (first, last uint64, err error) {
 
 // plantNames are the bugs that can be planted.
 func plantNames() []string {
-	var names []string
+	names := []string{plant.BareRaft}
 	for _, p := range plant.All() {
 		names = append(names, p.Name)
 	}

@@ -43,6 +43,7 @@ func (o *chaosOptions) runBatch(ctx context.Context, b batch) error {
 	}
 	var sum check.Batch
 	var total chaosTotals
+	var found chaosFound
 	began := time.Now()
 	many := b.last-b.first >= manySeeds
 	pace := pace{began: began, shown: began, runs: b.last - b.first + 1}
@@ -61,6 +62,7 @@ func (o *chaosOptions) runBatch(ctx context.Context, b batch) error {
 		}
 		sum.Add(r.verdict)
 		total.add(&r)
+		found.add(seed, &r)
 		if !many || r.verdict.Judgement != check.Agreed || b.out.json {
 			b.out.line(seed, r)
 		}
@@ -79,7 +81,7 @@ func (o *chaosOptions) runBatch(ctx context.Context, b batch) error {
 	if o.interrupted() {
 		interruption = b.interruption()
 	}
-	b.out.summary(&sum, wanted, total.sentence(o.real, time.Since(began)), interruption)
+	b.out.summary(&sum, wanted, &found, total.sentence(o.real, time.Since(began)), interruption)
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return &exitError{exitFault, err}
 	}

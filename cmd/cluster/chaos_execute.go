@@ -14,6 +14,7 @@ import (
 	"lockstep/chaos/check"
 	"lockstep/chaos/plan"
 	"lockstep/chaos/report"
+	"lockstep/chaos/sim/plant"
 )
 
 // chaosRun is a run that is over, simulated or real.
@@ -32,7 +33,10 @@ type chaosRun struct {
 	simulated time.Duration
 	cpu       time.Duration
 	struck    int
-	verified  int
+	// causes are the defects of raft that a run without node's guards has shown.
+	causes   []plant.Defect
+	bare     bool
+	verified int
 }
 
 // page is the path of the report's page, "" if there is none.

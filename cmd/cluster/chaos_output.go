@@ -145,6 +145,9 @@ func (r *chaosRun) fields() map[string]any {
 	if page := r.page(); page != "" {
 		m["report"] = page
 	}
+	if len(r.causes) > 0 {
+		m["causes"] = r.causes
+	}
 	if r.rerun != "" {
 		m["rerun"] = r.rerun
 	}
@@ -170,6 +173,9 @@ func (t *chaosOutput) line(seed uint64, r chaosRun) {
 	if r.verdict.Judgement == check.Agreed {
 		return
 	}
+	for _, d := range r.causes {
+		fmt.Fprintf(t.w, "    because of %s\n", d)
+	}
 	fmt.Fprintf(t.w, "    %s\n    again    %s\n", r.verdict.Sentence, r.rerun)
 	if r.verdict.Judgement == check.Violated {
 		fmt.Fprintf(t.w, "    shrink   %s --shrink\n", r.rerun)
@@ -180,10 +186,11 @@ func (t *chaosOutput) line(seed uint64, r chaosRun) {
 }
 
 // summary prints what a batch has come to. interruption says how far it was when it was ended, "" if it was over.
-func (t *chaosOutput) summary(b *check.Batch, wanted []history.MarkName, figures, interruption string) {
+func (t *chaosOutput) summary(b *check.Batch, wanted []history.MarkName, found *chaosFound, figures, interruption string) {
 	if t.json {
 		t.object("summary", map[string]any{"sentence": b.Sentence(wanted), "runs": b.Runs, "marks": b.Marks, "missing": b.Missing(wanted),
-			"idle": b.Idle(), "rounds": b.Rounds, "calls": b.Calls, "figures": figures, "interruption": interruption})
+			"idle": b.Idle(), "rounds": b.Rounds, "calls": b.Calls, "figures": figures, "interruption": interruption,
+			"checks": found.checks, "causes": found.causes})
 		return
 	}
 	t.mu.Lock()
@@ -193,4 +200,5 @@ func (t *chaosOutput) summary(b *check.Batch, wanted []history.MarkName, figures
 		fmt.Fprintf(t.w, "%s. ", strings.ToUpper(interruption[:1])+interruption[1:])
 	}
 	fmt.Fprintf(t.w, "%s\n%s\n", b.Sentence(wanted), figures)
+	found.print(t.w)
 }

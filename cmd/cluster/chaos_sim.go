@@ -15,6 +15,7 @@ import (
 	"lockstep/chaos/plan"
 	"lockstep/chaos/report"
 	"lockstep/chaos/sim"
+	"lockstep/chaos/sim/plant"
 	"lockstep/memstore"
 )
 
@@ -62,7 +63,7 @@ func (o *chaosOptions) simJob(e execution) sim.Job {
 // simulated tells a simulated run as any other, and writes its report.
 func (o *chaosOptions) simulated(out sim.Outcome, e execution) chaosRun {
 	r := chaosRun{verdict: out.Result.Verdict, dir: e.dir, rerun: e.rerun, took: out.Took, err: out.Err,
-		simulated: out.Result.Simulated, cpu: out.Result.CPU, struck: int(out.Result.Struck)}
+		simulated: out.Result.Simulated, cpu: out.Result.CPU, struck: int(out.Result.Struck), causes: plant.Causes(out), bare: o.plant == plant.BareRaft}
 	if errors.Is(out.Err, sim.ErrInterrupted) {
 		r.err, r.interrupted = o.removeUnfinished(&e), true
 		return r

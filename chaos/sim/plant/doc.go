@@ -11,10 +11,12 @@
 // what the checkers see, upstream.go defects of hashicorp/raft.
 //
 // Nothing in production code knows of plants: each is a layer around a public interface. A plant says in a sentence what is wrong
-// and which checkers are to find it. Three kinds besides the ordinary ones:
+// and which checkers are to find it. Four kinds besides the ordinary ones:
 //
 //   - Bare plants take node's guards away: what then goes wrong is known of hashicorp/raft. With Guarded the same plan runs on node
 //     and must be survived.
+//   - BareRaft is raft without the guards and no plan of its own: drawn plans show what is wrong with it. A witness tells which known defect
+//     is behind a violation (witness.go, Causes).
 //   - Blind plants are mutants of what the checkers see: an ordinary bug that must then go unnoticed by the checker that it is about.
 //     One that is found all the same shows that the mutant changes nothing.
 //   - canary always fails: it shows that the alarm rings.
