@@ -25,7 +25,7 @@ type witness struct {
 	nodes   map[int]*watched
 	blocked map[*sending]bool
 	// term is the newest in which somebody led.
-	term, healed  uint64
+	term          uint64
 	damaged, lost bool
 }
 
