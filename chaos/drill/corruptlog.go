@@ -28,6 +28,13 @@ var logDamages = []struct {
 // starts, put its log aside, and be sent the state by the others.
 func corruptLog(r *rig) error {
 	for _, d := range logDamages {
+		// One that was sent the state has nothing in its log that could be damaged.
+		if err := r.work(2); err != nil {
+			return err
+		}
+		if err := r.agree(); err != nil {
+			return err
+		}
 		v, err := r.victim()
 		if err != nil {
 			return err

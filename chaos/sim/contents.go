@@ -3,6 +3,8 @@ package sim
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hashicorp/raft"
 
@@ -34,6 +36,9 @@ func (c *cluster) contents(v *check.Violation) []string {
 
 // entryWords tells what each replica has at an index of its log.
 func (c *cluster) entryWords(index uint64) []string {
+	if index == 0 {
+		return nil
+	}
 	var lines []string
 	first, owner := (*raft.Log)(nil), 0
 	if r := c.log[index]; r != nil {
@@ -42,7 +47,7 @@ func (c *cluster) entryWords(index uint64) []string {
 		lines = append(lines, replay.RoundWords(r.entry.Data)...)
 	}
 	for _, m := range c.members {
-		e := m.logged(index)
+		e, _ := m.logged(index)
 		switch {
 		case e == nil:
 			lines = append(lines, fmt.Sprintf("the log of node %d has no entry %d", m.number, index))
@@ -64,8 +69,29 @@ func (c *cluster) entryWords(index uint64) []string {
 	return lines
 }
 
-// logged is the entry that the replica has at an index; nil for none.
-func (m *member) logged(index uint64) *raft.Log {
+// firstDifferent is the first index of an entry that was applied and that a log has another entry in the place of, or that most logs have
+// lost; 0 if there is none.
+func (c *cluster) firstDifferent() uint64 {
+	for _, index := range slices.Sorted(maps.Keys(c.log)) {
+		applied, lack := &c.log[index].entry, 0
+		for _, m := range c.members {
+			switch e, compacted := m.logged(index); {
+			case compacted:
+			case e == nil:
+				lack++
+			case e.Term != applied.Term || !bytes.Equal(e.Data, applied.Data):
+				return index
+			}
+		}
+		if lack > len(c.members)/2 {
+			return index
+		}
+	}
+	return 0
+}
+
+// logged is the entry that the replica has at an index; nil for none, which may have been compacted.
+func (m *member) logged(index uint64) (entry *raft.Log, compacted bool) {
 	image := &m.device.image
 	if l := m.current(); l != nil && l.disk != nil {
 		l.disk.mu.Lock()
@@ -73,9 +99,9 @@ func (m *member) logged(index uint64) *raft.Log {
 		image = &l.disk.image
 	}
 	if index < image.first || index > image.last() {
-		return nil
+		return nil, index < image.first
 	}
-	return image.log[index-image.first]
+	return image.log[index-image.first], false
 }
 
 // roundWords tells the messages of a round that was applied.

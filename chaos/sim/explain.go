@@ -89,6 +89,7 @@ func (x *explanation) run(ctx context.Context) ([]string, error) {
 		lines, err := x.checkpoints(ctx)
 		if err == nil && len(lines) == 0 {
 			lines = []string{fmt.Sprintf("every state and every checkpoint that is at hand is what the log gives, repeated on a plain machine up to round %d: it is not the state that differs", x.last)}
+			lines = append(lines, x.c.entryWords(x.c.firstDifferent())...)
 		}
 		return lines, err
 	}
