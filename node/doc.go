@@ -126,6 +126,6 @@
 // Ongaro, "Consensus: Bridging Theory and Practice" §3 (Raft), §5.1 (compaction), §6.4 (read index); hashicorp/raft 1.7.3's
 // source and its issues 85 (damaged checkpoint), 212 (stream not drained), 503 (hung store), 612 (store error), 697 (install
 // of a checkpoint that the log contradicts), what its pipeline does when an answer is no success (pipeline.go), and transfers of
-// leadership that wait for ever (handover.go);
+// leadership that wait for ever (handover.go), and its heartbeats, which set the term beside its own goroutine (heartbeat.go);
 // docs/adr/0006 for the choices.
 package node

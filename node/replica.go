@@ -234,6 +234,8 @@ func (r *replica) startRaft() error {
 	}
 	start.started.Store(true)
 	guard.attach(r.raft)
+	follower := follower(r.raft)
+	transport.follower.Store(&follower)
 	r.batcher = newBatcher(r.cfg, r.raft, r.machine.Latest, r.metrics)
 	r.batcher.now = r.parts.Now
 	r.batcher.await, r.batcher.work, r.batcher.leads = r.machine.Await, r.hasWork, r.raft.LeaderCh()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 )
@@ -23,6 +24,10 @@ type transport struct {
 	once   sync.Once
 	pump   sync.WaitGroup
 
+	// follower is the replica, nil before there is one; beats are the heartbeats that raft is to be told of.
+	follower atomic.Pointer[follower]
+	beats    chan raft.RPC
+
 	// turn is held while raft is handed a request: nothing else is heard while a checkpoint is installed.
 	turn sync.Mutex
 }
@@ -35,7 +40,7 @@ var (
 
 // newTransport fills in what s, which has its configuration only, is to know of the others.
 func newTransport(network Network, guard *installGuard, j *joiner, s *stateSync) *transport {
-	t := &transport{Network: network, guard: guard, joiner: j, heard: make(chan raft.RPC), closed: make(chan struct{})}
+	t := &transport{Network: network, guard: guard, joiner: j, heard: make(chan raft.RPC), beats: make(chan raft.RPC, 1), closed: make(chan struct{})}
 	if n, ok := network.(SyncNetwork); ok {
 		t.sync = s
 		s.network, s.guard, s.install, s.conns = n, guard, t.install, map[net.Conn]struct{}{}
@@ -76,6 +81,8 @@ func (t *transport) listen() {
 	for {
 		select {
 		case rpc := <-t.Network.Consumer():
+			t.hear(rpc)
+		case rpc := <-t.beats:
 			t.hear(rpc)
 		case <-t.closed:
 			return
