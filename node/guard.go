@@ -61,7 +61,7 @@ var (
 // decide judges the checkpoints that raft must not see. One at or below what raft has handed to the state machine is committed
 // and durable here: the honest answer is "done", and nothing is touched.
 func (g *installGuard) decide(term, index uint64) (decided bool, response *raft.InstallSnapshotResponse, err error) {
-	response = &raft.InstallSnapshotResponse{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}
+	response = &raft.InstallSnapshotResponse{RPCHeader: rpcHeader()}
 	r := g.attached()
 	if r == nil {
 		return true, response, errNotAttached

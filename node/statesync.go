@@ -128,7 +128,7 @@ func (s *stateSync) send(to raft.ServerAddress, req *raft.InstallSnapshotRequest
 	if err != nil {
 		return fmt.Errorf("send checkpoint to node %s: %w", to, err)
 	}
-	resp.RPCHeader, resp.Term, resp.Success = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}, answer.term, answer.success
+	resp.RPCHeader, resp.Term, resp.Success = rpcHeader(), answer.term, answer.success
 	if answer.err != "" {
 		return errors.New(answer.err)
 	}

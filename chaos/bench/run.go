@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,10 +81,8 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
-	setDefault(&c.Seeds, 60)
-	setDefault(&c.RealSeeds, 6)
-	setDefault(&c.MiB, 1024)
-	setDefault(&c.Calls, 1_000_000)
+	c.Seeds, c.RealSeeds = cmp.Or(c.Seeds, 60), cmp.Or(c.RealSeeds, 6)
+	c.MiB, c.Calls = cmp.Or(c.MiB, 1024), cmp.Or(c.Calls, 1_000_000)
 	r := &run{ctx: ctx, Config: c, result: &Result{}}
 	began := time.Now()
 	for _, p := range parts {
@@ -97,13 +96,6 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		}
 	}
 	return r.result, nil
-}
-
-func setDefault[T comparable](v *T, to T) {
-	var zero T
-	if *v == zero {
-		*v = to
-	}
 }
 
 // run is the state of Run.

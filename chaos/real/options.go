@@ -29,8 +29,6 @@ type Options struct {
 	Load *workload.Load
 	// Lie plants a bug for tests of the alarm: a follower gets one message with another argument than the others.
 	Lie bool
-	// NoReplays leaves out the repetition of the log at the end.
-	NoReplays bool
 }
 
 // Progress is how a run is.

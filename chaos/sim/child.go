@@ -23,20 +23,18 @@ const childArg = "lockstep-sim-child"
 
 // request is what a child reads from its standard input.
 type request struct {
-	Plan      string
-	Plant     string
-	Load      *workload.Load
-	Dir       string
-	Modules   string
-	History   string // path; "" for none
-	Faults    string
-	Program   string
-	Rerun     string
-	Shrink    string
-	Latency   time.Duration
-	Limit     time.Duration
-	NoReplays bool
-	Log       bool
+	Plan    string
+	Plant   string
+	Load    *workload.Load
+	Dir     string
+	Modules string
+	History string // path; "" for none
+	Faults  string
+	Program string
+	Rerun   string
+	Shrink  string
+	Limit   time.Duration
+	Log     bool
 }
 
 // reply is what it writes to its descriptor 3.
@@ -79,8 +77,7 @@ func Serve(find func(plant string) (*Seams, error)) {
 }
 
 func (q *request) options(find func(string) (*Seams, error)) (Options, error) {
-	o := Options{Dir: q.Dir, Modules: q.Modules, Program: q.Program, Rerun: q.Rerun, Shrink: q.Shrink, DiskLatency: q.Latency,
-		NoReplays: q.NoReplays, Load: q.Load}
+	o := Options{Dir: q.Dir, Modules: q.Modules, Program: q.Program, Rerun: q.Rerun, Shrink: q.Shrink, Load: q.Load}
 	if q.Log {
 		o.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

@@ -44,10 +44,13 @@ type member struct {
 	wake chan struct{} // holds one: wanted has changed
 }
 
+// diskLatency is what a write to the log takes.
+const diskLatency = time.Millisecond
+
 func newMember(c *cluster, number int, o plan.Options) *member {
 	m := &member{c: c, number: number, options: o, wake: make(chan struct{}, 1), seen: map[uint64]history.Role{},
 		dice: newDice(c.plan.Seed, 0x6d656d00+uint64(number)), device: newDevice(filepath.Join(c.home, fmt.Sprint(number)))}
-	m.faults.latency, m.faults.rng = c.opts.DiskLatency, m.dice.fork()
+	m.faults.latency, m.faults.rng = diskLatency, m.dice.fork()
 	m.faults.mark = func(name history.MarkName) {
 		c.record(history.Event{Kind: history.Mark, Node: uint8(number), Text: string(name)})
 	}

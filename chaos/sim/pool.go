@@ -58,9 +58,6 @@ type Pool struct {
 	Modules string
 	// Limit bounds each run in real time; 0 means the LimitOf its plan.
 	Limit time.Duration
-	// DiskLatency and NoReplays are as in Options.
-	DiskLatency time.Duration
-	NoReplays   bool
 	// Program is told in histories; Log prints the replicas' logs to the children's standard error.
 	Program string
 	Log     bool
@@ -153,8 +150,7 @@ func (p *Pool) run(ctx context.Context, o *Outcome) error {
 		o.limit = LimitOf(o.Plan)
 	}
 	input, err := json.Marshal(request{Plan: o.Plan.String(), Plant: o.Plant, Load: o.Load, Dir: p.Dir, Modules: p.Modules, History: o.History,
-		Faults: o.Faults, Program: p.Program, Rerun: o.Rerun, Shrink: o.Shrink, Latency: p.DiskLatency, Limit: o.limit,
-		NoReplays: p.NoReplays, Log: p.Log})
+		Faults: o.Faults, Program: p.Program, Rerun: o.Rerun, Shrink: o.Shrink, Limit: o.limit, Log: p.Log})
 	if err != nil {
 		return err
 	}

@@ -29,10 +29,6 @@ type Options struct {
 	History, Faults io.Writer
 	Program         string
 	Rerun, Shrink   string
-	// DiskLatency is what a write to the log takes; 0 means 1 ms, negative nothing.
-	DiskLatency time.Duration
-	// NoReplays leaves out the repetition of the log at the end.
-	NoReplays bool
 	// Logger receives what replicas tell their operators; nil drops it.
 	Logger *slog.Logger
 	// Load is what clients send; nil for the embedded workload that the plan names. Its canisters keep no books that are looked at.
@@ -140,9 +136,6 @@ const overtime = 5 * time.Minute
 const quietSteps = 3
 
 func newCluster(p *plan.Plan, o Options) (*cluster, error) {
-	if o.DiskLatency == 0 {
-		o.DiskLatency = time.Millisecond
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -182,11 +175,7 @@ func (c *cluster) openRecorder() error {
 	h := history.Header{Format: 1, Replicas: len(p.Replicas), Seed: p.Seed, Plan: history.DigestOf([]byte(p.String())), Layer: "sim",
 		Program: c.opts.Program, Rerun: c.opts.Rerun, Shrink: c.opts.Shrink, MayStall: budget.MayStall, MayLose: budget.MayLose,
 		Excused: budget.Excused}
-	cfg := check.Config{Header: h, Without: c.seams.Without}
-	if !c.opts.NoReplays {
-		cfg.Replays = c.replays()
-	}
-	c.suite = check.New(cfg)
+	c.suite = check.New(check.Config{Header: h, Without: c.seams.Without, Replays: c.replays()})
 	var err error
 	c.rec, err = history.NewRecorder(history.RecorderConfig{Header: h, Out: c.opts.History, Faults: c.opts.Faults, Keep: c.opts.Keep,
 		Observe: func(e *history.Event) {
