@@ -5,7 +5,8 @@ import "github.com/hashicorp/raft"
 // SetHeartbeatHandler implements raft.Transport, and keeps raft's handler from the network. It is called beside raft's own goroutine, as
 // appendEntries must not be: in hashicorp/raft 1.7.3 a heartbeat that finds the replica a candidate writes the heartbeat's term, and if
 // that takes long, over the term of a candidate that the replica has voted for meanwhile. It votes a second time in that term then, and takes
-// entries of the leader before.
+// entries of the leader before. And one that finds it a follower that has just given its leader up makes it a candidate that knows a
+// leader, which refuses everybody its vote.
 func (t *transport) SetHeartbeatHandler(func(raft.RPC)) { t.Network.SetHeartbeatHandler(t.beat) }
 
 // follower is what is asked of the running replica.

@@ -135,7 +135,11 @@ func (e *syncEnd) install() {
 	for {
 		select {
 		case rpc := <-e.transport.Consumer():
-			req := rpc.Command.(*raft.InstallSnapshotRequest)
+			req, ok := rpc.Command.(*raft.InstallSnapshotRequest)
+			if !ok { // the heartbeat before it
+				rpc.Respond(&raft.AppendEntriesResponse{Term: e.term.Load(), Success: true}, nil)
+				continue
+			}
 			err := e.refuse
 			if err == nil {
 				err = e.write(rpc, req)

@@ -176,9 +176,17 @@ func (t *transport) hearInstall(rpc raft.RPC, req *raft.InstallSnapshotRequest) 
 
 // install hands a checkpoint to raft, under the guard's eyes, and waits for the end: raft hears nothing else meanwhile anyway.
 // False means that the transport is closed.
+//
+// Raft is told of a heartbeat of its sender first. One that asks for votes in the sender's term (hashicorp/raft 1.7.3 stays in
+// the old one while it asks whether it may) would note who leads and go on asking: a candidate that knows a leader, and that refuses everybody else
+// for good if this leader is not heard of again.
 func (t *transport) install(rpc raft.RPC, req *raft.InstallSnapshotRequest) (raft.RPCResponse, bool) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
+	beat := &raft.AppendEntriesRequest{RPCHeader: req.RPCHeader, Term: req.Term, Leader: req.Leader} //lint:ignore SA1019 as the request has it
+	if _, ok := t.ask(raft.RPC{Command: beat}); !ok {
+		return raft.RPCResponse{}, false
+	}
 	rpc.Reader = t.guard.watch(rpc.Reader, req)
 	answer, ok := t.ask(rpc)
 	if !ok {
