@@ -16,6 +16,7 @@ type arena struct {
 	books
 	reserved []byte // the whole mapping
 	base     uintptr
+	huge     bool // huge pages are asked for
 }
 
 func mapReserve(length uintptr, prot int) ([]byte, error) {
@@ -52,7 +53,6 @@ func (a *arena) open(slots uint32) (err error) {
 	start := uintptr(unsafe.Pointer(unsafe.SliceData(a.reserved)))
 	a.base = (start + slabBytes - 1) &^ (slabBytes - 1)
 	a.slots = slots
-	a.adviseHuge(a.base, uintptr(slots)*PageSize)
 	if a.gens, err = mapTable[uint32](slots); err != nil {
 		return err
 	}
@@ -78,10 +78,13 @@ func (a *arena) close() error {
 	return nil
 }
 
-// adviseHuge asks for huge pages. They make the first touch of a slab and every comparison cheaper; where the kernel
-// has none nothing is lost, so its answer does not matter.
-func (a *arena) adviseHuge(addr, length uintptr) {
-	_ = madviseRaw(addr, length, unix.MADV_HUGEPAGE)
+// adviseHuge asks for huge pages from now on, for a state of more than one slab: a smaller one would pay for 2 MiB. They make the
+// first touch of a slab and every comparison cheaper; where the kernel has none nothing is lost, so its answer does not matter.
+func (a *arena) adviseHuge() {
+	if !a.huge {
+		a.huge = true
+		_ = madviseRaw(a.base, uintptr(a.slots)*PageSize, unix.MADV_HUGEPAGE)
+	}
 }
 
 func (a *arena) slotAddr(slot uint32) uintptr { return a.base + uintptr(slot)<<pageShift }
@@ -111,8 +114,8 @@ func (a *arena) mapFile(b *backing, _ *os.File) error {
 func (a *arena) unmapFile(b *backing) error {
 	addr, length := a.slabAddr(b.firstSlab), uintptr(b.slabCount)*slabBytes
 	err := mmapFixed(addr, length, unix.PROT_NONE, unix.MAP_PRIVATE, -1, 0)
-	if err == nil {
-		a.adviseHuge(addr, length)
+	if err == nil && a.huge {
+		_ = madviseRaw(addr, length, unix.MADV_HUGEPAGE)
 	}
 	return err
 }

@@ -30,6 +30,8 @@ func (a *arena) close() error {
 	return nil
 }
 
+func (a *arena) adviseHuge() {}
+
 func (a *arena) openSlab(slab uint32) error {
 	a.touchSlab(slab)
 	return nil

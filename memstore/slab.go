@@ -89,6 +89,7 @@ func (s *Store) takeLocked() (uint32, error) {
 
 // nextSlabLocked makes a slab with free slots the current one: a partly used one, or a new one. It may have to be called again.
 func (s *Store) nextSlabLocked() error {
+	begun := s.current >= 0
 	if n := len(s.partial); n > 0 {
 		s.current = int(s.partial[n-1])
 		s.partial = s.partial[:n-1]
@@ -104,7 +105,10 @@ func (s *Store) nextSlabLocked() error {
 		}
 		s.current = int(i)
 	}
-	s.warmLocked()
+	if begun {
+		s.arena.adviseHuge()
+		s.warmLocked()
+	}
 	return nil
 }
 

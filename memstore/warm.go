@@ -6,9 +6,9 @@ const warmSlabs = 4
 
 // warmLocked has the memory of the slabs that are taken next brought in on a goroutine of its own, so that a commit does not wait
 // for it: a slab that was never used, or whose memory was given back, is 2 MiB for the kernel to find and clear, and where the
-// machine is a guest its host too. A store that has only begun, and a commit of many pages, take slabs as they come.
+// machine is a guest its host too. A commit of many pages takes slabs as they come.
 func (s *Store) warmLocked() {
-	if s.warming || s.closed || len(s.slabs) < 2 {
+	if s.warming || s.closed {
 		return
 	}
 	if _, cold := s.coldLocked(); cold {

@@ -99,9 +99,9 @@ func (t *transport) TimeoutNow(_ raft.ServerID, to raft.ServerAddress, req *raft
 
 // InstallSnapshot implements raft.Transport.
 func (t *transport) InstallSnapshot(_ raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	read := &body{number: t.tap.sending(replicaOf(to), req.LastLogIndex, req.LastLogTerm)}
-	var err error
-	if read.data, err = io.ReadAll(io.LimitReader(data, req.Size)); err != nil {
+	read := &body{number: t.tap.sending(replicaOf(to), req.LastLogIndex, req.LastLogTerm), data: make([]byte, req.Size)}
+	n, err := io.ReadFull(data, read.data)
+	if read.data = read.data[:n]; err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return err
 	}
 	t.tap.sent(replicaOf(to), req, read)
