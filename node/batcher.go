@@ -44,10 +44,10 @@ type batcher struct {
 	committed func(index uint64)
 	// ended is told how each round has ended; nil tells nobody.
 	ended func(error)
-	// await waits for a message that is pending, work reports whether a round without messages has something to do; nil for
+	// await waits for a message that is pending, work tells how long a round without messages has nothing to do yet, 0 if it has; nil for
 	// neither.
 	await func(context.Context, fsm.Ref) (fsm.Answer, error)
-	work  func() bool
+	work  func() time.Duration
 	// leads tells when this replica begins to lead and when it ends: only a leader looks for work by itself. nil: it always leads.
 	leads <-chan bool
 
@@ -147,45 +147,52 @@ func (b *batcher) poke() {
 	}
 }
 
-// lookForWork is how often a leader's batcher looks by itself whether there is work: for timers, and after a change of leaders.
-const lookForWork = 20 * time.Millisecond
+// A leader's batcher looks by itself whether there is work: when the next timer is due, at the latest after lookAtMost, as clocks
+// are set and work is left over from leaders before, and after lookAgain while a round is on its way or was refused.
+const (
+	lookAtMost = 100 * time.Millisecond
+	lookAgain  = 20 * time.Millisecond
+)
 
 func (b *batcher) run() {
-	look := time.NewTicker(lookForWork)
+	look := time.NewTimer(lookAgain)
 	defer look.Stop()
-	if b.leads != nil {
-		look.Stop()
-	}
+	leads := b.leads == nil
 	for {
 		select {
 		case <-b.wake:
 		case <-look.C:
-		case leads := <-b.leads:
-			if look.Stop(); leads {
-				look.Reset(lookForWork)
-			}
+		case leads = <-b.leads:
 		case <-b.quit:
 			return
 		}
-		for batch, leaves := b.cut(); leaves; batch, leaves = b.cut() {
+		batch, wait := b.cut()
+		for ; wait == 0; batch, wait = b.cut() {
 			b.propose(batch)
+		}
+		if look.Stop(); leads {
+			look.Reset(wait)
 		}
 	}
 }
 
-// cut takes the next round's messages; leaves is false while enough rounds are in flight or there is nothing to do.
-func (b *batcher) cut() (batch []*proposal, leaves bool) {
+// cut takes the next round's messages; wait is when to look again, while enough rounds are in flight or there is nothing to do, and 0 if
+// the round is to leave.
+func (b *batcher) cut() (batch []*proposal, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.closed != nil || b.inFlight >= b.cfg.RoundsInFlight:
-		return nil, false
+		return nil, lookAgain
 	case b.waiting == 0:
-		if b.inFlight > 0 || b.work == nil || !b.work() {
-			return nil, false
+		if b.inFlight > 0 || b.work == nil {
+			return nil, lookAgain
+		}
+		if wait := b.work(); wait > 0 {
+			return nil, min(wait, lookAtMost)
 		}
 		b.inFlight++
-		return nil, true
+		return nil, 0
 	}
 	size, used := 0, 0
 	for _, p := range b.queue {
@@ -205,7 +212,7 @@ func (b *batcher) cut() (batch []*proposal, leaves bool) {
 	b.inFlight++
 	b.metrics.roundMessages.Observe(float64(len(batch)))
 	b.metrics.roundBytes.Observe(float64(size))
-	return batch, true
+	return batch, 0
 }
 
 // propose hands the round to raft, which may keep it waiting while it writes, and leaves the rest to await.

@@ -235,21 +235,24 @@ func TestBatcherGivingUp(t *testing.T) {
 	}
 }
 
-// A replica that does not lead sleeps until a message comes.
+// A replica that does not lead sleeps until a message comes; one that leads looks when a timer is due, and now and then.
 func TestOnlyALeaderLooksForWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looked, leads := 0, make(chan bool)
+		var until time.Duration
 		cfg := Config{}.WithDefaults()
 		b := newBatcher(&cfg, &fakeRaft{}, nil, newMetrics("n1", slog.New(slog.DiscardHandler)))
-		b.work, b.leads = func() bool { looked++; return false }, leads
+		b.work, b.leads = func() time.Duration { looked++; return until }, leads
 		b.start()
 		for _, is := range []struct {
 			leader      bool
+			until       time.Duration
 			least, most int
-		}{{false, 0, 1}, {true, 49, 50}, {false, 0, 1}} {
+		}{{false, time.Hour, 0, 1}, {true, time.Hour, 9, 10}, {true, 30 * time.Millisecond, 33, 34}, {false, time.Millisecond, 0, 1}} {
+			until = is.until
 			leads <- is.leader
 			before := looked
-			time.Sleep(time.Second - lookForWork/2)
+			time.Sleep(time.Second - lookAgain/2)
 			synctest.Wait()
 			if n := looked - before; n < is.least || n > is.most {
 				t.Errorf("leader %v: looked %d times in a second", is.leader, n)

@@ -95,7 +95,7 @@ func TestBatcherDrivesWork(t *testing.T) {
 	b, r := testBatcher(t, nil)
 	var work atomic.Bool
 	b.mu.Lock()
-	b.work = work.Load
+	b.work = while(&work)
 	b.await = func(_ context.Context, ref fsm.Ref) (fsm.Answer, error) {
 		return fsm.Answer{Result: fsm.Result{Status: fsm.StatusReplied, Reply: []byte(ref.String())}, Index: 9}, nil
 	}
@@ -130,7 +130,7 @@ func TestBatcherRefusedWorkWaits(t *testing.T) {
 		var work atomic.Bool
 		var refused atomic.Int64
 		b.mu.Lock()
-		b.work = work.Load
+		b.work = while(&work)
 		b.mu.Unlock()
 		work.Store(true)
 		const looks = 10
@@ -142,7 +142,7 @@ func TestBatcherRefusedWorkWaits(t *testing.T) {
 				round.answer <- raft.ErrLeadershipTransferInProgress
 			}
 		}()
-		time.Sleep(looks*lookForWork + lookForWork/2)
+		time.Sleep(looks*lookAgain + lookAgain/2)
 		synctest.Wait()
 		if n := refused.Load(); n != looks {
 			t.Errorf("%d rounds were proposed in %d looks", n, looks)
@@ -153,4 +153,14 @@ func TestBatcherRefusedWorkWaits(t *testing.T) {
 		}
 		close(r.proposed)
 	})
+}
+
+// while is work for as long as a flag is set.
+func while(work *atomic.Bool) func() time.Duration {
+	return func() time.Duration {
+		if work.Load() {
+			return 0
+		}
+		return lookAtMost
+	}
 }

@@ -183,13 +183,19 @@ func (r *replica) keepFrom() (keep, newest uint64, err error) {
 	return keep, metas[0].Index, nil
 }
 
-// hasWork reports whether this replica is to propose a round without messages: for queues, or for a timer that is due.
-func (r *replica) hasWork() bool {
+// untilWork tells when this replica is to propose a round without messages: at once for queues, or when a timer is due.
+func (r *replica) untilWork() time.Duration {
 	if r.fence.Load() || r.raft.State() != raft.Leader {
-		return false
+		return lookAgain
+	}
+	if r.machine.HasWork() {
+		return 0
 	}
 	due, set := r.machine.NextTimer()
-	return r.machine.HasWork() || set && due <= r.parts.Now().UnixNano()
+	if !set {
+		return lookAtMost
+	}
+	return max(0, time.Duration(due-r.parts.Now().UnixNano()))
 }
 
 func (r *replica) startRaft() error {
@@ -238,7 +244,7 @@ func (r *replica) startRaft() error {
 	transport.follower.Store(&follower)
 	r.batcher = newBatcher(r.cfg, r.raft, r.machine.Latest, r.metrics)
 	r.batcher.now = r.parts.Now
-	r.batcher.await, r.batcher.work, r.batcher.leads = r.machine.Await, r.hasWork, r.raft.LeaderCh()
+	r.batcher.await, r.batcher.work, r.batcher.leads = r.machine.Await, r.untilWork, r.raft.LeaderCh()
 	r.batcher.committed = func(index uint64) { r.joiner.committed(index, r.raft.CurrentTerm()) }
 	r.batcher.ended = (&handover{limit: handoverPatience * r.cfg.ElectionTimeout, term: r.raft.CurrentTerm, now: time.Now, stop: r.stop}).ended
 	r.reader = newReader(r.raft, r.log, r.cfg.RequestTimeout)
