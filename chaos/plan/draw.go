@@ -103,8 +103,11 @@ func (d *drawer) kinds() []Kind {
 		if d.chance(on) {
 			kinds = append(kinds, k)
 			d.weights[k] = d.ExpFloat64() + 0.05
-			if slices.Contains(onInstalls, k) && !d.installs {
-				d.weights[k] /= 4 // a checkpoint is seldom sent
+			switch { // a checkpoint is seldom sent
+			case slices.Contains(onInstalls, k) && !d.installs && k != StaleInstall:
+				d.weights[k] /= 16
+			case slices.Contains(onInstalls, k) && (!d.installs || k != StaleInstall): // an episode in which one is has one of these of its own
+				d.weights[k] /= 4
 			}
 		}
 	}
