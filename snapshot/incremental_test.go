@@ -351,6 +351,42 @@ func TestOldNameAfterMerge(t *testing.T) {
 	reader.Close()
 }
 
+// A checkpoint that is published while the one before is merged is merged too.
+func TestBackgroundMergeLooksAgain(t *testing.T) {
+	merged, goOn := make(chan string), make(chan struct{})
+	s, err := OpenStore(Config{Dir: t.TempDir(), Hashing: testHashing(), OnMerge: func(r MergeReport, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		merged <- r.ID
+		<-goOn
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := randomModel(rand.New(rand.NewPCG(1, 1)), 100)
+	write(t, s, 1, m)
+	var last string
+	for round := range uint64(3) {
+		for page := range uint64(60) {
+			m.memories["canister-7"].set(page, page+round+1)
+		}
+		write(t, s, round+2, m)
+		if round > 0 {
+			goOn <- struct{}{}
+		}
+		id := <-merged
+		if id == last {
+			t.Errorf("%s was merged twice", id)
+		}
+		last = id
+	}
+	close(goOn)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBackgroundMerge(t *testing.T) {
 	merged := make(chan MergeReport, 10)
 	s, err := OpenStore(Config{Dir: t.TempDir(), Hashing: testHashing(), OnMerge: func(r MergeReport, err error) {

@@ -183,23 +183,32 @@ func (k *Sink) mergeLayers(mem *MemoryFile, from int) ([]FileEntry, error) {
 	return []FileEntry{f}, err
 }
 
-// mergeInBackground starts the goroutine that merges, unless it runs.
+// mergeInBackground starts the goroutine that merges; one that runs looks again when it is through.
 func (s *Store) mergeInBackground() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.merging || s.config.Merge != MergeInBackground {
+	if s.config.Merge != MergeInBackground {
+		return
+	}
+	if s.wantMerge = true; s.merging {
 		return
 	}
 	s.merging = true
 	s.merges.Go(func() {
-		r, err := s.Merge()
-		if (err != nil || r.ID != "") && s.config.OnMerge != nil {
-			s.config.OnMerge(r, err)
+		for s.mergeWanted() {
+			if r, err := s.Merge(); (err != nil || r.ID != "") && s.config.OnMerge != nil {
+				s.config.OnMerge(r, err)
+			}
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.merging = false
 	})
+}
+
+// mergeWanted reports whether a checkpoint was published since it was asked last; no more merging is done if not.
+func (s *Store) mergeWanted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.merging, s.wantMerge = s.wantMerge, false
+	return s.merging
 }
 
 // Close waits for the merge in the background, if any. The store must not be used after it.

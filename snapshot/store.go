@@ -119,6 +119,7 @@ type Store struct {
 
 	mu        sync.Mutex
 	merging   bool                  // that goroutine runs
+	wantMerge bool                  // a checkpoint was published that it has not looked at
 	published map[string]*published // complete and, as far as known, sound
 	taken     map[string]bool       // names given to sinks that are not published yet
 	pins      map[string]int        // checkpoints that are being read as the base of a new one
