@@ -13,7 +13,8 @@ import (
 
 // Prepare checks and rewrites a module; see package program. Every error is a
 // *program.Refusal, but for limits that are out of bounds. A module that is in
-// use under the same limits, by whichever canister, is not prepared again.
+// use under the same limits, by whichever canister, is not prepared again. The
+// bytes are the program's from then on and must not change.
 func Prepare(wasm []byte, l Limits) (*Program, error) {
 	if err := l.Validate(); err != nil {
 		return nil, fmt.Errorf("limits: %w", err)

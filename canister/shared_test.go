@@ -2,9 +2,13 @@ package canister
 
 import (
 	"crypto/sha256"
+	"reflect"
 	"runtime"
 	"testing"
 	"time"
+
+	"lockstep/canister/program"
+	"lockstep/canister/systemapi"
 )
 
 // A module in use is prepared once for the same limits, anew for others, and forgotten when nothing uses it.
@@ -43,4 +47,26 @@ func TestPreparedProgramsAreShared(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Errorf("%d programs are kept that nothing uses", kept())
+}
+
+// Replicas of one process share a program, so nothing else shows whether preparing a module gives the same one each time.
+func TestPreparingTwiceGivesTheSame(t *testing.T) {
+	cfg := DefaultLimits().shape()
+	cfg.Imports, cfg.Waits = systemapi.ImportType, systemapi.ImportWaits
+	for i, text := range []string{counterWAT, scribbleWAT} {
+		wasm := wat(t, text)
+		first, err := program.Prepare(wasm, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			again, err := program.Prepare(wasm, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(first, again) {
+				t.Fatalf("module %d is prepared in another way the second time", i)
+			}
+		}
+	}
 }

@@ -78,12 +78,13 @@ func (a *arena) close() error {
 	return nil
 }
 
-// adviseHuge asks for huge pages from now on, for a state of more than one slab: a smaller one would pay for 2 MiB. They make the
-// first touch of a slab and every comparison cheaper; where the kernel has none nothing is lost, so its answer does not matter.
-func (a *arena) adviseHuge() {
+// adviseHuge asks for huge pages from a slab on, for a state of more than one: a smaller one would pay for 2 MiB, and the files of checkpoints are
+// mapped before. They make the first touch of a slab and every comparison cheaper; where the kernel has none nothing is lost, so its
+// answer does not matter.
+func (a *arena) adviseHuge(from uint32) {
 	if !a.huge {
 		a.huge = true
-		_ = madviseRaw(a.base, uintptr(a.slots)*PageSize, unix.MADV_HUGEPAGE)
+		_ = madviseRaw(a.slabAddr(from), uintptr(a.slots-from*chunkPages)*PageSize, unix.MADV_HUGEPAGE)
 	}
 }
 

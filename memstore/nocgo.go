@@ -30,7 +30,7 @@ func (a *arena) close() error {
 	return nil
 }
 
-func (a *arena) adviseHuge() {}
+func (a *arena) adviseHuge(uint32) {}
 
 func (a *arena) openSlab(slab uint32) error {
 	a.touchSlab(slab)

@@ -106,7 +106,11 @@ func (s *Store) nextSlabLocked() error {
 		s.current = int(i)
 	}
 	if begun {
-		s.arena.adviseHuge()
+		fresh := len(s.slabs)
+		if s.current == fresh-1 {
+			fresh--
+		}
+		s.arena.adviseHuge(uint32(fresh))
 		s.warmLocked()
 	}
 	return nil

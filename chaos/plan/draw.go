@@ -103,11 +103,8 @@ func (d *drawer) kinds() []Kind {
 		if d.chance(on) {
 			kinds = append(kinds, k)
 			d.weights[k] = d.ExpFloat64() + 0.05
-			switch { // a checkpoint is seldom sent
-			case slices.Contains(onInstalls, k) && !d.installs && k != StaleInstall:
-				d.weights[k] /= 16
-			case slices.Contains(onInstalls, k) && (!d.installs || k != StaleInstall): // an episode in which one is has one of these of its own
-				d.weights[k] /= 4
+			if slices.Contains(onInstalls, k) {
+				d.weights[k] /= d.seldom(k)
 			}
 		}
 	}
@@ -133,6 +130,18 @@ func (d *drawer) possible(k Kind) bool {
 
 // onInstalls are the faults of links that need a checkpoint on its way.
 var onInstalls = []Kind{StaleInstall, DuplicateInstall, TruncatedInstall, SlowInstall}
+
+// seldom is how much less often than others a fault is drawn that needs a checkpoint on its way: episodes that send one have one
+// of these of their own, and a stale one needs only that one was sent.
+func (d *drawer) seldom(k Kind) float64 {
+	switch {
+	case d.installs && k == StaleInstall:
+		return 1
+	case d.installs || d.dense() || k == StaleInstall:
+		return 4
+	}
+	return 16
+}
 
 // kind draws one of the kinds that are on.
 func (d *drawer) kind(kinds []Kind) Kind {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"time"
@@ -99,11 +100,12 @@ func (t *transport) TimeoutNow(_ raft.ServerID, to raft.ServerAddress, req *raft
 
 // InstallSnapshot implements raft.Transport.
 func (t *transport) InstallSnapshot(_ raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	read := &body{number: t.tap.sending(replicaOf(to), req.LastLogIndex, req.LastLogTerm), data: make([]byte, req.Size)}
-	n, err := io.ReadFull(data, read.data)
-	if read.data = read.data[:n]; err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	read := &body{number: t.tap.sending(replicaOf(to), req.LastLogIndex, req.LastLogTerm)}
+	whole := bytes.NewBuffer(make([]byte, 0, req.Size+bytes.MinRead))
+	if _, err := whole.ReadFrom(io.LimitReader(data, req.Size)); err != nil {
 		return err
 	}
+	read.data = whole.Bytes()
 	t.tap.sent(replicaOf(to), req, read)
 	return exchange(t, to, req, resp, read)
 }
