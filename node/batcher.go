@@ -44,8 +44,8 @@ type batcher struct {
 	committed func(index uint64)
 	// ended is told how each round has ended; nil tells nobody.
 	ended func(error)
-	// await waits for a message that is pending, work tells how long a round without messages has nothing to do yet, 0 if it has; nil for
-	// neither.
+	// await waits for a message that is pending, work tells how long it is until a round without messages has something to do, 0 if it has
+	// now; nil for neither.
 	await func(context.Context, fsm.Ref) (fsm.Answer, error)
 	work  func() time.Duration
 	// leads tells when this replica begins to lead and when it ends: only a leader looks for work by itself. nil: it always leads.

@@ -14,6 +14,7 @@ type follower interface {
 	State() raft.RaftState
 	CurrentTerm() uint64
 	LastIndex() uint64
+	LeaderWithID() (raft.ServerAddress, raft.ServerID)
 }
 
 // beat answers a heartbeat of the term in which the replica follows at once, as raft's handler is there to do: a leader is to keep its
@@ -23,10 +24,12 @@ func (t *transport) beat(rpc raft.RPC) {
 	req, ok := rpc.Command.(*raft.AppendEntriesRequest)
 	r := t.follower.Load()
 	if !ok || r == nil || (*r).State() != raft.Follower || (*r).CurrentTerm() != req.Term {
-		select {
-		case t.beats <- rpc:
-		case <-t.closed:
-		}
+		go func() { // who calls is not to wait: raft may have ended, and what ends after it wait for the caller
+			select {
+			case t.beats <- rpc:
+			case <-t.closed:
+			}
+		}()
 		return
 	}
 	rpc.Respond(&raft.AppendEntriesResponse{RPCHeader: rpcHeader(), Term: req.Term, LastLog: (*r).LastIndex(), Success: true}, nil)

@@ -28,6 +28,8 @@ func (b beaten) State() raft.RaftState { return b.state }
 func (b beaten) CurrentTerm() uint64   { return b.term }
 func (b beaten) LastIndex() uint64     { return 7 }
 
+func (b beaten) LeaderWithID() (raft.ServerAddress, raft.ServerID) { return "", "" }
+
 // Heartbeats change nothing in raft beside its own goroutine: they reach it as any other request does. One of the leader that is followed
 // is answered at once, also while raft is busy, and again while it still is.
 func TestHeartbeatsReachRaftInItsTurn(t *testing.T) {
@@ -61,7 +63,7 @@ func TestHeartbeatsReachRaftInItsTurn(t *testing.T) {
 					}
 					continue
 				}
-				go network.handler(beat)
+				network.handler(beat) // it does not wait
 				select {
 				case rpc := <-transport.Consumer():
 					rpc.Respond(&raft.AppendEntriesResponse{Term: 9}, nil)

@@ -32,8 +32,10 @@ type joiner struct {
 	strict      bool
 	// voted and stood are the newest terms in which the replica, new itself, has voted for another that is new, and has asked for votes.
 	voted, stood atomic.Uint64
-	// heard is the newest term in which a leader has sent entries, founded the one in which this replica leads a cluster that begins.
-	heard, founded atomic.Uint64
+	// founded is the term in which this replica leads a cluster that begins.
+	founded atomic.Uint64
+	// raft is the replica, nil before there is one.
+	raft atomic.Pointer[follower]
 }
 
 // strictMarker is a Marker that tells a folder whose log was set aside from one that is new.
@@ -72,8 +74,12 @@ func (j *joiner) stands(last uint64) bool {
 // leads reports whether the replica may add an entry of a term to its log. One whose membership, as far as it has got it back, is of
 // itself alone needs no vote to lead, and would commit entries in the place of those that it has lost.
 func (j *joiner) leads(entry *raft.Log) bool {
-	if entry.Term <= j.heard.Load() || entry.Term == j.founded.Load() {
-		return true
+	r := j.raft.Load()
+	if r == nil {
+		return false
+	}
+	if (*r).State() != raft.Leader || entry.Term == j.founded.Load() {
+		return true // only a leader adds entries of its own
 	}
 	if !j.stands(entry.Index - 1) {
 		return false

@@ -15,12 +15,6 @@ const (
 	messageBytes = fsm.MaxRoundBytes + 1<<20
 )
 
-// AppendEntries implements raft.Transport.
-func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	shorten(req)
-	return t.Network.AppendEntries(id, target, req, resp)
-}
-
 // AppendEntries implements raft.AppendPipeline.
 func (p *drainedPipeline) AppendEntries(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
 	shorten(req)

@@ -17,6 +17,7 @@ type verifier interface {
 	CommitIndex() uint64
 	VerifyLeader() raft.Future
 	Barrier(timeout time.Duration) raft.Future
+	FollowedSince(term uint64, start time.Time) bool
 }
 
 // reader gives the log index up to which the state machine must have applied for a linearizable query: the commit index when
@@ -99,8 +100,8 @@ func (r *reader) prove() (uint64, error) {
 	if err := r.beginTerm(); err != nil {
 		return 0, readRefusal(err)
 	}
-	committed := r.raft.CommitIndex()
-	if err := r.raft.VerifyLeader().Error(); err != nil {
+	start, committed := time.Now(), r.raft.CommitIndex()
+	if err := r.verify(start); err != nil {
 		return 0, readRefusal(err)
 	}
 	index, err := r.applicable(committed)
@@ -122,6 +123,23 @@ func (r *reader) beginTerm() error {
 	}
 	r.term = term
 	return nil
+}
+
+// verify makes sure that this was the leader of its term at a time after start. Raft counts answers to what it had sent before then, too: those that
+// gave them may have elected another leader since, and it may have committed more, if their way back is slow.
+func (r *reader) verify(start time.Time) error {
+	for {
+		if err := r.raft.VerifyLeader().Error(); err != nil {
+			return err
+		}
+		if r.raft.FollowedSince(r.term, start) {
+			return nil
+		}
+		if time.Since(start) > r.timeout {
+			return errors.New("no majority has answered in time")
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // applicable finds the newest entry up to index that reaches the state machine. Raft keeps its own entries to itself.

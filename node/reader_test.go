@@ -17,6 +17,8 @@ type fakeLeader struct {
 	barriers       int
 	proofs         int
 	proof, barrier error
+	// old is how many proofs rest on what was sent before the read.
+	old int
 }
 
 func (f *fakeLeader) State() raft.RaftState { return f.state }
@@ -34,6 +36,10 @@ func (f *fakeLeader) VerifyLeader() raft.Future {
 func (f *fakeLeader) Barrier(time.Duration) raft.Future {
 	f.barriers++
 	return done{f.barrier}
+}
+
+func (f *fakeLeader) FollowedSince(term uint64, _ time.Time) bool {
+	return term == f.term && f.proofs > f.old
 }
 
 type done struct{ err error }
@@ -55,6 +61,7 @@ func TestReadIndex(t *testing.T) {
 		// The machine never sees the entries 5 and 6: waiting for them would be for ever.
 		"newest that reaches the machine":       {leader: fakeLeader{state: raft.Leader, term: 2, commit: 6, behind: 6}, want: 4},
 		"an entry of the own term is committed": {leader: fakeLeader{state: raft.Leader, term: 2, commit: 4, behind: 1}, want: 4},
+		"proved by answers to older requests":   {leader: fakeLeader{state: raft.Leader, term: 2, commit: 4, behind: 4, old: 3}, want: 4},
 		"only configuration":                    {leader: fakeLeader{state: raft.Leader, term: 2, commit: 2, behind: 2}, want: 1},
 		"compacted":                             {leader: fakeLeader{state: raft.Leader, term: 2, commit: 9, behind: 9}, want: 0},
 		"follower":                              {leader: fakeLeader{state: raft.Follower}, err: errNotLeader},
@@ -71,6 +78,9 @@ func TestReadIndex(t *testing.T) {
 		}
 		if err := r.close(context.Background(), errStopping); err != nil {
 			t.Fatal(err)
+		}
+		if tc.leader.old > 0 && tc.leader.proofs != tc.leader.old+2 {
+			t.Errorf("%s: %d proofs", name, tc.leader.proofs)
 		}
 		if tc.err == nil && tc.leader.barriers != 1 {
 			t.Errorf("%s: %d barriers, want one a term", name, tc.leader.barriers)

@@ -295,16 +295,15 @@ func TestSingleReplicaDoesNotJoin(t *testing.T) {
 func TestJoiningLog(t *testing.T) {
 	for name, tc := range map[string]struct {
 		marker      string
-		heard       uint64
+		state       raft.RaftState
 		index, term uint64
 		next        uint64 // term of another entry
 		refused     bool
 	}{
-		"a cluster that begins":           {index: 2, term: 2, next: 2},
-		"sent by a leader":                {heard: 7, index: 60, term: 4, next: 7},
-		"its own, behind what was sent":   {heard: 7, index: 60, term: 8, refused: true},
-		"its own after a restart":         {index: 60, term: 8, refused: true},
-		"its own, with its log set aside": {marker: joiningStrictly, index: 2, term: 2, refused: true},
+		"a cluster that begins":           {state: raft.Leader, index: 2, term: 2, next: 2},
+		"sent by a leader":                {state: raft.Follower, index: 60, term: 4, next: 7},
+		"its own":                         {state: raft.Leader, index: 60, term: 8, refused: true},
+		"its own, with its log set aside": {marker: joiningStrictly, state: raft.Leader, index: 2, term: 2, refused: true},
 	} {
 		dir := &dataDir{path: t.TempDir()}
 		if err := os.WriteFile(dir.file(joiningFile), []byte(tc.marker), 0o600); err != nil {
@@ -314,7 +313,8 @@ func TestJoiningLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		j.heard.Store(tc.heard)
+		replica := follower(beaten{state: tc.state})
+		j.raft.Store(&replica)
 		log := &joiningLog{raft.NewInmemStore(), j}
 		if err := log.StoreLog(&raft.Log{Index: tc.index, Term: tc.term}); (err != nil) != tc.refused {
 			t.Errorf("%s: %v", name, err)

@@ -242,12 +242,13 @@ func (r *replica) startRaft() error {
 	guard.attach(r.raft)
 	follower := follower(r.raft)
 	transport.follower.Store(&follower)
+	r.joiner.raft.Store(&follower)
 	r.batcher = newBatcher(r.cfg, r.raft, r.machine.Latest, r.metrics)
 	r.batcher.now = r.parts.Now
 	r.batcher.await, r.batcher.work, r.batcher.leads = r.machine.Await, r.untilWork, r.raft.LeaderCh()
 	r.batcher.committed = func(index uint64) { r.joiner.committed(index, r.raft.CurrentTerm()) }
 	r.batcher.ended = (&handover{limit: handoverPatience * r.cfg.ElectionTimeout, term: r.raft.CurrentTerm, now: time.Now, stop: r.stop}).ended
-	r.reader = newReader(r.raft, r.log, r.cfg.RequestTimeout)
+	r.reader = newReader(&leadership{r.raft, conf.LocalID, &transport.contacts}, r.log, r.cfg.RequestTimeout)
 	r.watcher = newRoleWatcher(r.raft, r.joiner, r.logger)
 	r.grounds = newGroundWatcher(r.parts.Check, r.stop)
 	r.checkpointer = newCheckpointer(r.cfg.CheckpointEvery, r)

@@ -135,11 +135,7 @@ func (e *syncEnd) install() {
 	for {
 		select {
 		case rpc := <-e.transport.Consumer():
-			req, ok := rpc.Command.(*raft.InstallSnapshotRequest)
-			if !ok { // the heartbeat before it
-				rpc.Respond(&raft.AppendEntriesResponse{Term: e.term.Load(), Success: true}, nil)
-				continue
-			}
+			req := rpc.Command.(*raft.InstallSnapshotRequest)
 			err := e.refuse
 			if err == nil {
 				err = e.write(rpc, req)

@@ -28,6 +28,8 @@ type transport struct {
 	follower atomic.Pointer[follower]
 	beats    chan raft.RPC
 
+	contacts contacts
+
 	// turn is held while raft is handed a request: nothing else is heard while a checkpoint is installed.
 	turn sync.Mutex
 }
@@ -100,7 +102,6 @@ func (t *transport) hear(rpc raft.RPC) {
 		defer t.turn.Unlock()
 		req = t.guard.onward(req)
 		rpc.Command = req
-		t.joiner.heard.Store(max(t.joiner.heard.Load(), req.Term)) // the only place that does, one request after the other
 		t.joiner.elected(&t.joiner.voted, req.Term)
 		if !t.joiner.on.Load() {
 			t.hand(rpc)
@@ -115,6 +116,9 @@ func (t *transport) hear(rpc raft.RPC) {
 	default:
 		t.turn.Lock()
 		defer t.turn.Unlock()
+		if _, ok := req.(*raft.RequestPreVoteRequest); ok {
+			t.unfollow()
+		}
 		if !t.joiner.withhold(rpc, t.guard.term()) {
 			t.hand(rpc)
 		}
@@ -125,6 +129,7 @@ func (t *transport) hear(rpc raft.RPC) {
 func (t *transport) hearVote(rpc raft.RPC, req *raft.RequestVoteRequest) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
+	t.unfollow()
 	if t.joiner.withhold(rpc, t.guard.term()) {
 		return
 	}
@@ -138,6 +143,20 @@ func (t *transport) hearVote(rpc raft.RPC, req *raft.RequestVoteRequest) {
 		}
 		rpc.RespChan <- answer
 	}
+}
+
+// unfollow makes a candidate that knows a leader one of nobody's followers, before somebody asks it for its vote: it would refuse everybody for
+// good if that leader is not heard of again. In hashicorp/raft 1.7.3 a replica that asks whether it may stand becomes such a candidate when
+// it is sent a checkpoint, since it does so in the leader's own term, and one that leadership was handed to by any message of another leader of its term.
+func (t *transport) unfollow() {
+	r := t.follower.Load()
+	if r == nil || (*r).State() != raft.Candidate {
+		return
+	}
+	if leader, _ := (*r).LeaderWithID(); leader == "" || leader == t.LocalAddr() { // it has just been elected
+		return
+	}
+	t.ask(raft.RPC{Command: &raft.AppendEntriesRequest{RPCHeader: rpcHeader(), Term: (*r).CurrentTerm()}})
 }
 
 // hand gives a request to raft; false means that the transport is closed.
@@ -176,17 +195,9 @@ func (t *transport) hearInstall(rpc raft.RPC, req *raft.InstallSnapshotRequest) 
 
 // install hands a checkpoint to raft, under the guard's eyes, and waits for the end: raft hears nothing else meanwhile anyway.
 // False means that the transport is closed.
-//
-// Raft is told of a heartbeat of its sender first. One that asks for votes in the sender's term (hashicorp/raft 1.7.3 stays in
-// the old one while it asks whether it may) would note who leads and go on asking: a candidate that knows a leader, and that refuses everybody else
-// for good if this leader is not heard of again.
 func (t *transport) install(rpc raft.RPC, req *raft.InstallSnapshotRequest) (raft.RPCResponse, bool) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
-	beat := &raft.AppendEntriesRequest{RPCHeader: req.RPCHeader, Term: req.Term, Leader: req.Leader} //lint:ignore SA1019 as the request has it
-	if _, ok := t.ask(raft.RPC{Command: beat}); !ok {
-		return raft.RPCResponse{}, false
-	}
 	rpc.Reader = t.guard.watch(rpc.Reader, req)
 	answer, ok := t.ask(rpc)
 	if !ok {
