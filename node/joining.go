@@ -78,8 +78,14 @@ func (j *joiner) leads(entry *raft.Log) bool {
 	if r == nil {
 		return false
 	}
-	if (*r).State() != raft.Leader || entry.Term == j.founded.Load() {
-		return true // only a leader adds entries of its own
+	switch (*r).State() { // only a leader adds entries of its own
+	case raft.Follower, raft.Candidate:
+		return true
+	case raft.Shutdown: // it may have led until now
+		return false
+	}
+	if entry.Term == j.founded.Load() {
+		return true
 	}
 	if !j.stands(entry.Index - 1) {
 		return false

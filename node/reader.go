@@ -126,19 +126,27 @@ func (r *reader) beginTerm() error {
 }
 
 // verify makes sure that this was the leader of its term at a time after start. Raft counts answers to what it had sent before then, too: those that
-// gave them may have elected another leader since, and it may have committed more, if their way back is slow.
+// gave them may have elected another leader since, and it may have committed more, if their way back is slow. This replica may have voted for
+// another one itself, and lead again: its term is looked at last.
 func (r *reader) verify(start time.Time) error {
 	for {
 		if err := r.raft.VerifyLeader().Error(); err != nil {
 			return err
 		}
-		if r.raft.FollowedSince(r.term, start) {
+		followed := r.raft.FollowedSince(r.term, start)
+		switch {
+		case r.raft.CurrentTerm() != r.term:
+			return raft.ErrLeadershipLost
+		case followed:
 			return nil
-		}
-		if time.Since(start) > r.timeout {
+		case time.Since(start) > r.timeout:
 			return errors.New("no majority has answered in time")
 		}
-		time.Sleep(time.Millisecond)
+		select {
+		case <-r.quit:
+			return errStopping
+		case <-time.After(time.Millisecond):
+		}
 	}
 }
 

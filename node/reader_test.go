@@ -19,6 +19,8 @@ type fakeLeader struct {
 	proof, barrier error
 	// old is how many proofs rest on what was sent before the read.
 	old int
+	// again is by how many terms it is elected again during a proof.
+	again uint64
 }
 
 func (f *fakeLeader) State() raft.RaftState { return f.state }
@@ -38,8 +40,9 @@ func (f *fakeLeader) Barrier(time.Duration) raft.Future {
 	return done{f.barrier}
 }
 
-func (f *fakeLeader) FollowedSince(term uint64, _ time.Time) bool {
-	return term == f.term && f.proofs > f.old
+func (f *fakeLeader) FollowedSince(uint64, time.Time) bool {
+	f.term += f.again
+	return f.proofs > f.old
 }
 
 type done struct{ err error }
@@ -64,6 +67,7 @@ func TestReadIndex(t *testing.T) {
 		"proved by answers to older requests":   {leader: fakeLeader{state: raft.Leader, term: 2, commit: 4, behind: 4, old: 3}, want: 4},
 		"only configuration":                    {leader: fakeLeader{state: raft.Leader, term: 2, commit: 2, behind: 2}, want: 1},
 		"compacted":                             {leader: fakeLeader{state: raft.Leader, term: 2, commit: 9, behind: 9}, want: 0},
+		"elected again meanwhile":               {leader: fakeLeader{state: raft.Leader, term: 2, commit: 4, behind: 4, again: 2}, err: errNotLeader},
 		"follower":                              {leader: fakeLeader{state: raft.Follower}, err: errNotLeader},
 		"deposed":                               {leader: fakeLeader{state: raft.Leader, proof: raft.ErrNotLeader}, err: errNotLeader},
 		"lost meanwhile":                        {leader: fakeLeader{state: raft.Leader, term: 1, barrier: raft.ErrLeadershipLost}, err: errNotLeader},

@@ -303,6 +303,7 @@ func TestJoiningLog(t *testing.T) {
 		"a cluster that begins":           {state: raft.Leader, index: 2, term: 2, next: 2},
 		"sent by a leader":                {state: raft.Follower, index: 60, term: 4, next: 7},
 		"its own":                         {state: raft.Leader, index: 60, term: 8, refused: true},
+		"whosever, while it stops":        {state: raft.Shutdown, index: 60, term: 8, refused: true},
 		"its own, with its log set aside": {marker: joiningStrictly, state: raft.Leader, index: 2, term: 2, refused: true},
 	} {
 		dir := &dataDir{path: t.TempDir()}
