@@ -44,7 +44,7 @@
 // the status and the log (transfers.go). On a Network that is no SyncNetwork Raft sends checkpoints whole.
 //
 // A linearizable query waits until the state machine has applied what was committed when the query came, proved by a majority
-// (reader.go). A stale one is answered at once, on any replica.
+// that answers what was sent since (reader.go, contact.go). A stale one is answered at once, on any replica.
 //
 // # What can end a replica
 //
@@ -112,6 +112,7 @@
 //	replica.compile            one a module that is compiled for a coming round; ends with the compiler, for which closing the
 //	                           engine waits; server.compileEverywhere waits for the goroutines that ask other nodes
 //	transport.listen           transport.Close, replica.stop
+//	transport.beat             one a heartbeat that raft is to answer, until transport.listen takes it; transport.Close
 //	stateSync.receive          one a checkpoint on its way here, on the goroutine that raft's transport has for its connection;
 //	                           beside it keepAlive's, and on the sending side one that waits for the answer: all end with the connection,
 //	                           stateSync.close waits
@@ -126,6 +127,7 @@
 // Ongaro, "Consensus: Bridging Theory and Practice" §3 (Raft), §5.1 (compaction), §6.4 (read index); hashicorp/raft 1.7.3's
 // source and its issues 85 (damaged checkpoint), 212 (stream not drained), 503 (hung store), 612 (store error), 697 (install
 // of a checkpoint that the log contradicts), what its pipeline does when an answer is no success (pipeline.go), and transfers of
-// leadership that wait for ever (handover.go), and its heartbeats, which set the term beside its own goroutine (heartbeat.go);
+// leadership that wait for ever (handover.go), its heartbeats, which set the term beside its own goroutine (heartbeat.go), and its
+// candidates that know a leader (transport.go);
 // docs/adr/0006 for the choices.
 package node
