@@ -3,8 +3,8 @@ package check
 import "lockstep/chaos/history"
 
 const committedDoc = `An entry that a replica has learnt to be committed, or has applied, stays: no other entry is ever committed at its index, no
-replica cuts it off the end of its log unless a checkpoint stands for it, and every later leader has it (Raft's leader
-completeness). Judged by committed, applied, truncated and role, with the logs as appended and started tell them. What a replica cuts off
+replica cuts it off the end of its log unless a checkpoint stands for it, and every leader of a later term than the one in which it
+was committed has it (Raft's leader completeness). Judged by committed, applied, truncated and role, with the logs as appended and started tell them. What a replica cuts off
 while it starts is judged when it has started, which says the checkpoint that it found: one may be whole on the disk of a replica
 that crashed before it could tell.`
 
@@ -14,10 +14,18 @@ type committed struct {
 	entries map[uint64]history.Event // by index
 	newest  uint64
 	checked uint64
+	// elected are the newest leaders, in the order in which they were told of.
+	elected []election
 	// down are the replicas that do not run; starting is the newest committed entry of what each cut off since.
 	down     map[uint8]bool
 	starting map[uint8]*cutOff
 }
+
+// election is a leader's, and the newest entry that was known to be committed when it was told of.
+type election struct{ term, newest uint64 }
+
+// electionsKept bounds how late a leader can be told of.
+const electionsKept = 64
 
 // cutOff is a committed entry that was cut off a log.
 type cutOff struct {
@@ -108,10 +116,18 @@ func (c *committed) started(e *history.Event) *Violation {
 	return cut.violation
 }
 
-// leads checks that a new leader has the newest committed entry of an earlier term; log matching says the rest.
+// leads checks that a new leader has the newest committed entry of an earlier term; log matching says the rest. One that is told of after a leader
+// of a newer term, since the votes for it were long on their way, need not have what that one may have committed.
 func (c *committed) leads(e *history.Event) *Violation {
+	newest := c.newest
+	for _, later := range c.elected {
+		if later.term > e.Term {
+			newest = min(newest, later.newest)
+		}
+	}
+	c.elected = append(c.elected[max(0, len(c.elected)+1-electionsKept):], election{e.Term, c.newest})
 	log := &c.suite.logs.nodes[e.Node-1]
-	known, ok := c.entries[c.newest]
+	known, ok := c.entries[newest]
 	if !log.seen || !ok || known.Term >= e.Term || log.snap >= known.Index {
 		return nil
 	}
