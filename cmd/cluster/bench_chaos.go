@@ -28,7 +28,7 @@ func newBenchChaosCommand() *cobra.Command {
 		Long: `Measures chaos runs against the figures that the project holds itself to: simulated time and verified faults for each unit of
 processor time, of drawn plans as cluster chaos runs them and of quiet clusters; planted bugs and the known defects of raft, until each
 is caught by its own plan, and the latter by drawn ones, and whether a node survives these; finding the bytes in which states of 1 GiB differ; and linearizability of a
-million calls. It takes up to four minutes, 3 GiB of disk and 3 GiB of memory.
+million calls. It takes four to five minutes, 3 GiB of disk and 3 GiB of memory.
 
 Exit code 0 when it could measure, whatever it measured; 3 when it could not.`,
 		Example: "  cluster bench chaos\n  cluster bench chaos --only speed,drawn\n  cluster bench chaos --json > result.json",
