@@ -43,6 +43,7 @@ type Folder struct {
 	// Manifest is nil in a folder that is new; SetManifest makes it one of a cluster.
 	Manifest  *Manifest
 	temporary *tempdir.Dir // nil for one that stays
+	closed    bool
 	locks     []*os.File
 }
 
@@ -157,15 +158,17 @@ func (f *Folder) LogPath(id string) string { return filepath.Join(f.Path, logsNa
 
 // Close unlocks the folder, after removing it if it is temporary.
 func (f *Folder) Close() error {
+	if f.closed {
+		return nil
+	}
+	f.closed = true
 	var errs []error
 	if f.temporary != nil {
 		errs = append(errs, f.temporary.Remove())
-		f.temporary = nil
 	}
 	for _, file := range f.locks {
 		errs = append(errs, file.Close())
 	}
-	f.locks = nil
 	return errors.Join(errs...)
 }
 
