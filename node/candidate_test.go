@@ -75,8 +75,6 @@ func knowsALeader(t *testing.T, hear func(t *testing.T, term uint64, ask func(an
 			}
 		}()
 		guard.attach(r)
-		replica := follower(r)
-		transport.follower.Store(&replica)
 		ask := func(command any, body io.Reader) raft.RPCResponse {
 			answer := make(chan raft.RPCResponse, 1)
 			network.rpcs <- raft.RPC{Command: command, Reader: body, RespChan: answer}

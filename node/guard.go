@@ -9,9 +9,12 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// replicaLog is what the guard asks of the running replica.
-type replicaLog interface {
+// runningRaft is what is asked of the running replica before raft hears a request.
+type runningRaft interface {
+	State() raft.RaftState
 	CurrentTerm() uint64
+	LeaderWithID() (raft.ServerAddress, raft.ServerID)
+	LastIndex() uint64
 	// AppliedIndex is raft's: it is ahead of the state machine by what is queued for it.
 	AppliedIndex() uint64
 }
@@ -29,16 +32,16 @@ type installGuard struct {
 
 	// mu guards raft, which exists only after the transport.
 	mu   sync.Mutex
-	raft replicaLog
+	raft runningRaft
 }
 
-func (g *installGuard) attach(r replicaLog) {
+func (g *installGuard) attach(r runningRaft) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.raft = r
 }
 
-func (g *installGuard) attached() replicaLog {
+func (g *installGuard) attached() runningRaft {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.raft

@@ -9,21 +9,13 @@ import "github.com/hashicorp/raft"
 // leader, which refuses everybody its vote.
 func (t *transport) SetHeartbeatHandler(func(raft.RPC)) { t.Network.SetHeartbeatHandler(t.beat) }
 
-// follower is what is asked of the running replica.
-type follower interface {
-	State() raft.RaftState
-	CurrentTerm() uint64
-	LastIndex() uint64
-	LeaderWithID() (raft.ServerAddress, raft.ServerID)
-}
-
 // beat answers a heartbeat of the term in which the replica follows at once, as raft's handler is there to do: a leader is to keep its
 // lease while the disks of others are slow. It says no more than that no other term has begun here. That the leader was heard of, and
 // everything about any other heartbeat, is raft's to find out in its own time.
 func (t *transport) beat(rpc raft.RPC) {
 	req, ok := rpc.Command.(*raft.AppendEntriesRequest)
-	r := t.follower.Load()
-	if !ok || r == nil || (*r).State() != raft.Follower || (*r).CurrentTerm() != req.Term {
+	r := t.guard.attached()
+	if !ok || r == nil || r.State() != raft.Follower || r.CurrentTerm() != req.Term {
 		go func() { // who calls is not to wait: raft may have ended, and what ends after it wait for the caller
 			select {
 			case t.beats <- rpc:
@@ -32,7 +24,7 @@ func (t *transport) beat(rpc raft.RPC) {
 		}()
 		return
 	}
-	rpc.Respond(&raft.AppendEntriesResponse{RPCHeader: rpcHeader(), Term: req.Term, LastLog: (*r).LastIndex(), Success: true}, nil)
+	rpc.Respond(&raft.AppendEntriesResponse{RPCHeader: rpcHeader(), Term: req.Term, LastLog: r.LastIndex(), Success: true}, nil)
 	select {
 	case t.beats <- raft.RPC{Command: req, RespChan: make(chan raft.RPCResponse, 1)}:
 	default: // raft has not come to the one before

@@ -20,13 +20,15 @@ func (p *pulse) Close() error                         { return nil }
 
 // beaten is a replica in some state.
 type beaten struct {
-	state raft.RaftState
-	term  uint64
+	state   raft.RaftState
+	term    uint64
+	applied uint64
 }
 
 func (b beaten) State() raft.RaftState { return b.state }
 func (b beaten) CurrentTerm() uint64   { return b.term }
 func (b beaten) LastIndex() uint64     { return 7 }
+func (b beaten) AppliedIndex() uint64  { return b.applied }
 
 func (b beaten) LeaderWithID() (raft.ServerAddress, raft.ServerID) { return "", "" }
 
@@ -34,23 +36,23 @@ func (b beaten) LeaderWithID() (raft.ServerAddress, raft.ServerID) { return "", 
 // is answered at once, also while raft is busy, and again while it still is.
 func TestHeartbeatsReachRaftInItsTurn(t *testing.T) {
 	for name, tc := range map[string]struct {
-		replica follower
+		replica runningRaft
 		atOnce  bool
 	}{
 		"starting":            {nil, false},
-		"of its leader":       {beaten{raft.Follower, 3}, true},
-		"as a candidate":      {beaten{raft.Candidate, 3}, false},
-		"in an earlier term":  {beaten{raft.Follower, 2}, false},
-		"of a former leader":  {beaten{raft.Follower, 4}, false},
-		"while it leads":      {beaten{raft.Leader, 3}, false},
-		"when it has stopped": {beaten{raft.Shutdown, 3}, false},
+		"of its leader":       {beaten{state: raft.Follower, term: 3}, true},
+		"as a candidate":      {beaten{state: raft.Candidate, term: 3}, false},
+		"in an earlier term":  {beaten{state: raft.Follower, term: 2}, false},
+		"of a former leader":  {beaten{state: raft.Follower, term: 4}, false},
+		"while it leads":      {beaten{state: raft.Leader, term: 3}, false},
+		"when it has stopped": {beaten{state: raft.Shutdown, term: 3}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			network := &pulse{rpcs: make(chan raft.RPC)}
 			transport := newTransport(network, &installGuard{base: func() *logBase { return nil }}, &joiner{}, nil)
 			defer transport.Close()
 			if tc.replica != nil {
-				transport.follower.Store(&tc.replica)
+				transport.guard.attach(tc.replica)
 			}
 			transport.SetHeartbeatHandler(func(raft.RPC) { t.Error("raft was called beside its own goroutine") })
 			for range 3 {

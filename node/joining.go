@@ -34,8 +34,6 @@ type joiner struct {
 	voted, stood atomic.Uint64
 	// founded is the term in which this replica leads a cluster that begins.
 	founded atomic.Uint64
-	// raft is the replica, nil before there is one.
-	raft atomic.Pointer[follower]
 }
 
 // strictMarker is a Marker that tells a folder whose log was set aside from one that is new.
@@ -71,14 +69,13 @@ func (j *joiner) stands(last uint64) bool {
 	return false
 }
 
-// leads reports whether the replica may add an entry of a term to its log. One whose membership, as far as it has got it back, is of
+// leads reports whether the replica, nil before there is one, may add an entry of a term to its log. One whose membership, as far as it has got it back, is of
 // itself alone needs no vote to lead, and would commit entries in the place of those that it has lost.
-func (j *joiner) leads(entry *raft.Log) bool {
-	r := j.raft.Load()
+func (j *joiner) leads(r runningRaft, entry *raft.Log) bool {
 	if r == nil {
 		return false
 	}
-	switch (*r).State() { // only a leader adds entries of its own
+	switch r.State() { // only a leader adds entries of its own
 	case raft.Follower, raft.Candidate:
 		return true
 	case raft.Shutdown: // it may have led until now
@@ -99,6 +96,7 @@ func (j *joiner) leads(entry *raft.Log) bool {
 type joiningLog struct {
 	raft.LogStore
 	joiner *joiner
+	guard  *installGuard // which knows the replica
 }
 
 // StoreLog implements raft.LogStore.
@@ -106,7 +104,7 @@ func (l *joiningLog) StoreLog(entry *raft.Log) error { return l.StoreLogs([]*raf
 
 // StoreLogs implements raft.LogStore.
 func (l *joiningLog) StoreLogs(entries []*raft.Log) error {
-	if l.joiner.on.Load() && len(entries) > 0 && !l.joiner.leads(entries[0]) {
+	if l.joiner.on.Load() && len(entries) > 0 && !l.joiner.leads(l.guard.attached(), entries[0]) {
 		return errJoining
 	}
 	return l.LogStore.StoreLogs(entries)

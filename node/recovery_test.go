@@ -126,7 +126,7 @@ func TestLastLook(t *testing.T) {
 	} {
 		var conflicts []*conflict
 		g := &installGuard{log: store, onConflict: func(c *conflict) { conflicts = append(conflicts, c) }}
-		g.attach(fixedReplica(tc.applied))
+		g.attach(beaten{term: 5, applied: tc.applied})
 		r := g.watch(bytes.NewReader([]byte("stream")), &raft.InstallSnapshotRequest{LastLogIndex: tc.index, LastLogTerm: tc.term})
 		text, err := io.ReadAll(r)
 		if !errors.Is(err, tc.want) || len(conflicts) != tc.conflicts {
@@ -138,11 +138,6 @@ func TestLastLook(t *testing.T) {
 		}
 	}
 }
-
-type fixedReplica uint64
-
-func (f fixedReplica) CurrentTerm() uint64  { return 5 }
-func (f fixedReplica) AppliedIndex() uint64 { return uint64(f) }
 
 func TestMendLog(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -314,9 +309,9 @@ func TestJoiningLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		replica := follower(beaten{state: tc.state})
-		j.raft.Store(&replica)
-		log := &joiningLog{raft.NewInmemStore(), j}
+		guard := &installGuard{}
+		guard.attach(beaten{state: tc.state})
+		log := &joiningLog{raft.NewInmemStore(), j, guard}
 		if err := log.StoreLog(&raft.Log{Index: tc.index, Term: tc.term}); (err != nil) != tc.refused {
 			t.Errorf("%s: %v", name, err)
 		}

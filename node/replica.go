@@ -230,7 +230,7 @@ func (r *replica) startRaft() error {
 	if start.last, err = r.log.LastIndex(); err != nil {
 		return err
 	}
-	r.raft, err = raft.NewRaft(conf, r.machine, &joiningLog{r.log, r.joiner}, r.stable, start, transport)
+	r.raft, err = raft.NewRaft(conf, r.machine, &joiningLog{r.log, r.joiner, guard}, r.stable, start, transport)
 	if err != nil {
 		err = fmt.Errorf("start Raft: %w", err)
 		if after, listErr := r.checkpoints.List(); listErr == nil && len(after) < len(before) && (len(after) == 0 || after[0].Index < before[0].Index) {
@@ -240,9 +240,6 @@ func (r *replica) startRaft() error {
 	}
 	start.started.Store(true)
 	guard.attach(r.raft)
-	follower := follower(r.raft)
-	transport.follower.Store(&follower)
-	r.joiner.raft.Store(&follower)
 	r.batcher = newBatcher(r.cfg, r.raft, r.machine.Latest, r.metrics)
 	r.batcher.now = r.parts.Now
 	r.batcher.await, r.batcher.work, r.batcher.leads = r.machine.Await, r.untilWork, r.raft.LeaderCh()

@@ -71,6 +71,7 @@ var testConfiguration = raft.Configuration{Servers: []raft.Server{{ID: "n1", Add
 
 // syncEnd is a replica that is no more than its checkpoints, its transport on TCP, and a raft that installs what it is sent.
 type syncEnd struct {
+	beaten
 	t         testing.TB
 	id, dir   string
 	addr      string

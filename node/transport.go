@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 )
@@ -24,9 +23,8 @@ type transport struct {
 	once   sync.Once
 	pump   sync.WaitGroup
 
-	// follower is the replica, nil before there is one; beats are the heartbeats that raft is to be told of.
-	follower atomic.Pointer[follower]
-	beats    chan raft.RPC
+	// beats are the heartbeats that raft is to be told of.
+	beats chan raft.RPC
 
 	contacts contacts
 
@@ -149,14 +147,14 @@ func (t *transport) hearVote(rpc raft.RPC, req *raft.RequestVoteRequest) {
 // good if that leader is not heard of again. In hashicorp/raft 1.7.3 a replica that asks whether it may stand becomes such a candidate when
 // it is sent a checkpoint, since it does so in the leader's own term, and one that leadership was handed to by any message of another leader of its term.
 func (t *transport) unfollow() {
-	r := t.follower.Load()
-	if r == nil || (*r).State() != raft.Candidate {
+	r := t.guard.attached()
+	if r == nil || r.State() != raft.Candidate {
 		return
 	}
-	if leader, _ := (*r).LeaderWithID(); leader == "" || leader == t.LocalAddr() { // it has just been elected
+	if leader, _ := r.LeaderWithID(); leader == "" || leader == t.LocalAddr() { // it has just been elected
 		return
 	}
-	t.ask(raft.RPC{Command: &raft.AppendEntriesRequest{RPCHeader: rpcHeader(), Term: (*r).CurrentTerm()}})
+	t.ask(raft.RPC{Command: &raft.AppendEntriesRequest{RPCHeader: rpcHeader(), Term: r.CurrentTerm()}})
 }
 
 // hand gives a request to raft; false means that the transport is closed.
